@@ -1,0 +1,89 @@
+//! Primitive faults, the only ones a runtime knows. Everything a nemesis says is compiled to these.
+//!
+//! A primitive either holds until it is undone ([`Fault::Heal`], [`Fault::DiskClear`]) or takes place once.
+
+use crate::{Delay, NodeId};
+
+/// One change to the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// The node loses its memory and its unfinished effects; what its disk holds is up to `power`.
+    Crash {
+        /// Who.
+        node: NodeId,
+        /// With `true`, sectors that are not durable may be lost or garbled; with `false` (a killed process)
+        /// everything that completed stays.
+        power: bool,
+    },
+    /// A crashed or halted node is built again from its disk.
+    Restart {
+        /// Who.
+        node: NodeId,
+    },
+    /// The node stops handling events, which queue up.
+    Pause {
+        /// Who.
+        node: NodeId,
+    },
+    /// The node goes on where it paused.
+    Resume {
+        /// Who.
+        node: NodeId,
+    },
+    /// One direction of a link misbehaves, until healed. Replaces an earlier rule of that direction.
+    Link {
+        /// The sender.
+        from: NodeId,
+        /// The receiver.
+        to: NodeId,
+        /// How.
+        rule: LinkRule,
+    },
+    /// One direction of a link is as the profile says again.
+    Heal {
+        /// The sender.
+        from: NodeId,
+        /// The receiver.
+        to: NodeId,
+    },
+    /// A node's disk misbehaves, until cleared. Replaces an earlier rule of that node.
+    Disk {
+        /// Whose.
+        node: NodeId,
+        /// How.
+        rule: DiskRule,
+    },
+    /// A node's disk behaves again. Damage done to stored bytes stays.
+    DiskClear {
+        /// Whose.
+        node: NodeId,
+    },
+}
+
+/// How a link misbehaves. Probabilities are per frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LinkRule {
+    /// Nothing passes.
+    pub cut: bool,
+    /// Probability of loss.
+    pub loss: f64,
+    /// Probability that a second copy is delivered, with its own delay.
+    pub duplicate: f64,
+    /// Probability that a byte is damaged.
+    pub corrupt: f64,
+    /// Added to the profile's delay; a distribution reorders frames.
+    pub extra_delay: Option<Delay>,
+}
+
+/// How a disk misbehaves. Probabilities are per operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DiskRule {
+    /// Added to each operation's service time.
+    pub extra_delay: Option<Delay>,
+    /// Probability that a read fails with EIO.
+    pub read_error: f64,
+    /// Probability that a write or sync fails with EIO; a failed write may have taken place.
+    pub write_error: f64,
+    /// Creations, extensions and writes fail with ENOSPC.
+    pub full: bool,
+}
