@@ -126,6 +126,14 @@ pub enum Statement {
         /// The row.
         row: Row,
     },
+    /// Adds many rows, given in rising order of key; [`Error::DuplicateKey`] when any key exists, and then adds none.
+    /// (A multi-row `INSERT`, as loaders use.) Answered by [`Reply::Affected`].
+    InsertMany {
+        /// The table.
+        table: TableId,
+        /// Keys and rows.
+        rows: Vec<(Key, Row)>,
+    },
     /// Adds or replaces a row. Answered by [`Reply::Affected`].
     Put {
         /// The table.
@@ -167,6 +175,7 @@ impl Statement {
             | Statement::Scan { table, .. }
             | Statement::IndexScan { table, .. }
             | Statement::Insert { table, .. }
+            | Statement::InsertMany { table, .. }
             | Statement::Put { table, .. }
             | Statement::Update { table, .. }
             | Statement::Delete { table, .. } => *table,
@@ -243,7 +252,7 @@ pub enum Reply {
         /// As in [`Reply::Row`].
         position: Option<CommitPosition>,
     },
-    /// How many rows a write affected: 0 or 1.
+    /// How many rows a write affected.
     Affected {
         /// The number.
         rows: u64,
