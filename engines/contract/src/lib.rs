@@ -24,13 +24,17 @@
 //!   blindly.
 //! - There is no SQL and no query planner. Statements are those that sysbench, YCSB and TPC-C need.
 
+pub mod codec;
 pub mod error;
+pub mod model;
 pub mod program;
 pub mod row;
 pub mod schema;
 pub mod statement;
 
+pub use codec::{DecodeError, REQUEST_KIND, RESPONSE_KIND};
 pub use error::{Certainty, ConflictKind, Error};
+pub use model::Model;
 pub use program::{Program, Step};
 pub use row::{Key, Row};
 pub use schema::{Index, IndexId, Schema, Table, TableId};

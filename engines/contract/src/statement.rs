@@ -186,7 +186,7 @@ impl Statement {
 /// One change to a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Replace the field.
+    /// Replace the field. A row without it, or a value of more than 65,535 bytes, is [`Error::Invalid`].
     Set {
         /// The field's number.
         field: u16,
@@ -207,11 +207,11 @@ pub enum Change {
 pub enum Projection {
     /// Keys and whole rows.
     Rows,
-    /// Keys, and rows cut down to one field.
+    /// Keys, and rows cut down to one field; a row without the field is cut down to no field.
     Field(u16),
     /// One number over all visited rows. Answered by [`Reply::Value`].
     Aggregate(Aggregate),
-    /// One field of each row, sorted by its bytes.
+    /// One field of each row that has it, sorted by its bytes.
     Sorted(u16),
     /// The distinct values of one field, sorted by bytes.
     Distinct(u16),
@@ -269,6 +269,32 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// This reply as one that ended a transaction at `position`. Replies that cannot end one by themselves are unchanged.
+    pub fn with_position(mut self, at: CommitPosition) -> Reply {
+        match &mut self {
+            Reply::Row { position, .. }
+            | Reply::Rows { position, .. }
+            | Reply::Value { position, .. }
+            | Reply::Affected { position, .. } => *position = Some(at),
+            Reply::Committed { position } => *position = at,
+            Reply::Begun | Reply::RolledBack => {}
+        }
+        self
+    }
+
+    /// This reply without its position, to compare what two engines answered.
+    pub fn without_position(mut self) -> Reply {
+        match &mut self {
+            Reply::Row { position, .. }
+            | Reply::Rows { position, .. }
+            | Reply::Value { position, .. }
+            | Reply::Affected { position, .. } => *position = None,
+            Reply::Committed { position } => *position = CommitPosition::default(),
+            Reply::Begun | Reply::RolledBack => {}
+        }
+        self
+    }
+
     /// Where the transaction stands in the serial order, when this reply ended it.
     pub fn position(&self) -> Option<CommitPosition> {
         match self {
