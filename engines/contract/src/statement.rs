@@ -126,7 +126,8 @@ pub enum Statement {
         /// The row.
         row: Row,
     },
-    /// Adds many rows, given in rising order of key; [`Error::DuplicateKey`] when any key exists, and then adds none.
+    /// Adds many rows, given in strictly rising order of key (else [`Error::Invalid`]); [`Error::DuplicateKey`] when any
+    /// key exists, and then adds none.
     /// (A multi-row `INSERT`, as loaders use.) Answered by [`Reply::Affected`].
     InsertMany {
         /// The table.

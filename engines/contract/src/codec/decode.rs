@@ -99,12 +99,14 @@ impl Reader<'_> {
 
     fn statement(&mut self) -> Result<Statement, DecodeError> {
         let tag = self.byte()?;
-        if tag > tag::DELETE {
+        if tag > tag::INSERT_MANY {
             return Err(self.unknown("statement", tag));
         }
         let table = TableId(self.u16()?);
-        if tag == tag::INDEX_SCAN {
-            return self.index_scan(table);
+        match tag {
+            tag::INDEX_SCAN => return self.index_scan(table),
+            tag::INSERT_MANY => return Ok(Statement::InsertMany { table, rows: self.rows()? }),
+            _ => {}
         }
         let key = Key(self.bytes()?);
         Ok(match tag {

@@ -56,6 +56,7 @@ pub fn request_hint_bytes(request: &Request) -> usize {
             Statement::Get { key, .. } | Statement::GetForUpdate { key, .. } | Statement::Delete { key, .. } => {
                 key.as_bytes().len()
             }
+            Statement::InsertMany { rows, .. } => rows_hint_bytes(rows),
             Statement::Scan { from, to, .. } => from.as_bytes().len() + to.as_ref().map_or(0, |to| to.as_bytes().len()),
             Statement::IndexScan { from, to, .. } => from.len() + to.as_ref().map_or(0, |to| to.len()),
         },
@@ -68,12 +69,14 @@ pub fn request_hint_bytes(request: &Request) -> usize {
 pub fn response_hint_bytes(response: &Response) -> usize {
     let payload = match &response.result {
         Ok(Reply::Row { row: Some(row), .. }) => row.encoded().len(),
-        Ok(Reply::Rows { rows, .. }) => {
-            rows.iter().map(|(key, row)| key.as_bytes().len() + row.encoded().len() + 6).sum()
-        }
+        Ok(Reply::Rows { rows, .. }) => rows_hint_bytes(rows),
         _ => 0,
     };
     ENVELOPE_BYTES + payload
+}
+
+fn rows_hint_bytes(rows: &[(Key, Row)]) -> usize {
+    rows.iter().map(|(key, row)| key.as_bytes().len() + row.encoded().len() + 6).sum()
 }
 
 fn put_envelope(out: &mut BytesMut, session: u32, txn: u64, step: u32) {
@@ -90,6 +93,11 @@ fn put_statement(out: &mut BytesMut, statement: &Statement) {
         Statement::Insert { key, row, .. } => {
             put_target(out, tag::INSERT, statement, key);
             put_bytes(out, row.encoded());
+        }
+        Statement::InsertMany { table, rows } => {
+            out.put_u8(tag::INSERT_MANY);
+            out.put_u16_le(table.0);
+            put_rows(out, rows);
         }
         Statement::Put { key, row, .. } => {
             put_target(out, tag::PUT, statement, key);

@@ -55,6 +55,7 @@ mod tag {
     pub const PUT: u8 = 5;
     pub const UPDATE: u8 = 6;
     pub const DELETE: u8 = 7;
+    pub const INSERT_MANY: u8 = 8;
 
     pub const SET: u8 = 0;
     pub const ADD: u8 = 1;

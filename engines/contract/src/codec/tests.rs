@@ -46,6 +46,7 @@ fn statement() -> impl Strategy<Value = Statement> {
         (table(), key()).prop_map(|(table, key)| Statement::GetForUpdate { table, key }),
         (table(), key()).prop_map(|(table, key)| Statement::Delete { table, key }),
         (table(), key(), row()).prop_map(|(table, key, row)| Statement::Insert { table, key, row }),
+        (table(), vec((key(), row()), 0..5)).prop_map(|(table, rows)| Statement::InsertMany { table, rows }),
         (table(), key(), row()).prop_map(|(table, key, row)| Statement::Put { table, key, row }),
         (table(), key(), vec(change(), 0..4)).prop_map(|(table, key, changes)| Statement::Update {
             table,
@@ -179,7 +180,7 @@ proptest! {
     #![proptest_config(fixed(4000))]
 
     #[test]
-    fn random_bytes_never_panic(body in vec(any::<u8>(), 0..120), verb in 0u8..8, statement in 0u8..10) {
+    fn random_bytes_never_panic(body in vec(any::<u8>(), 0..120), verb in 0u8..8, statement in 0u8..11) {
         let _ = decode_request(&body.clone().into());
         let _ = decode_response(&body.clone().into());
         // Random bytes seldom get past the discriminants: lead them there.

@@ -162,6 +162,18 @@ impl Model {
                 Ok(scan::project(range.take(*limit as usize), projection))
             }
             Statement::Insert { key, .. } if table.rows.contains_key(key) => Err(Error::DuplicateKey),
+            Statement::InsertMany { rows, .. } if !rows.is_sorted_by(|(a, _), (b, _)| a < b) => {
+                Err(Error::Invalid("rows to insert must rise by key".into()))
+            }
+            Statement::InsertMany { rows, .. } if rows.iter().any(|(key, _)| table.rows.contains_key(key)) => {
+                Err(Error::DuplicateKey)
+            }
+            Statement::InsertMany { table, rows } => {
+                for (key, row) in rows {
+                    self.write(*table, key, Some(row.clone()));
+                }
+                Ok(Reply::Affected { rows: rows.len() as u64, position: None })
+            }
             Statement::Insert { key, row, .. } | Statement::Put { key, row, .. } => {
                 Ok(self.write(statement.table(), key, Some(row.clone())))
             }

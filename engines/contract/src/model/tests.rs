@@ -173,3 +173,18 @@ fn an_update_applies_its_changes_in_order_or_not_at_all() {
     let absent = model.single(&update(77, vec![set(7, b"")]));
     assert!(matches!(absent, Ok(Reply::Affected { rows: 0, .. })), "no row, nothing to be wrong about");
 }
+
+#[test]
+fn many_rows_are_inserted_together_or_not_at_all() {
+    let mut model = loaded();
+    let many = |ids: &[u64]| Statement::InsertMany {
+        table: T,
+        rows: ids.iter().map(|id| (key(*id), row(*id, "m"))).collect(),
+    };
+    assert_eq!(model.single(&many(&[6, 1])), Err(Error::Invalid("rows to insert must rise by key".into())));
+    assert!(matches!(model.single(&many(&[6, 6])), Err(Error::Invalid(_))));
+    assert_eq!(model.single(&many(&[0, 1, 6])), Err(Error::DuplicateKey));
+    assert_eq!(model.rows(T).count(), 4);
+    assert!(matches!(model.single(&many(&[0, 6, 7])), Ok(Reply::Affected { rows: 3, .. })));
+    assert_eq!(model.rows(T).count(), 7);
+}
