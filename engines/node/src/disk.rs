@@ -4,6 +4,8 @@
 //!
 //! - A disk is one directory of files. A node names a file once ([`DiskOp::Open`] or [`DiskOp::Create`]) and uses
 //!   the [`FileId`] it chose from then on. A crash forgets the ids and keeps the files.
+//! - An operation on a number that names no open file fails with [`DiskError::BAD_FILE`]. A node uses a number only
+//!   after the completion that opened it.
 //! - Operations submitted together may complete in any order. The runtime finishes short reads and writes; a node
 //!   sees the whole or an error.
 //! - Offsets and lengths are multiples of [`SECTOR_BYTES`](crate::SECTOR_BYTES). Reading past the end of the file
@@ -17,6 +19,8 @@
 //!   length durable before they complete, so that later durable writes inside it move no metadata.
 //! - On power loss any subset of the sectors not yet durable survives, and a sector in flight may be garbled. A node
 //!   therefore never rewrites a durable block in place unless a torn result is acceptable or repairable.
+//! - An operation in flight when the node crashes may have taken place, or not, or in part: a file being created may
+//!   exist with less than its length, one being extended may have grown less far, a name being replaced may be absent.
 //! - A failed write or sync leaves durability unknown. A node that sees one halts and recovers; it never retries and
 //!   acknowledges.
 
@@ -158,6 +162,8 @@ pub enum DiskError {
 impl DiskError {
     /// An unreadable or unwritable medium.
     pub const EIO: DiskError = DiskError::Io { errno: 5 };
+    /// The number names no open file.
+    pub const BAD_FILE: DiskError = DiskError::Io { errno: 9 };
 }
 
 /// A completion.

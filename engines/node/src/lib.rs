@@ -26,6 +26,8 @@
 
 pub mod accounting;
 pub mod block;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod digest;
 pub mod disk;
 pub mod event;
