@@ -1,0 +1,111 @@
+use bytes::{Bytes, BytesMut};
+use compute::{GroupBuilder, Lsn, PageId, RedoOp};
+use node::{Nanos, NodeId};
+
+use super::*;
+use crate::{Epoch, Geometry, Incarnation, PgId, Register, VolumeId};
+
+const VOLUME: VolumeId = VolumeId(7);
+const EPOCH: Epoch = Epoch { number: 3, owner: 99 };
+
+fn register() -> Register {
+    Register {
+        epoch: EPOCH,
+        version: 2,
+        formed: true,
+        geometry: Geometry { page_bytes: 512, pages_per_pg: 64 },
+        geometry_epoch: 1,
+        pg_count: 2,
+        membership_epoch: 1,
+        members: [2, 3, 4, 5, 6, 7].map(NodeId),
+    }
+}
+
+fn to_storage() -> Vec<ToStorage> {
+    let (volume, epoch) = (VOLUME, EPOCH);
+    let floor = PgFloor { pg: PgId(1), pgmrpl: Lsn(5), pgcl: Lsn(6) };
+    let (sent_at, vdl) = (Nanos(8), Lsn(7));
+    vec![
+        ToStorage::Append { volume, epoch, vdl, floor, sent_at, records: Bytes::from_static(b"envelopes") },
+        ToStorage::Heartbeat { volume, epoch, vdl, sent_at, floors: vec![floor; 3] },
+        ToStorage::Read {
+            volume,
+            epoch,
+            request: 4,
+            pg: PgId(1),
+            page: PageId(70),
+            read_point: Lsn(7),
+            required: Lsn(6),
+        },
+        ToStorage::Prepare { volume, epoch },
+        ToStorage::Inventory { volume, epoch, pg: PgId(0), above: Lsn(3) },
+        ToStorage::Truncate { volume, epoch, vdl, upto: Lsn(107), register: register(), ends: vec![(PgId(0), Lsn(6))] },
+        ToStorage::WriteRegister { volume, epoch, register: register() },
+        ToStorage::Confirm { volume, epoch, ticket: 12 },
+    ]
+}
+
+fn to_writer() -> Vec<ToWriter> {
+    let (volume, epoch, incarnation) = (VOLUME, EPOCH, Incarnation(4));
+    let status = SegmentStatus { pg: PgId(1), scl: Lsn(5), claimed_scl: Lsn(6), standing: Standing::Suspect };
+    let entry = InventoryEntry { lsn: Lsn(5), prev_volume: Lsn(4), prev_pg: Lsn(2), cpl: true };
+    let page = |result| ToWriter::Page { volume, epoch, request: 4, page: PageId(70), result };
+    vec![
+        ToWriter::Ack { volume, epoch, incarnation, echo: Nanos(8), scls: vec![(PgId(0), Lsn(6))] },
+        page(PageResult::Page { page: Bytes::from_static(b"page") }),
+        page(PageResult::Behind { scl: Lsn(2) }),
+        page(PageResult::TooOld { pgmrpl: Lsn(9) }),
+        page(PageResult::Damaged { detail: "slot 3".into() }),
+        ToWriter::Promise {
+            volume,
+            epoch,
+            incarnation,
+            lease_left: Nanos(1),
+            vdl: Lsn(4),
+            register: Some(register()),
+            segments: vec![status],
+        },
+        ToWriter::Refused { volume, epoch, promised: Epoch { number: 4, owner: 1 } },
+        ToWriter::Inventory { volume, epoch, pg: PgId(1), above: Lsn(3), entries: vec![entry], complete: true },
+        ToWriter::Truncated { volume, epoch, incarnation },
+        ToWriter::RegisterWritten { volume, epoch, version: 2 },
+        ToWriter::Confirmed { volume, epoch, ticket: 12 },
+    ]
+}
+
+fn reads_back_whole_and_never_in_part<T: Wire + PartialEq + std::fmt::Debug>(messages: Vec<T>) {
+    for message in messages {
+        let frame = message.frame(TO_STORAGE);
+        assert_eq!(T::from_frame(&frame).as_ref(), Ok(&message));
+        for len in 0..frame.body().len() {
+            let cut = T::take(&mut Reader::new(frame.slice(0..len)));
+            assert!(cut.is_err(), "{message:?} read from its first {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn messages_read_back_whole_and_never_in_part() {
+    reads_back_whole_and_never_in_part(to_storage());
+    reads_back_whole_and_never_in_part(to_writer());
+}
+
+#[test]
+fn every_message_names_its_volume_and_epoch() {
+    assert!(to_storage().iter().all(|message| message.sender() == (VOLUME, EPOCH)));
+    assert!(to_writer().iter().all(|message| message.concerns() == (VOLUME, EPOCH)));
+}
+
+#[test]
+fn an_envelope_keeps_its_three_back_pointers() {
+    let mut builder = GroupBuilder::new(Lsn(1_000_000));
+    builder.push(PageId(4), &RedoOp::Remove { key: b"k" });
+    let group = builder.finish();
+    let mut out = BytesMut::new();
+    Envelope::put(&mut out, group.first(), Lsn(999_999), Lsn(999_000), Lsn::ZERO, group.bytes());
+    let envelopes = Envelope::all(out.freeze()).expect("whole");
+    let [envelope] = &envelopes[..] else { panic!("one envelope") };
+    assert_eq!((envelope.prev_volume, envelope.prev_pg, envelope.prev_page), (Lsn(999_999), Lsn(999_000), Lsn::ZERO));
+    assert_eq!((envelope.lsn, envelope.page, envelope.cpl), (Lsn(1_000_000), PageId(4), true));
+    assert_eq!(envelope.record, *group.bytes());
+}

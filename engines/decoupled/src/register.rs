@@ -1,0 +1,49 @@
+//! The quorum register of protection group 0: the volume's geometry and membership.
+//!
+//! One value, replaced as a whole under the writer's epoch and rising versions, durable at four of six. A reader of three
+//! takes the highest `(epoch, version)`. A protection group exists once a register that counts it is durable.
+//!
+//! Creating a volume takes two writes: an unformed register at four nodes, then a formed one. Whoever finds only unformed
+//! ones knows that nothing was ever acknowledged; whoever finds a formed one knows that a node without any register has
+//! lost its data or never had any, and counts for nothing until it is repaired.
+
+use node::NodeId;
+
+use crate::{Epoch, quorum::MEMBERS};
+
+/// What never changes in a volume's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Bytes of a page.
+    pub page_bytes: u32,
+    /// Pages of one protection group.
+    pub pages_per_pg: u64,
+}
+
+/// The register's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// The epoch of the writer that wrote it.
+    pub epoch: Epoch,
+    /// Rises with each write of that epoch.
+    pub version: u64,
+    /// Whether the volume exists, see the module's notes.
+    pub formed: bool,
+    /// Page size and PG size.
+    pub geometry: Geometry,
+    /// Counts changes of `pg_count`.
+    pub geometry_epoch: u64,
+    /// How many protection groups there are.
+    pub pg_count: u32,
+    /// Counts changes of `members`.
+    pub membership_epoch: u64,
+    /// The six storage nodes, by member index.
+    pub members: [NodeId; MEMBERS],
+}
+
+impl Register {
+    /// Orders two registers by age.
+    pub fn is_newer_than(&self, other: &Register) -> bool {
+        (self.epoch, self.version) > (other.epoch, other.version)
+    }
+}
