@@ -1,8 +1,10 @@
 //! What the writer and the storage nodes say to each other.
 //!
-//! Every message names the volume and, except where noted, the sender's epoch. A storage node that has promised a higher
-//! epoch answers [`ToWriter::Refused`]; one that sees a higher epoch in anything but [`ToStorage::Prepare`] ignores the
-//! message, since it cannot hold that epoch's truncation table yet.
+//! Every message names the volume and the sender's epoch. A storage node takes part in an epoch in two steps: it promises it
+//! ([`ToStorage::Prepare`]), then holds its truncation table ([`ToStorage::Truncate`]). Anything else it is asked under
+//! an epoch it does not hold yet, or holds no longer, it answers with [`ToWriter::Refused`], naming the highest epoch it
+//! promised. A writer that reads a higher epoch there is fenced; one that reads its own or a lower epoch brings the node
+//! up with `Prepare` and `Truncate`: it was wiped, or unreachable during recovery.
 //!
 //! Frame kinds `0x0301` (to storage), `0x0302` (to the writer) and `0x0303` (between storage nodes).
 

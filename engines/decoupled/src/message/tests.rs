@@ -62,6 +62,7 @@ fn to_writer() -> Vec<ToWriter> {
             incarnation,
             lease_left: Nanos(1),
             vdl: Lsn(4),
+            annulled_upto: Lsn(2),
             register: Some(register()),
             segments: vec![status],
         },

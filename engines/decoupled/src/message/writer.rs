@@ -140,18 +140,20 @@ pub enum ToWriter {
         lease_left: Nanos,
         /// The highest VDL the node has made durable.
         vdl: Lsn,
+        /// The highest end of any truncation range it holds; zero when it holds none.
+        annulled_upto: Lsn,
         /// The register it holds.
         register: Option<Register>,
         /// Its segments.
         segments: Vec<SegmentStatus>,
     },
-    /// The node has promised a higher epoch. A writer that reads this is fenced.
+    /// The node does not hold the message's epoch: it promised a higher one, or does not hold this one's truncation table.
     Refused {
         /// The volume.
         volume: VolumeId,
         /// The epoch refused.
         epoch: Epoch,
-        /// The epoch promised.
+        /// The highest epoch promised.
         promised: Epoch,
     },
     /// Part of a segment's chain, in rising order of LSN.
@@ -201,7 +203,7 @@ pub enum ToWriter {
 wire_enum!(ToWriter {
     1 => Ack { volume, epoch, incarnation, echo, scls },
     2 => Page { volume, epoch, request, page, result },
-    3 => Promise { volume, epoch, incarnation, lease_left, vdl, register, segments },
+    3 => Promise { volume, epoch, incarnation, lease_left, vdl, annulled_upto, register, segments },
     4 => Refused { volume, epoch, promised },
     5 => Inventory { volume, epoch, pg, above, entries, complete },
     6 => Truncated { volume, epoch, incarnation },
