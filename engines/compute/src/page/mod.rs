@@ -15,6 +15,21 @@
 //!
 //! Leaves hold rows; inner pages hold children: the cell's key is the child's lowest key (the first cell's key is
 //! empty) and its value the child's page id, `u64`.
+//!
+//! # Invariants
+//!
+//! - A [`Page`] in memory is always well formed: [`Page::open`] takes nothing else, and no edit leaves anything else.
+//!   Nothing below panics for what a page holds.
+//! - Pages are a function of their records: the same records give the same bytes, unused bytes included. A storage
+//!   node's page is compared with the writer's byte for byte.
+//! - Heap bytes are cells or garbage: `size = heap start + garbage + sum of cells`.
+//!
+//! # Caveats
+//!
+//! - Garbage is reclaimed by rewriting the heap when an insert needs it, not cell by cell.
+
+mod cells;
+mod edit;
 
 use std::fmt;
 
@@ -29,6 +44,16 @@ pub const PAGE_HEADER_BYTES: usize = 40;
 pub const PAGE_BYTES_MIN: usize = 512;
 /// The largest page.
 pub const PAGE_BYTES_MAX: usize = 32 << 10;
+
+const KIND_AT: usize = 4;
+const LEVEL_AT: usize = 5;
+const TREE_AT: usize = 6;
+const ID_AT: usize = 8;
+const LSN_AT: usize = 16;
+const RIGHT_AT: usize = 24;
+const SLOTS_AT: usize = 32;
+const HEAP_AT: usize = 34;
+const GARBAGE_AT: usize = 36;
 
 /// What a page is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,9 +72,13 @@ pub enum PageKind {
 impl PageKind {
     /// The kind of a stored code.
     pub fn from_code(code: u8) -> Option<PageKind> {
-        [PageKind::Free, PageKind::Leaf, PageKind::Inner, PageKind::Catalog]
-            .into_iter()
-            .find(|kind| *kind as u8 == code)
+        match code {
+            0 => Some(PageKind::Free),
+            1 => Some(PageKind::Leaf),
+            2 => Some(PageKind::Inner),
+            3 => Some(PageKind::Catalog),
+            _ => None,
+        }
     }
 }
 
@@ -92,21 +121,24 @@ impl Page {
             "pages of {size_bytes} bytes are not supported"
         );
         let mut page = Page { block: Block::zeroed(size_bytes) };
-        page.put_u64(8, id.0);
-        page.put_u16(34, size_bytes as u16);
+        page.put_u64(ID_AT, id.0);
+        page.put_u16(HEAP_AT, size_bytes as u16);
         page
     }
 
     /// Takes bytes from disk or network: checksum, identity, layout.
     pub fn open(block: Block, id: PageId) -> Result<Page, PageError> {
         let page = Page { block };
+        if !(PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&page.size_bytes()) {
+            return Err(PageError::Layout { page: id });
+        }
         if crc32c::crc32c(&page.block[4..]) != u32::from_le_bytes(page.block[0..4].try_into().expect("four bytes")) {
             return Err(PageError::Checksum { page: id });
         }
         if page.id() != id {
             return Err(PageError::Identity { page: id, found: page.id() });
         }
-        if !page.is_plausible() {
+        if !page.is_well_formed() {
             return Err(PageError::Layout { page: id });
         }
         Ok(page)
@@ -122,12 +154,12 @@ impl Page {
 
     /// Which page this is.
     pub fn id(&self) -> PageId {
-        PageId(self.get_u64(8))
+        PageId(self.get_u64(ID_AT))
     }
 
     /// The LSN of the last record applied.
     pub fn lsn(&self) -> Lsn {
-        Lsn(self.get_u64(16))
+        Lsn(self.get_u64(LSN_AT))
     }
 
     /// The page's size in bytes.
@@ -136,29 +168,32 @@ impl Page {
     }
 
     /// What the page is for.
+    #[inline]
     pub fn kind(&self) -> PageKind {
-        PageKind::from_code(self.block[4]).expect("checked when the page was opened, and set by kind since")
+        PageKind::from_code(self.block[KIND_AT]).expect("checked when the page was opened, and set by kind since")
     }
 
     /// The level above the leaves.
     pub fn level(&self) -> u8 {
-        self.block[5]
+        self.block[LEVEL_AT]
     }
 
     /// The tree it belongs to.
     pub fn tree(&self) -> TreeId {
-        TreeId(self.get_u16(6))
+        TreeId(self.get_u16(TREE_AT))
     }
 
     /// The right sibling on the same level.
     pub fn right(&self) -> Option<PageId> {
-        Some(PageId(self.get_u64(24))).filter(|right| right.0 != 0)
+        Some(PageId(self.get_u64(RIGHT_AT))).filter(|right| right.0 != 0)
     }
 
+    #[inline]
     fn get_u16(&self, at: usize) -> u16 {
         u16::from_le_bytes(self.block[at..at + 2].try_into().expect("two bytes"))
     }
 
+    #[inline]
     fn get_u64(&self, at: usize) -> u64 {
         u64::from_le_bytes(self.block[at..at + 8].try_into().expect("eight bytes"))
     }
@@ -170,13 +205,6 @@ impl Page {
     fn put_u64(&mut self, at: usize, value: u64) {
         self.block[at..at + 8].copy_from_slice(&value.to_le_bytes());
     }
-
-    fn is_plausible(&self) -> bool {
-        let (slots, heap) = (usize::from(self.get_u16(32)), usize::from(self.get_u16(34)));
-        PageKind::from_code(self.block[4]).is_some()
-            && PAGE_HEADER_BYTES + 2 * slots <= heap
-            && heap <= self.size_bytes()
-    }
 }
 
 impl fmt::Debug for Page {
@@ -184,3 +212,6 @@ impl fmt::Debug for Page {
         write!(f, "{:?}@{} {:?} level {} of {:?}", self.id(), self.lsn(), self.kind(), self.level(), self.tree())
     }
 }
+
+#[cfg(test)]
+mod tests;
