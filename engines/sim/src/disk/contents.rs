@@ -1,0 +1,98 @@
+//! A file's bytes, shared between copies until one of them is written.
+
+use std::sync::Arc;
+
+const CHUNK_BYTES: usize = 4096;
+
+/// A sparse byte array in reference-counted chunks. A chunk never written is zeroes and takes no memory, and a clone
+/// shares all chunks, so that a simulated machine can be copied at every effect of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contents {
+    chunks: Vec<Option<Arc<[u8; CHUNK_BYTES]>>>,
+    len_bytes: u64,
+}
+
+impl Contents {
+    pub(super) fn zeroed(len_bytes: u64) -> Contents {
+        let mut contents = Contents::default();
+        contents.grow(len_bytes);
+        contents
+    }
+
+    pub(super) fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    /// Adds zeroes up to `len_bytes`; a greater length stays.
+    pub(super) fn grow(&mut self, len_bytes: u64) {
+        if len_bytes > self.len_bytes {
+            self.len_bytes = len_bytes;
+            self.chunks.resize((len_bytes as usize).div_ceil(CHUNK_BYTES), None);
+        }
+    }
+
+    /// Fills `out` from `offset`. Panics beyond the end.
+    pub(super) fn read(&self, offset: u64, out: &mut [u8]) {
+        assert!(offset + out.len() as u64 <= self.len_bytes, "a read was let through beyond the end");
+        let mut at = offset as usize;
+        let mut rest = out;
+        while !rest.is_empty() {
+            let within = at % CHUNK_BYTES;
+            let (part, tail) = rest.split_at_mut((CHUNK_BYTES - within).min(rest.len()));
+            match &self.chunks[at / CHUNK_BYTES] {
+                Some(chunk) => part.copy_from_slice(&chunk[within..within + part.len()]),
+                None => part.fill(0),
+            }
+            at += part.len();
+            rest = tail;
+        }
+    }
+
+    /// Replaces the bytes at `offset`. Panics beyond the end.
+    pub(super) fn write(&mut self, offset: u64, data: &[u8]) {
+        assert!(offset + data.len() as u64 <= self.len_bytes, "a write was let through beyond the end");
+        let mut at = offset as usize;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let within = at % CHUNK_BYTES;
+            let (part, tail) = rest.split_at((CHUNK_BYTES - within).min(rest.len()));
+            let chunk = self.chunks[at / CHUNK_BYTES].get_or_insert_with(|| Arc::new([0; CHUNK_BYTES]));
+            Arc::make_mut(chunk)[within..within + part.len()].copy_from_slice(part);
+            at += part.len();
+            rest = tail;
+        }
+    }
+
+    /// The bytes of `offset..offset + len_bytes`.
+    pub(super) fn copy(&self, offset: u64, len_bytes: usize) -> Box<[u8]> {
+        let mut bytes = vec![0; len_bytes].into_boxed_slice();
+        self.read(offset, &mut bytes);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_keeps_its_bytes_while_the_original_is_written() {
+        let mut original = Contents::zeroed(3 * 4096);
+        original.write(4000, &[7; 512]);
+        let copy = original.clone();
+        original.write(4000, &[9; 200]);
+        assert_eq!(copy.copy(4000, 512)[..], [7; 512]);
+        assert_eq!(original.copy(4000, 201)[..], [[9; 200].as_slice(), &[7]].concat());
+    }
+
+    #[test]
+    fn unwritten_and_grown_parts_are_zero() {
+        let mut contents = Contents::zeroed(512);
+        contents.write(0, &[1; 512]);
+        contents.grow(9000);
+        contents.grow(100);
+        assert_eq!(contents.len_bytes(), 9000);
+        assert!(contents.copy(512, 8488).iter().all(|&byte| byte == 0));
+        assert!(contents.chunks[1..].iter().all(Option::is_none));
+    }
+}

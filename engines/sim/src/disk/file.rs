@@ -1,0 +1,170 @@
+//! One file: its bytes as read, and what of them is not durable.
+
+use std::collections::BTreeMap;
+
+use node::SECTOR_BYTES;
+
+use super::contents::Contents;
+
+/// Whether a completed write survives power loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// A later sync makes it durable.
+    Unsynced,
+    /// A sync failed over it: no later sync helps, and it may still survive.
+    Forsaken,
+    /// It is durable, and kept only because an earlier write below it is not.
+    Durable,
+}
+
+/// A completed write with the bytes it replaced.
+#[derive(Clone, Debug)]
+struct Overwrite {
+    /// When it completed, on the disk's own count.
+    at: u64,
+    offset: u64,
+    before: Box<[u8]>,
+    standing: Standing,
+}
+
+impl Overwrite {
+    fn end(&self) -> u64 {
+        self.offset + self.before.len() as u64
+    }
+
+    fn overlaps(&self, offset: u64, end: u64) -> bool {
+        self.offset < end && offset < self.end()
+    }
+
+    fn before(&self, sector: u64) -> &[u8] {
+        let start = (sector * SECTOR_BYTES as u64 - self.offset) as usize;
+        &self.before[start..start + SECTOR_BYTES]
+    }
+}
+
+/// The states one sector can be found in after power loss.
+#[derive(Debug)]
+pub(super) struct Versions {
+    /// What is durable for sure.
+    pub(super) base: Box<[u8]>,
+    /// Later completed writes, oldest first; any one of them, or none, may be what survives.
+    pub(super) later: Vec<Box<[u8]>>,
+}
+
+/// A file. Reads see the contents; an undo list of completed but not durable writes remembers what power loss may bring
+/// back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct File {
+    contents: Contents,
+    overwrites: Vec<Overwrite>,
+}
+
+impl File {
+    pub(super) fn zeroed(len_bytes: u64) -> File {
+        File { contents: Contents::zeroed(len_bytes), overwrites: Vec::new() }
+    }
+
+    pub(super) fn len_bytes(&self) -> u64 {
+        self.contents.len_bytes()
+    }
+
+    pub(super) fn grow(&mut self, len_bytes: u64) {
+        self.contents.grow(len_bytes);
+    }
+
+    pub(super) fn read(&self, offset: u64, out: &mut [u8]) {
+        self.contents.read(offset, out);
+    }
+
+    /// Carries out a write that completes as number `at`.
+    pub(super) fn write(&mut self, at: u64, offset: u64, data: &[u8], durable: bool) {
+        if !durable || self.is_unsynced(offset, offset + data.len() as u64) {
+            let before = self.contents.copy(offset, data.len());
+            let standing = if durable { Standing::Durable } else { Standing::Unsynced };
+            self.overwrites.push(Overwrite { at, offset, before, standing });
+        }
+        self.contents.write(offset, data);
+    }
+
+    /// Replaces bytes at rest, as damage or a repair tool would: seen at once, and durable.
+    pub(super) fn write_at_rest(&mut self, offset: u64, data: &[u8]) {
+        let sector_bytes = SECTOR_BYTES as u64;
+        let start = offset - offset % sector_bytes;
+        let end = (offset + data.len() as u64).next_multiple_of(sector_bytes);
+        let mut sectors = self.contents.copy(start, (end - start) as usize);
+        sectors[(offset - start) as usize..][..data.len()].copy_from_slice(data);
+        self.write(u64::MAX, start, &sectors, true);
+    }
+
+    fn is_unsynced(&self, offset: u64, end: u64) -> bool {
+        self.overwrites.iter().any(|write| write.standing != Standing::Durable && write.overlaps(offset, end))
+    }
+
+    /// Makes the writes that completed up to `until` durable.
+    pub(super) fn sync(&mut self, until: u64) {
+        self.settle(until, Standing::Durable);
+        if self.overwrites.iter().all(|write| write.standing == Standing::Durable) {
+            self.overwrites.clear();
+            return;
+        }
+        let mut kept: Vec<Overwrite> = Vec::new();
+        for write in self.overwrites.drain(..) {
+            let lies_on_unsynced = || {
+                kept.iter()
+                    .any(|below| below.standing != Standing::Durable && below.overlaps(write.offset, write.end()))
+            };
+            if write.standing != Standing::Durable || lies_on_unsynced() {
+                kept.push(write);
+            }
+        }
+        self.overwrites = kept;
+    }
+
+    /// Lets a sync of the writes up to `until` fail: their fate stays open, and later syncs pass over them.
+    pub(super) fn fail_sync(&mut self, until: u64) {
+        self.settle(until, Standing::Forsaken);
+    }
+
+    fn settle(&mut self, until: u64, standing: Standing) {
+        for write in &mut self.overwrites {
+            if write.at <= until && write.standing == Standing::Unsynced {
+                write.standing = standing;
+            }
+        }
+    }
+
+    /// Every sector that power loss may change, with its versions.
+    pub(super) fn undurable_sectors(&self) -> BTreeMap<u64, Versions> {
+        let sector_bytes = SECTOR_BYTES as u64;
+        let mut writes_of: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for (index, write) in self.overwrites.iter().enumerate() {
+            for sector in write.offset / sector_bytes..write.end() / sector_bytes {
+                writes_of.entry(sector).or_default().push(index);
+            }
+        }
+        let mut sectors = BTreeMap::new();
+        for (sector, writes) in writes_of {
+            let mut states: Vec<Box<[u8]>> =
+                writes.iter().map(|&index| self.overwrites[index].before(sector).into()).collect();
+            states.push(self.contents.copy(sector * sector_bytes, SECTOR_BYTES));
+            let durable = writes.iter().rposition(|&index| self.overwrites[index].standing == Standing::Durable);
+            let mut states = states.into_iter().skip(durable.map_or(0, |position| position + 1));
+            let base = states.next().expect("one state more than writes");
+            let later: Vec<_> = states.collect();
+            if !later.is_empty() {
+                sectors.insert(sector, Versions { base, later });
+            }
+        }
+        sectors
+    }
+
+    /// Sets `sector` to what survived, durable.
+    pub(super) fn survive(&mut self, sector: u64, bytes: &[u8]) {
+        self.contents.write(sector * SECTOR_BYTES as u64, bytes);
+    }
+
+    /// Forgets that anything was not durable; what is seen now is what is stored.
+    pub(super) fn settle_all(&mut self) {
+        self.overwrites.clear();
+    }
+}

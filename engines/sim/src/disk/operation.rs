@@ -1,0 +1,241 @@
+//! Operations: checked and bound to a file when submitted, carried out when they complete.
+
+use node::{Block, DiskError, DiskOp, DiskReply, DiskResult, FileId, FileName};
+
+use super::file::File;
+use super::{Inode, SimDisk};
+
+/// A submitted operation. File numbers are resolved at submission, so that reusing a number cannot redirect it.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    Refuse(DiskError),
+    List,
+    Open {
+        file: FileId,
+        name: FileName,
+    },
+    Create {
+        file: FileId,
+        name: FileName,
+        len_bytes: u64,
+    },
+    Extend {
+        inode: Inode,
+        len_bytes: u64,
+    },
+    Read {
+        inode: Inode,
+        offset: u64,
+        len_bytes: usize,
+    },
+    Write {
+        inode: Inode,
+        offset: u64,
+        data: Block,
+        durable: bool,
+    },
+    /// `until` counts the completions before the sync was submitted: what it covers.
+    Sync {
+        inode: Inode,
+        until: u64,
+    },
+    SyncDir {
+        until: u64,
+    },
+    Remove {
+        name: FileName,
+    },
+}
+
+impl Operation {
+    pub(super) fn inode(&self) -> Option<Inode> {
+        match self {
+            Operation::Extend { inode, .. }
+            | Operation::Read { inode, .. }
+            | Operation::Write { inode, .. }
+            | Operation::Sync { inode, .. } => Some(*inode),
+            _ => None,
+        }
+    }
+}
+
+impl SimDisk {
+    pub(super) fn resolve(&self, op: DiskOp) -> Operation {
+        self.try_resolve(op).unwrap_or_else(Operation::Refuse)
+    }
+
+    fn try_resolve(&self, op: DiskOp) -> Result<Operation, DiskError> {
+        Ok(match op {
+            DiskOp::List => Operation::List,
+            DiskOp::Open { file, name } => Operation::Open { file, name },
+            DiskOp::Create { file, name, len_bytes } => {
+                assert_whole_sectors(len_bytes);
+                Operation::Create { file, name, len_bytes }
+            }
+            DiskOp::Extend { file, len_bytes } => {
+                assert_whole_sectors(len_bytes);
+                Operation::Extend { inode: self.inode(file)?, len_bytes }
+            }
+            DiskOp::Read { file, offset, len_bytes } => {
+                let inode = self.within(file, offset, len_bytes)?;
+                Operation::Read { inode, offset, len_bytes }
+            }
+            DiskOp::Write { file, offset, data, durable } => {
+                let inode = self.within(file, offset, data.len())?;
+                Operation::Write { inode, offset, data, durable }
+            }
+            DiskOp::Sync { file } => Operation::Sync { inode: self.inode(file)?, until: self.completed },
+            DiskOp::SyncDir => Operation::SyncDir { until: self.completed },
+            DiskOp::Remove { name } => Operation::Remove { name },
+        })
+    }
+
+    fn inode(&self, file: FileId) -> Result<Inode, DiskError> {
+        self.open.get(&file).copied().ok_or(DiskError::BAD_FILE)
+    }
+
+    fn within(&self, file: FileId, offset: u64, len_bytes: usize) -> Result<Inode, DiskError> {
+        assert_whole_sectors(offset);
+        assert_whole_sectors(len_bytes as u64);
+        assert!(len_bytes > 0, "an operation moves at least one sector");
+        let inode = self.inode(file)?;
+        let file_len_bytes = self.files[&inode].1.len_bytes();
+        match offset.checked_add(len_bytes as u64) {
+            Some(end) if end <= file_len_bytes => Ok(inode),
+            _ => Err(DiskError::OutOfRange { len_bytes: file_len_bytes }),
+        }
+    }
+
+    fn file(&mut self, inode: Inode) -> &mut File {
+        &mut self.files.get_mut(&inode).expect("operations in flight keep their file").1
+    }
+
+    pub(super) fn carry_out(&mut self, operation: Operation) -> DiskResult {
+        match operation {
+            Operation::Refuse(error) => Err(error),
+            Operation::List => {
+                let names = self.names.iter().map(|(name, inode)| (name.clone(), self.files[inode].1.len_bytes()));
+                Ok(DiskReply::Names(names.collect()))
+            }
+            Operation::Open { file, name } => {
+                let inode = *self.names.get(&name).ok_or(DiskError::NotFound)?;
+                self.open.insert(file, inode);
+                Ok(DiskReply::Opened { len_bytes: self.files[&inode].1.len_bytes() })
+            }
+            Operation::Create { file, name, len_bytes } => self.create(file, name, len_bytes),
+            Operation::Extend { inode, len_bytes } => {
+                let more_bytes = len_bytes.saturating_sub(self.files[&inode].1.len_bytes());
+                self.check_space(more_bytes)?;
+                self.file(inode).grow(len_bytes);
+                Ok(DiskReply::Done)
+            }
+            Operation::Read { inode, offset, len_bytes } => {
+                if self.rule.read_error > 0.0 && self.rng.chance(self.rule.read_error) {
+                    return Err(DiskError::EIO);
+                }
+                let mut block = Block::zeroed(len_bytes);
+                self.file(inode).read(offset, &mut block);
+                Ok(DiskReply::Data(block))
+            }
+            Operation::Write { inode, offset, data, durable } => self.write(inode, offset, &data, durable),
+            Operation::Sync { inode, until } => {
+                if self.write_fails() {
+                    self.file(inode).fail_sync(until);
+                    return Err(DiskError::EIO);
+                }
+                self.file(inode).sync(until);
+                Ok(DiskReply::Done)
+            }
+            Operation::SyncDir { until } => self.sync_dir(until),
+            Operation::Remove { name } => {
+                self.remove(name);
+                Ok(DiskReply::Done)
+            }
+        }
+    }
+
+    fn write_fails(&mut self) -> bool {
+        self.rule.write_error > 0.0 && self.rng.chance(self.rule.write_error)
+    }
+
+    fn check_space(&self, more_bytes: u64) -> Result<(), DiskError> {
+        if self.rule.full && more_bytes > 0 {
+            return Err(DiskError::NoSpace);
+        }
+        match self.model.capacity_bytes {
+            Some(capacity_bytes) if self.used_bytes() + more_bytes > capacity_bytes => Err(DiskError::NoSpace),
+            _ => Ok(()),
+        }
+    }
+
+    fn create(&mut self, file: FileId, name: FileName, len_bytes: u64) -> DiskResult {
+        if self.rule.full {
+            return Err(DiskError::NoSpace);
+        }
+        self.check_space(len_bytes)?;
+        let inode = self.link_new(name, len_bytes);
+        self.open.insert(file, inode);
+        Ok(DiskReply::Opened { len_bytes })
+    }
+
+    /// A new file of zeroes under `name`, taking the name from any other file first.
+    pub(super) fn link_new(&mut self, name: FileName, len_bytes: u64) -> Inode {
+        if self.names.contains_key(&name) {
+            self.change_name(name.clone(), None);
+        }
+        let inode = self.add_file(name.clone(), File::zeroed(len_bytes));
+        self.change_name(name, Some(inode));
+        inode
+    }
+
+    fn write(&mut self, inode: Inode, offset: u64, data: &[u8], durable: bool) -> DiskResult {
+        if self.rule.full {
+            return Err(DiskError::NoSpace);
+        }
+        let at = self.completed;
+        if self.write_fails() {
+            if self.rng.chance(0.5) {
+                self.file(inode).write(at, offset, data, false);
+            }
+            return Err(DiskError::EIO);
+        }
+        self.file(inode).write(at, offset, data, durable);
+        Ok(DiskReply::Done)
+    }
+
+    fn sync_dir(&mut self, until: u64) -> DiskResult {
+        let fails = self.write_fails();
+        let (covered, rest): (Vec<_>, Vec<_>) =
+            self.changes.drain(..).partition(|change| change.at <= until && !change.forsaken);
+        self.changes = rest;
+        if fails {
+            self.changes.extend(covered.into_iter().map(|change| super::NameChange { forsaken: true, ..change }));
+            self.changes.sort_by_key(|change| change.at);
+            return Err(DiskError::EIO);
+        }
+        for change in covered {
+            self.changes.retain(|other| other.name != change.name || other.at > change.at);
+            self.bind_durably(change.name, change.target);
+        }
+        self.collect_files();
+        Ok(DiskReply::Done)
+    }
+
+    pub(super) fn bind_durably(&mut self, name: FileName, target: Option<Inode>) {
+        match target {
+            Some(inode) => self.durable_names.insert(name, inode),
+            None => self.durable_names.remove(&name),
+        };
+    }
+
+    pub(super) fn remove(&mut self, name: FileName) {
+        if let Some(inode) = self.names.get(&name).copied() {
+            self.open.retain(|_, open| *open != inode);
+            self.change_name(name, None);
+        }
+    }
+}
+
+fn assert_whole_sectors(bytes: u64) {
+    assert!(bytes.is_multiple_of(node::SECTOR_BYTES as u64), "{bytes} bytes are not whole sectors");
+}

@@ -1,0 +1,127 @@
+//! What the simulator keeps for each node.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use node::{DiskResult, Event, Frame, Ledger, Nanos, Node, NodeId, TimerId, Token, Zone};
+use rustc_hash::FxBuildHasher;
+
+use crate::SimDisk;
+
+/// Whether a node is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It handles events.
+    Running,
+    /// Its events queue up.
+    Paused,
+    /// It stopped itself. Its state can still be inspected.
+    Halted {
+        /// What it said.
+        reason: String,
+    },
+    /// It lost its memory and has not been built again.
+    Crashed,
+}
+
+/// A node that stopped itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halt {
+    /// When.
+    pub at: Nanos,
+    /// Who.
+    pub node: NodeId,
+    /// Why, in its own words.
+    pub reason: String,
+}
+
+/// A delivery that waits for its node or for a core.
+#[derive(Clone, Debug)]
+pub(crate) enum Delivery {
+    Start,
+    Frame {
+        from: NodeId,
+        frame: Frame,
+    },
+    Disk {
+        token: Token,
+        result: DiskResult,
+    },
+    /// `set` tells which setting of the timer is due, so that a moved or cancelled timer stays silent.
+    Timer {
+        timer: TimerId,
+        set: u64,
+    },
+}
+
+/// One node with all that is its own.
+pub(crate) struct Host {
+    pub(crate) id: NodeId,
+    pub(crate) zone: Zone,
+    pub(crate) core: usize,
+    /// Absent when crashed.
+    pub(crate) node: Option<Box<dyn Node>>,
+    pub(crate) status: Status,
+    /// Counts lives: whatever was meant for an earlier one is ignored.
+    pub(crate) life: u32,
+    /// Counts starts: the argument of the next build.
+    pub(crate) starts: u64,
+    /// Which setting of each set timer counts.
+    pub(crate) timers: HashMap<TimerId, u64, FxBuildHasher>,
+    pub(crate) timers_set: u64,
+    pub(crate) disk: Option<SimDisk>,
+    pub(crate) ledger: Ledger,
+    /// What came while paused.
+    pub(crate) inbox: VecDeque<Delivery>,
+    /// Whether its effects are counted and can stop a run.
+    pub(crate) watched: bool,
+}
+
+impl Host {
+    /// Whether the node exists and has not stopped.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.status, Status::Running | Status::Paused)
+    }
+
+    /// The event a delivery has become by now, or `None` when it no longer applies.
+    pub(crate) fn event(&mut self, delivery: Delivery) -> Option<Event> {
+        Some(match delivery {
+            Delivery::Start => Event::Start,
+            Delivery::Frame { from, frame } => Event::Frame { from, frame },
+            Delivery::Disk { token, result } => Event::Disk { token, result },
+            Delivery::Timer { timer, set } => {
+                if self.timers.get(&timer) != Some(&set) {
+                    return None;
+                }
+                self.timers.remove(&timer);
+                Event::Timer { timer }
+            }
+        })
+    }
+
+    /// Forgets everything that a process forgets.
+    pub(crate) fn end_life(&mut self) {
+        self.life += 1;
+        self.timers.clear();
+        self.inbox.clear();
+    }
+
+    /// Everything but the node itself, which is `node`.
+    pub(crate) fn copy(&self, node: Option<Box<dyn Node>>) -> Host {
+        Host {
+            id: self.id,
+            zone: self.zone,
+            core: self.core,
+            node,
+            status: self.status.clone(),
+            life: self.life,
+            starts: self.starts,
+            timers: self.timers.clone(),
+            timers_set: self.timers_set,
+            disk: self.disk.clone(),
+            ledger: self.ledger.clone(),
+            inbox: self.inbox.clone(),
+            watched: self.watched,
+        }
+    }
+}

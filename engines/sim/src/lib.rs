@@ -1,0 +1,60 @@
+//! The simulated runtime: hosts nodes in virtual time over faulty disks and links, all from one seed.
+//!
+//! [`Sim`] takes a [`node::Topology`] and a [`SimConfig`] and plays every part the kernel, the network and the wall
+//! clock play in the real runtime. The node code it runs is the code that is benchmarked.
+//!
+//! # Mechanism
+//!
+//! One priority queue over (virtual nanoseconds, order) holds everything that is going to happen: frames arriving, disk
+//! operations completing, timers, faults. A step takes the next occurrence, hands the event it has become to its node,
+//! and carries out the node's effects, which push further occurrences. The approach is FoundationDB's (Zhou et al.,
+//! SIGMOD 2021, section 4) and TigerBeetle's VOPR.
+//!
+//! Randomness is forked from the seed by concern: `net`, `disk` (one stream for each node), `crash`, `schedule`. A
+//! draw added to one does not shift the others. Nodes bring their own seeded generators.
+//!
+//! # The fault model
+//!
+//! - *Links* delay by zone pair, and by rule lose, duplicate, damage (then the checksum fails and the receiver's ledger
+//!   counts it), delay further and thereby reorder, or are cut: for frames sent and for frames already on their way.
+//! - *Disks* complete in any order, fail, fill up, slow down, and lose on power loss any subset of what is not durable:
+//!   see [`SimDisk`].
+//! - *Nodes* crash and restart between any two effects, pause and resume, halt. A crash takes memory, timers,
+//!   completions under way and the rest of an event's effects; frames already sent arrive.
+//! - *CPU*: with prices in [`CpuModel`], an event's effects take place when its declared work is done, and nodes that
+//!   share a core wait for each other.
+//!
+//! # Invariants
+//!
+//! - The same topology, configuration and calls give the same [`Sim::digest`], in every build profile.
+//! - An occurrence never precedes what caused it, and one node never handles two events at once.
+//! - Nothing that was under way in one life of a node reaches the next, frames excepted.
+//! - [`Sim::fork`] copies share no state: what happens in one is not seen in the other.
+//!
+//! # Caveats
+//!
+//! - A frame to a node that is down is lost; one in flight when the node crashes and arriving after its restart is
+//!   delivered to the new life, as a datagram would be.
+//! - A fork is possible only where every surviving node can be copied; [`crash`] re-runs from the seed where it cannot.
+//! - Service times are models. Until they are calibrated against a real device, figures from here are uncalibrated.
+
+mod config;
+mod cpu;
+pub mod disk;
+mod faults;
+mod fork;
+mod host;
+mod links;
+mod queue;
+mod run;
+mod step;
+mod trace;
+mod world;
+
+pub use config::{CpuModel, SimConfig};
+pub use disk::{DiskModel, SimDisk, Survival, Unit};
+pub use fork::{CopyNode, copy_as};
+pub use host::{Halt, Status};
+pub use links::LinkCounts;
+pub use run::Stop;
+pub use world::Sim;

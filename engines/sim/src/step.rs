@@ -1,0 +1,268 @@
+//! One step of the world: an occurrence, the events it delivers, and their effects.
+
+use std::collections::VecDeque;
+
+use node::{Digest, DiskError, DiskOp, DiskReply, DiskResult, Effect, Event, Frame, FrameKind, Nanos, Token};
+
+use crate::cpu::{Turn, Waiting};
+use crate::host::{Delivery, Halt, Status};
+use crate::links::Wire;
+use crate::trace::Line;
+use crate::world::{Held, Occurrence};
+use crate::{Sim, Survival};
+
+impl Sim {
+    /// Carries out effects still held from a stopped run, or else the next occurrence. Returns whether there was
+    /// anything to do.
+    pub fn step(&mut self) -> bool {
+        if let Some(held) = self.held.take() {
+            self.carry_out_all(held.host, held.effects);
+            return true;
+        }
+        let before = self.now();
+        let Some(occurrence) = self.queue.pop() else { return false };
+        self.events_this_instant = if self.now() > before { 0 } else { self.events_this_instant + 1 };
+        match occurrence {
+            Occurrence::Arrival { from, to, wire } => self.arrive(from, to, wire),
+            Occurrence::Completion { host, life, slot } => {
+                if self.hosts[host].life == life {
+                    let disk = self.hosts[host].disk.as_mut().expect("only disks complete");
+                    let (token, result) = disk.complete(slot);
+                    self.deliver(host, life, Delivery::Disk { token, result });
+                }
+            }
+            Occurrence::Delivery { host, life, delivery } => self.deliver(host, life, delivery),
+            Occurrence::CoreFree { core } => self.core_free(core),
+            Occurrence::Fault(fault) => self.apply(&fault),
+        }
+        true
+    }
+
+    fn arrive(&mut self, from: usize, to: usize, wire: Wire) {
+        if from != to && !self.links.lets_in(from, to) {
+            return;
+        }
+        if !self.hosts[to].is_up() {
+            self.links.counts.unreceived += 1;
+            return;
+        }
+        let frame = match wire {
+            Wire::Whole(frame) => frame,
+            Wire::Damaged(bytes) => match Frame::verify(bytes) {
+                Ok(frame) => frame,
+                Err(_) => {
+                    self.hosts[to].ledger.frames_refused += 1;
+                    return;
+                }
+            },
+        };
+        let (from, life) = (self.hosts[from].id, self.hosts[to].life);
+        self.deliver(to, life, Delivery::Frame { from, frame });
+    }
+
+    /// Hands a delivery to its node now, or queues it behind a pause or a busy core.
+    pub(crate) fn deliver(&mut self, host: usize, life: u32, delivery: Delivery) {
+        let target = &mut self.hosts[host];
+        if target.life != life || !target.is_up() {
+            return;
+        }
+        if target.status == Status::Paused {
+            target.inbox.push_back(delivery);
+            return;
+        }
+        if !self.cores.is_free {
+            let core = &mut self.cores.cores[target.core];
+            if core.turn.is_some() {
+                core.waiting.push_back(Waiting { host, life, delivery });
+                return;
+            }
+        }
+        if let Some(event) = target.event(delivery) {
+            self.handle(host, event);
+        }
+    }
+
+    fn handle(&mut self, host: usize, event: Event) {
+        self.events += 1;
+        let now = self.queue.now();
+        let target = &mut self.hosts[host];
+        chain(&mut self.digest, now, target.id.0, &event);
+        if let Some(trace) = &mut self.trace {
+            trace.line(&Line::Event { at: now, node: target.id, event: &event });
+        }
+        let mut effects = std::mem::take(&mut self.scratch);
+        let node = target.node.as_mut().expect("a node that is up exists");
+        node.handle(now, event, &mut effects);
+        node.digest(&mut self.digest);
+        if self.cores.is_free {
+            if self.effects_until_stop == u64::MAX {
+                for effect in effects.drain() {
+                    if !self.carry_out(host, effect) {
+                        break;
+                    }
+                }
+            } else {
+                self.carry_out_all(host, effects.drain().collect());
+            }
+        } else {
+            let price = self.cores.price(effects.as_slice());
+            let (core, life) = (self.hosts[host].core, self.hosts[host].life);
+            self.cores.cores[core].turn = Some(Turn { host, life, effects: effects.drain().collect() });
+            self.queue.push(now + price, Occurrence::CoreFree { core });
+        }
+        self.scratch = effects;
+    }
+
+    fn core_free(&mut self, core: usize) {
+        if let Some(turn) = self.cores.cores[core].turn.take()
+            && self.hosts[turn.host].life == turn.life
+        {
+            self.carry_out_all(turn.host, turn.effects.into());
+        }
+        while self.cores.cores[core].turn.is_none()
+            && let Some(next) = self.cores.cores[core].waiting.pop_front()
+        {
+            self.deliver(next.host, next.life, next.delivery);
+        }
+    }
+
+    /// Carries out effects in order; holds back the rest when a run stops among them.
+    fn carry_out_all(&mut self, host: usize, mut effects: VecDeque<Effect>) {
+        while let Some(effect) = effects.pop_front() {
+            if self.effects_until_stop == 0 && self.hosts[host].watched && is_boundary(&effect) {
+                effects.push_front(effect);
+                self.held = Some(Held { host, effects });
+                return;
+            }
+            if !self.carry_out(host, effect) {
+                return;
+            }
+        }
+    }
+
+    /// Carries out one effect. Returns whether the node goes on.
+    pub(crate) fn carry_out(&mut self, host: usize, effect: Effect) -> bool {
+        let now = self.queue.now();
+        let source = &mut self.hosts[host];
+        source.ledger.count(&effect);
+        if source.watched && is_boundary(&effect) {
+            self.effects += 1;
+            self.effects_until_stop = self.effects_until_stop.saturating_sub(1);
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.line(&Line::Effect { at: now, node: source.id, effect: &effect });
+        }
+        match effect {
+            Effect::Send { to, frame, .. } => self.send(host, to, frame),
+            Effect::Disk { token, op, .. } => self.submit(host, token, op),
+            Effect::SetTimer { timer, after } => {
+                source.timers_set += 1;
+                let set = source.timers_set;
+                source.timers.insert(timer, set);
+                let delivery = Delivery::Timer { timer, set };
+                self.queue.push(now + after, Occurrence::Delivery { host, life: source.life, delivery });
+            }
+            Effect::CancelTimer { timer } => {
+                source.timers.remove(&timer);
+            }
+            Effect::Charge { .. } => {}
+            Effect::Halt { reason } => {
+                self.halt(host, reason);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn send(&mut self, from: usize, to: node::NodeId, frame: Frame) {
+        let now = self.queue.now();
+        let Some(to) = self.find(to) else { return };
+        if from == to {
+            self.queue.push(now, Occurrence::Arrival { from, to, wire: Wire::Whole(frame) });
+            return;
+        }
+        let model = self.config.links.between(self.hosts[from].zone, self.hosts[to].zone);
+        let queue = &mut self.queue;
+        self.links.send(now, from, to, model, frame, |at, wire| {
+            queue.push(at, Occurrence::Arrival { from, to, wire });
+        });
+    }
+
+    fn submit(&mut self, host: usize, token: Token, op: DiskOp) {
+        let now = self.queue.now();
+        let source = &mut self.hosts[host];
+        let life = source.life;
+        match &mut source.disk {
+            Some(disk) => {
+                let (slot, at) = disk.begin(now, token, op);
+                self.queue.push(at, Occurrence::Completion { host, life, slot });
+            }
+            None => {
+                let delivery = Delivery::Disk { token, result: Err(NO_DISK) };
+                self.queue.push(now, Occurrence::Delivery { host, life, delivery });
+            }
+        }
+    }
+
+    fn halt(&mut self, host: usize, reason: String) {
+        let survival = Survival::Random(self.crash_rng.next_u64());
+        let now = self.queue.now();
+        let source = &mut self.hosts[host];
+        self.halts.push(Halt { at: now, node: source.id, reason: reason.clone() });
+        source.status = Status::Halted { reason };
+        source.end_life();
+        if let Some(disk) = &mut source.disk {
+            disk.crash(false, survival);
+        }
+    }
+}
+
+/// The answer to a disk operation of a node that has no disk: ENODEV.
+const NO_DISK: DiskError = DiskError::Io { errno: 19 };
+
+/// Whether an effect reaches beyond the memory of its node, so that a crash before and after it differ.
+fn is_boundary(effect: &Effect) -> bool {
+    matches!(effect, Effect::Send { .. } | Effect::Disk { .. } | Effect::Halt { .. })
+}
+
+fn chain(digest: &mut Digest, now: Nanos, id: u32, event: &Event) {
+    let kind = match event {
+        Event::Start => 0,
+        Event::Frame { .. } => 1,
+        Event::Disk { .. } => 2,
+        Event::Timer { .. } => 3,
+    };
+    digest.word(now.0);
+    digest.word(u64::from(id) << 8 | kind);
+    match event {
+        Event::Start => {}
+        Event::Frame { from, frame } => {
+            let FrameKind(kind) = frame.kind();
+            digest.word(u64::from(from.0) << 16 | u64::from(kind));
+            digest.bytes(frame.bytes());
+        }
+        Event::Disk { token, result } => {
+            digest.word(token.0);
+            chain_result(digest, result);
+        }
+        Event::Timer { timer } => digest.word(timer.0),
+    }
+}
+
+fn chain_result(digest: &mut Digest, result: &DiskResult) {
+    match result {
+        Ok(DiskReply::Done) => digest.word(0),
+        Ok(DiskReply::Opened { len_bytes }) => digest.word(1 | len_bytes << 8),
+        Ok(DiskReply::Data(block)) => digest.bytes(block),
+        Ok(DiskReply::Names(names)) => {
+            for (name, len_bytes) in names {
+                digest.bytes(name.as_str().as_bytes());
+                digest.word(*len_bytes);
+            }
+        }
+        Err(DiskError::NotFound) => digest.word(2),
+        Err(DiskError::NoSpace) => digest.word(3),
+        Err(DiskError::OutOfRange { len_bytes }) => digest.word(4 | len_bytes << 8),
+        Err(DiskError::Io { errno }) => digest.word(5 | (*errno as u64) << 8),
+    }
+}

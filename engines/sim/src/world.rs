@@ -1,0 +1,213 @@
+//! The simulated world: its nodes, its clock and what is going to happen.
+
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use node::{Digest, Effect, Effects, Frame, Ledger, Nanos, Node, NodeId, Rng, Topology};
+
+use crate::cpu::Cores;
+use crate::disk::Slot;
+use crate::host::{Delivery, Halt, Host, Status};
+use crate::links::{LinkCounts, Links, Wire};
+use crate::queue::Queue;
+use crate::trace::Trace;
+use crate::{SimConfig, SimDisk};
+
+/// Something due at a virtual time.
+#[derive(Clone)]
+pub(crate) enum Occurrence {
+    /// A frame reaches its receiver.
+    Arrival { from: usize, to: usize, wire: Wire },
+    /// A disk operation completes.
+    Completion { host: usize, life: u32, slot: Slot },
+    /// A node's turn has come.
+    Delivery { host: usize, life: u32, delivery: Delivery },
+    /// A core has done the work of an event.
+    CoreFree { core: usize },
+    /// A fault asked for in advance.
+    Fault(Box<node::fault::Fault>),
+}
+
+/// Effects of one event that are not carried out yet, because a run was stopped among them.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) host: usize,
+    pub(crate) effects: VecDeque<Effect>,
+}
+
+/// A topology hosted in virtual time. See the [crate's documentation](crate).
+pub struct Sim {
+    pub(crate) config: SimConfig,
+    pub(crate) topology: Rc<Topology>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) index_of: BTreeMap<NodeId, usize>,
+    pub(crate) queue: Queue<Occurrence>,
+    pub(crate) links: Links,
+    pub(crate) cores: Cores,
+    pub(crate) digest: Digest,
+    pub(crate) events: u64,
+    pub(crate) events_this_instant: u64,
+    pub(crate) effects: u64,
+    pub(crate) effects_until_stop: u64,
+    pub(crate) held: Option<Held>,
+    pub(crate) scratch: Effects,
+    pub(crate) halts: Vec<Halt>,
+    pub(crate) crash_rng: Rng,
+    pub(crate) trace: Option<Trace>,
+}
+
+impl Sim {
+    /// Builds every node and makes it due to start at time zero. Panics when two members share an id.
+    pub fn new(topology: Topology, config: SimConfig) -> Sim {
+        let root = Rng::new(config.seed);
+        let cores = Cores::new(&config.cpu, topology.members.iter().map(|member| member.id));
+        let mut hosts = Vec::new();
+        let mut index_of = BTreeMap::new();
+        for (index, member) in topology.members.iter().enumerate() {
+            assert!(index_of.insert(member.id, index).is_none(), "two members are {:?}", member.id);
+            let disk_rng = root.fork("disk", u64::from(member.id.0));
+            hosts.push(Host {
+                id: member.id,
+                zone: member.zone,
+                core: cores.core_of(index),
+                node: None,
+                status: Status::Crashed,
+                life: 0,
+                starts: 0,
+                timers: Default::default(),
+                timers_set: 0,
+                disk: member.has_disk.then(|| SimDisk::new(config.disk.clone(), disk_rng)),
+                ledger: Ledger::default(),
+                inbox: VecDeque::new(),
+                watched: true,
+            });
+        }
+        let mut sim = Sim {
+            queue: Queue::new(config.shuffle_ties.then(|| root.fork("schedule", 0))),
+            links: Links::new(hosts.len(), config.links_in_order, root.fork("net", 0)),
+            cores,
+            topology: Rc::new(topology),
+            hosts,
+            index_of,
+            digest: Digest::default(),
+            events: 0,
+            events_this_instant: 0,
+            effects: 0,
+            effects_until_stop: u64::MAX,
+            held: None,
+            scratch: Effects::new(),
+            halts: Vec::new(),
+            crash_rng: root.fork("crash", 0),
+            trace: None,
+            config,
+        };
+        for host in 0..sim.hosts.len() {
+            sim.start(host);
+        }
+        sim
+    }
+
+    /// The virtual clock.
+    pub fn now(&self) -> Nanos {
+        self.queue.now()
+    }
+
+    /// The hash chained over every event delivered and every node's fingerprint after it.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// How many events were delivered to nodes.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How many effects of watched nodes were carried out that reach beyond the node's memory: frames sent, disk
+    /// operations submitted, halts. These are the boundaries at which a crash can make a difference.
+    pub fn effects(&self) -> u64 {
+        self.effects
+    }
+
+    /// Counts from now on only the effects of `nodes`.
+    pub fn watch(&mut self, nodes: &[NodeId]) {
+        for host in &mut self.hosts {
+            host.watched = nodes.contains(&host.id);
+        }
+    }
+
+    /// What the links did.
+    pub fn link_counts(&self) -> LinkCounts {
+        self.links.counts
+    }
+
+    /// Every halt so far, in order.
+    pub fn halts(&self) -> &[Halt] {
+        &self.halts
+    }
+
+    /// All ids, in the order of the topology.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.hosts.iter().map(|host| host.id)
+    }
+
+    /// Whether and how `id` runs. Panics for an id outside the topology, as everything below does.
+    pub fn status(&self, id: NodeId) -> &Status {
+        &self.host(id).status
+    }
+
+    /// The node `id` as a `T`; `None` when it is crashed or of another type.
+    pub fn node<T: Node>(&self, id: NodeId) -> Option<&T> {
+        let node: &dyn Any = self.host(id).node.as_deref()?;
+        node.downcast_ref()
+    }
+
+    /// As [`Sim::node`], to change the node behind its back. That is not part of the digest.
+    pub fn node_mut<T: Node>(&mut self, id: NodeId) -> Option<&mut T> {
+        let index = self.index(id);
+        let node: &mut dyn Any = self.hosts[index].node.as_deref_mut()?;
+        node.downcast_mut()
+    }
+
+    /// What `id` did since its last start.
+    pub fn ledger(&self, id: NodeId) -> &Ledger {
+        &self.host(id).ledger
+    }
+
+    /// The disk of `id`, if it has one.
+    pub fn disk(&self, id: NodeId) -> Option<&SimDisk> {
+        self.host(id).disk.as_ref()
+    }
+
+    /// The disk of `id`, to damage or replace what it stores.
+    pub fn disk_mut(&mut self, id: NodeId) -> Option<&mut SimDisk> {
+        let index = self.index(id);
+        self.hosts[index].disk.as_mut()
+    }
+
+    /// Delivers `frame` to `to` at once, as if `from` had sent it over a perfect link.
+    pub fn inject(&mut self, from: NodeId, to: NodeId, frame: Frame) {
+        let (to, now) = (self.index(to), self.now());
+        let life = self.hosts[to].life;
+        self.queue.push(now, Occurrence::Delivery { host: to, life, delivery: Delivery::Frame { from, frame } });
+    }
+
+    /// Carries out `effect` as if `id` had asked for it, for drivers that stand in for a node's own decisions.
+    pub fn act(&mut self, id: NodeId, effect: Effect) {
+        let host = self.index(id);
+        self.carry_out(host, effect);
+    }
+
+    pub(crate) fn host(&self, id: NodeId) -> &Host {
+        &self.hosts[self.index(id)]
+    }
+
+    pub(crate) fn index(&self, id: NodeId) -> usize {
+        *self.index_of.get(&id).unwrap_or_else(|| panic!("{id:?} is not in the topology"))
+    }
+
+    /// The index of `id`, or `None` for a frame sent to nobody.
+    pub(crate) fn find(&self, id: NodeId) -> Option<usize> {
+        self.index_of.get(&id).copied()
+    }
+}
