@@ -33,6 +33,8 @@ pub mod ids;
 pub mod message;
 pub mod quorum;
 pub mod register;
+pub mod truncation;
 
 pub use ids::{Epoch, Incarnation, MemberIndex, PgId, VolumeId};
 pub use register::{Geometry, Register};
+pub use truncation::{Truncation, TruncationTable};

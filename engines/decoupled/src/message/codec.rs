@@ -5,7 +5,7 @@ use compute::{Lsn, PageId};
 use node::{Frame, FrameKind, Nanos, NodeId};
 use thiserror::Error;
 
-use crate::{Epoch, Geometry, Incarnation, MemberIndex, PgId, Register, VolumeId};
+use crate::{Epoch, Geometry, Incarnation, MemberIndex, PgId, Register, Truncation, TruncationTable, VolumeId};
 
 /// Bytes that are not a message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -135,6 +135,7 @@ wire_newtypes!(Lsn, PageId, PgId, VolumeId, MemberIndex, Incarnation, Nanos, Nod
 wire_structs! {
     Epoch { number, owner }
     Geometry { page_bytes, pages_per_pg }
+    Truncation { epoch, vdl, upto }
     Register { epoch, version, formed, geometry, geometry_epoch, pg_count, membership_epoch, members }
 }
 
@@ -149,6 +150,16 @@ impl Wire for bool {
             1 => Ok(true),
             _ => Err(DecodeError::Impossible("flag")),
         }
+    }
+}
+
+impl Wire for TruncationTable {
+    fn put(&self, out: &mut BytesMut) {
+        self.entries().to_vec().put(out);
+    }
+
+    fn take(from: &mut Reader) -> Result<Self, DecodeError> {
+        TruncationTable::new(Vec::take(from)?).ok_or(DecodeError::Impossible("truncation table"))
     }
 }
 

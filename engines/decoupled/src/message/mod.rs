@@ -4,7 +4,8 @@
 //! ([`ToStorage::Prepare`]), then holds its truncation table ([`ToStorage::Truncate`]). Anything else it is asked under
 //! an epoch it does not hold yet, or holds no longer, it answers with [`ToWriter::Refused`], naming the highest epoch it
 //! promised. A writer that reads a higher epoch there is fenced; one that reads its own or a lower epoch brings the node
-//! up with `Prepare` and `Truncate`: it was wiped, or unreachable during recovery.
+//! up with `Prepare` and `Truncate`: it was wiped, or unreachable during recovery. Both carry the truncation table, so that
+//! records annulled while a node was away never count in what it reports (see [`crate::truncation`]).
 //!
 //! Frame kinds `0x0301` (to storage), `0x0302` (to the writer) and `0x0303` (between storage nodes).
 

@@ -5,7 +5,7 @@ use compute::{Lsn, PageId};
 use node::Nanos;
 
 use super::codec::{wire_enum, wire_structs};
-use crate::{Epoch, PgId, Register, VolumeId};
+use crate::{Epoch, PgId, Register, TruncationTable, VolumeId};
 
 /// What the writer knows of one protection group, for garbage collection and reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,11 +73,17 @@ pub enum ToStorage {
     },
     /// Asks for a promise to serve no lower epoch. Answered by [`ToWriter::Promise`](super::ToWriter::Promise) once the
     /// promise is durable. Repeating it is harmless.
+    ///
+    /// A node that was away during an earlier recovery still has records which that recovery annulled, and counts them in
+    /// its SCLs. So the writer takes promises into account only where their table is the newest it has seen, and repeats the
+    /// question, with that table, to the others: they adopt it, then answer anew.
     Prepare {
         /// The volume.
         volume: VolumeId,
         /// The epoch wanted.
         epoch: Epoch,
+        /// The newest truncation table known; the empty one at first.
+        table: TruncationTable,
     },
     /// Asks which records of a group the segment holds in its chain, above one LSN, up to its SCL. Recovery only.
     Inventory {
@@ -98,6 +104,9 @@ pub enum ToStorage {
         volume: VolumeId,
         /// The recovering writer's epoch.
         epoch: Epoch,
+        /// The newest truncation table among the promises that recovery used. The node's own table becomes this one and the
+        /// entry `(epoch, vdl, upto)`.
+        table: TruncationTable,
         /// Where the volume ends.
         vdl: Lsn,
         /// The last LSN that any earlier writer can have given out.
@@ -132,9 +141,9 @@ wire_enum!(ToStorage {
     1 => Append { volume, epoch, vdl, floor, sent_at, records },
     2 => Heartbeat { volume, epoch, vdl, sent_at, floors },
     3 => Read { volume, epoch, request, pg, page, read_point, required },
-    4 => Prepare { volume, epoch },
+    4 => Prepare { volume, epoch, table },
     5 => Inventory { volume, epoch, pg, above },
-    6 => Truncate { volume, epoch, vdl, upto, register, ends },
+    6 => Truncate { volume, epoch, table, vdl, upto, register, ends },
     7 => WriteRegister { volume, epoch, register },
     8 => Confirm { volume, epoch, ticket },
 });
@@ -146,7 +155,7 @@ impl ToStorage {
             ToStorage::Append { volume, epoch, .. }
             | ToStorage::Heartbeat { volume, epoch, .. }
             | ToStorage::Read { volume, epoch, .. }
-            | ToStorage::Prepare { volume, epoch }
+            | ToStorage::Prepare { volume, epoch, .. }
             | ToStorage::Inventory { volume, epoch, .. }
             | ToStorage::Truncate { volume, epoch, .. }
             | ToStorage::WriteRegister { volume, epoch, .. }

@@ -3,7 +3,7 @@ use compute::{GroupBuilder, Lsn, PageId, RedoOp};
 use node::{Nanos, NodeId};
 
 use super::*;
-use crate::{Epoch, Geometry, Incarnation, PgId, Register, VolumeId};
+use crate::{Epoch, Geometry, Incarnation, PgId, Register, Truncation, TruncationTable, VolumeId};
 
 const VOLUME: VolumeId = VolumeId(7);
 const EPOCH: Epoch = Epoch { number: 3, owner: 99 };
@@ -19,6 +19,11 @@ fn register() -> Register {
         membership_epoch: 1,
         members: [2, 3, 4, 5, 6, 7].map(NodeId),
     }
+}
+
+fn table() -> TruncationTable {
+    let entry = Truncation { epoch: Epoch { number: 2, owner: 98 }, vdl: Lsn(1), upto: Lsn(2) };
+    TruncationTable::new(vec![entry]).expect("one entry")
 }
 
 fn to_storage() -> Vec<ToStorage> {
@@ -37,9 +42,17 @@ fn to_storage() -> Vec<ToStorage> {
             read_point: Lsn(7),
             required: Lsn(6),
         },
-        ToStorage::Prepare { volume, epoch },
+        ToStorage::Prepare { volume, epoch, table: table() },
         ToStorage::Inventory { volume, epoch, pg: PgId(0), above: Lsn(3) },
-        ToStorage::Truncate { volume, epoch, vdl, upto: Lsn(107), register: register(), ends: vec![(PgId(0), Lsn(6))] },
+        ToStorage::Truncate {
+            volume,
+            epoch,
+            table: table(),
+            vdl,
+            upto: Lsn(107),
+            register: register(),
+            ends: vec![(PgId(0), Lsn(6))],
+        },
         ToStorage::WriteRegister { volume, epoch, register: register() },
         ToStorage::Confirm { volume, epoch, ticket: 12 },
     ]
@@ -62,7 +75,7 @@ fn to_writer() -> Vec<ToWriter> {
             incarnation,
             lease_left: Nanos(1),
             vdl: Lsn(4),
-            annulled_upto: Lsn(2),
+            table: table(),
             register: Some(register()),
             segments: vec![status],
         },

@@ -5,7 +5,7 @@ use compute::{Lsn, PageId};
 use node::Nanos;
 
 use super::codec::{DecodeError, Reader, Wire, wire_enum, wire_structs};
-use crate::{Epoch, Incarnation, PgId, Register, VolumeId};
+use crate::{Epoch, Incarnation, PgId, Register, TruncationTable, VolumeId};
 
 /// What a segment can swear to about records it does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,8 +140,8 @@ pub enum ToWriter {
         lease_left: Nanos,
         /// The highest VDL the node has made durable.
         vdl: Lsn,
-        /// The highest end of any truncation range it holds; zero when it holds none.
-        annulled_upto: Lsn,
+        /// The truncation table it holds. What `segments` says is without the records this annuls.
+        table: TruncationTable,
         /// The register it holds.
         register: Option<Register>,
         /// Its segments.
@@ -203,7 +203,7 @@ pub enum ToWriter {
 wire_enum!(ToWriter {
     1 => Ack { volume, epoch, incarnation, echo, scls },
     2 => Page { volume, epoch, request, page, result },
-    3 => Promise { volume, epoch, incarnation, lease_left, vdl, annulled_upto, register, segments },
+    3 => Promise { volume, epoch, incarnation, lease_left, vdl, table, register, segments },
     4 => Refused { volume, epoch, promised },
     5 => Inventory { volume, epoch, pg, above, entries, complete },
     6 => Truncated { volume, epoch, incarnation },
