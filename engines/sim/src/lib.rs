@@ -40,6 +40,7 @@
 
 mod config;
 mod cpu;
+pub mod crash;
 pub mod disk;
 mod faults;
 mod fork;

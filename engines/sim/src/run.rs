@@ -74,10 +74,15 @@ impl Sim {
 
     /// Runs until a watched node is about to carry out an effect, and holds that effect back.
     pub fn run_until_next_effect(&mut self, span: Nanos) -> Stop {
+        self.run_until_held(span, &|_| false)
+    }
+
+    /// Runs until an effect of a watched node is held back, or `over` holds.
+    pub(crate) fn run_until_held(&mut self, span: Nanos, over: &dyn Fn(&Sim) -> bool) -> Stop {
         self.effects_until_stop = 0;
         let deadline = self.now() + span;
         loop {
-            if self.held.is_some() {
+            if self.held.is_some() || over(self) {
                 return Stop::Reached;
             }
             if let Some(stop) = self.step_before(deadline) {
