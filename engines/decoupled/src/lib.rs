@@ -6,7 +6,7 @@
 //!
 //! # The two sides
 //!
-//! - `writer`: the volume driver inside the compute node. It shards records by PG, ships them, tracks SCLs, advances
+//! - [`writer`]: the volume driver inside the compute node. It shards records by PG, ships them, tracks SCLs, advances
 //!   PGCL, VCL and VDL, reads pages, and recovers the volume after a crash.
 //! - `storage`: the storage node. It persists, acknowledges, gossips, coalesces, collects, repairs.
 //!
@@ -34,6 +34,7 @@ pub mod message;
 pub mod quorum;
 pub mod register;
 pub mod truncation;
+pub mod writer;
 
 pub use ids::{Epoch, Incarnation, MemberIndex, PgId, VolumeId};
 pub use register::{Geometry, Register};

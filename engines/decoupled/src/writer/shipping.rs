@@ -1,0 +1,192 @@
+//! Records out, acknowledgements in.
+
+use compute::{Context, Group as RedoGroup, Lsn, PageId, Upcall};
+use node::{IoClass, Nanos};
+
+use super::VolumeDriver;
+use super::members::Part;
+use crate::ids::pg_of;
+use crate::message::{PgFloor, ToStorage};
+use crate::{Incarnation, MemberIndex, PgId};
+
+/// Floors in one heartbeat message.
+const FLOORS_MAX: usize = 4096;
+/// Batches of one group resent in one go.
+const RESENDS_MAX: usize = 16;
+
+/// The usual time from sending to acknowledgement, for the adaptive resend timeout (RFC 6298's estimator).
+#[derive(Debug, Default)]
+pub(super) struct RoundTrip {
+    mean_ns: u64,
+    deviation_ns: u64,
+}
+
+impl RoundTrip {
+    fn learn(&mut self, seen: Nanos) {
+        if self.mean_ns == 0 {
+            (self.mean_ns, self.deviation_ns) = (seen.0.max(1), seen.0 / 2);
+            return;
+        }
+        self.deviation_ns = (3 * self.deviation_ns + self.mean_ns.abs_diff(seen.0)) / 4;
+        self.mean_ns = (7 * self.mean_ns + seen.0) / 8;
+    }
+
+    fn timeout(&self) -> Nanos {
+        Nanos(self.mean_ns + 4 * self.deviation_ns)
+    }
+}
+
+impl VolumeDriver {
+    pub(super) fn ship(&mut self, cx: &mut Context<'_>, redo: &RedoGroup) {
+        assert!(self.is_open() && redo.first() > self.last, "groups are appended in order to an open volume");
+        let pages_per_pg = self.pages_per_pg();
+        let mut touched: Vec<PgId> = Vec::with_capacity(4);
+        for (lsn, page, record) in redo.records() {
+            let pg = pg_of(page, pages_per_pg);
+            let prev_page = self.page_lsns.insert(page, lsn).unwrap_or(Lsn::ZERO);
+            self.groups[pg.0 as usize].push(lsn, self.last, prev_page, &record);
+            self.progress.allocate(lsn, pg);
+            self.last = lsn;
+            if !touched.contains(&pg) {
+                touched.push(pg);
+            }
+        }
+        self.progress.mark_cpl(redo.last());
+        self.stats.records += redo.count() as u64;
+        let vdl = self.progress.vdl();
+        for pg in touched {
+            let group = &mut self.groups[pg.0 as usize];
+            group.mark_cpl(redo.last());
+            group.durable_end(vdl);
+            self.pump(cx, pg);
+        }
+        self.forget_evicted(cx);
+    }
+
+    /// The back-pointer to a page's previous record is needed only while the page is in memory: a page that is fetched
+    /// again says its LSN itself.
+    fn forget_evicted(&mut self, cx: &mut Context<'_>) {
+        if self.page_lsns.len() > 2 * cx.pool.capacity() + 64 {
+            let pool = &*cx.pool;
+            self.page_lsns.retain(|&page, _| pool.peek(page).is_some());
+        }
+    }
+
+    pub(super) fn learn_page_lsn(&mut self, page: PageId, lsn: Lsn) {
+        self.page_lsns.insert(page, lsn);
+    }
+
+    /// Sends a group's open records while its window allows.
+    fn pump(&mut self, cx: &mut Context<'_>, pg: PgId) {
+        let wait = self.round_trip.timeout().max(self.config.resend_min).min(self.config.resend_max);
+        loop {
+            let group = &mut self.groups[pg.0 as usize];
+            let sealed = group.seal(self.config.batches_in_flight, self.config.batch_bytes_max, cx.now, wait);
+            let Some(records) = sealed.map(|batch| batch.records.clone()) else { break };
+            self.stats.batches += 1;
+            let message = self.append_message(cx.now, pg, records);
+            let frame = crate::message::Wire::frame(&message, crate::message::TO_STORAGE);
+            for (_, node) in self.members.holders() {
+                cx.out.send(node, frame.clone(), IoClass::LogShipping);
+            }
+            self.set_tick(cx);
+        }
+    }
+
+    fn append_message(&self, now: Nanos, pg: PgId, records: bytes::Bytes) -> ToStorage {
+        ToStorage::Append {
+            volume: self.config.volume,
+            epoch: self.epoch,
+            vdl: self.progress.vdl(),
+            floor: self.floor(pg),
+            sent_at: now,
+            records,
+        }
+    }
+
+    /// No read will ask below the oldest read point under way, or below the VDL, which every later read starts from.
+    fn floor(&self, pg: PgId) -> PgFloor {
+        let vdl = self.progress.vdl();
+        let pgmrpl = self.reads.oldest_read_point(pg).map_or(vdl, |oldest| oldest.min(vdl));
+        PgFloor { pg, pgmrpl, pgcl: self.groups[pg.0 as usize].pgcl() }
+    }
+
+    pub(super) fn on_ack(
+        &mut self,
+        cx: &mut Context<'_>,
+        member: MemberIndex,
+        incarnation: Incarnation,
+        echo: Nanos,
+        scls: &[(PgId, Lsn)],
+    ) {
+        if self.members.get(member).part != Part::Holds || incarnation < self.members.get(member).incarnation {
+            return;
+        }
+        if incarnation > self.members.get(member).incarnation {
+            self.members.get_mut(member).incarnation = incarnation;
+            self.groups.iter_mut().for_each(|group| group.forget(member));
+        }
+        if echo > Nanos::ZERO && echo <= cx.now {
+            self.round_trip.learn(cx.now - echo);
+            self.lease.renew(member, echo);
+            self.on_lease(cx);
+        }
+        for &(pg, scl) in scls {
+            let Some(group) = self.groups.get_mut(pg.0 as usize) else { continue };
+            if group.acknowledge(member, scl) {
+                self.pump(cx, pg);
+            }
+        }
+        self.advance(cx);
+        self.try_open(cx);
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>) {
+        let groups = &self.groups;
+        if !self.progress.advance(|pg| groups[pg.0 as usize].pgcl()) {
+            return;
+        }
+        cx.up.push(Upcall::Durable(self.progress.vdl()));
+        if std::mem::take(&mut self.throttled) {
+            cx.up.push(Upcall::Admits);
+        }
+    }
+
+    /// Sends again what four segments do not have yet, to those that lack it.
+    pub(super) fn resend(&mut self, cx: &mut Context<'_>) {
+        if !self.is_open() {
+            return;
+        }
+        for index in 0..self.groups.len() {
+            let due = self.groups[index].due(cx.now, RESENDS_MAX, self.config.resend_max);
+            for (last, records) in due {
+                let group = &self.groups[index];
+                let message = self.append_message(cx.now, group.pg(), records);
+                let frame = crate::message::Wire::frame(&message, crate::message::TO_STORAGE);
+                for (_, node) in self.members.holders().filter(|&(member, _)| group.scl(member) < last) {
+                    cx.out.send(node, frame.clone(), IoClass::LogShipping);
+                    self.stats.resends += 1;
+                }
+            }
+        }
+    }
+
+    /// Tells every node that holds the epoch how far the volume is durable and what reads may still ask for; idle groups
+    /// learn it only here.
+    pub(super) fn heartbeat(&mut self, cx: &mut Context<'_>) {
+        let floors: Vec<PgFloor> = self.groups.iter().map(|group| self.floor(group.pg())).collect();
+        for chunk in floors.chunks(FLOORS_MAX) {
+            let message = ToStorage::Heartbeat {
+                volume: self.config.volume,
+                epoch: self.epoch,
+                vdl: self.progress.vdl(),
+                sent_at: cx.now,
+                floors: chunk.to_vec(),
+            };
+            let frame = crate::message::Wire::frame(&message, crate::message::TO_STORAGE);
+            for (_, node) in self.members.holders() {
+                cx.out.send(node, frame.clone(), IoClass::Control);
+            }
+        }
+    }
+}
