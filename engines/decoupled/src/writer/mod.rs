@@ -136,6 +136,7 @@ pub struct VolumeDriver {
     /// LSNs up to here were never this writer's to give; the allocation limit counts from it or from the VDL.
     base: Lsn,
     page_lsns: PageLsns,
+    page_lsns_max: usize,
     throttled: bool,
     round_trip: RoundTrip,
     lease: Lease,
@@ -166,6 +167,7 @@ impl VolumeDriver {
             last: Lsn::ZERO,
             base: Lsn::ZERO,
             page_lsns: PageLsns::default(),
+            page_lsns_max: shipping::PAGE_LSNS_LEAST,
             throttled: false,
             round_trip: RoundTrip::default(),
             lease: Lease::new(config.lease, config.lease_margin),
@@ -275,8 +277,7 @@ impl VolumeDriver {
             ToWriter::Page { request, page, result, .. } => self.on_page(cx, member, request, page, result),
             ToWriter::Promise { incarnation, lease_left, vdl, table, register, segments, .. } => {
                 let lease_over = cx.now + lease_left;
-                let promise =
-                    recovery::promises::Promise { incarnation, lease_over, vdl, table, register, segments };
+                let promise = recovery::promises::Promise { incarnation, lease_over, vdl, table, register, segments };
                 self.on_promise(cx, member, promise);
             }
             ToWriter::Refused { promised, .. } => self.on_refused(cx, member, promised),

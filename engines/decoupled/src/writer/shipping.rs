@@ -11,6 +11,8 @@ use crate::{Incarnation, MemberIndex, PgId};
 
 /// Floors in one heartbeat message.
 const FLOORS_MAX: usize = 4096;
+/// Page LSNs kept before the first look for pages that have left memory.
+pub(super) const PAGE_LSNS_LEAST: usize = 1024;
 /// Batches of one group resent in one go.
 const RESENDS_MAX: usize = 16;
 
@@ -66,9 +68,10 @@ impl VolumeDriver {
     /// The back-pointer to a page's previous record is needed only while the page is in memory: a page that is fetched
     /// again says its LSN itself.
     fn forget_evicted(&mut self, cx: &mut Context<'_>) {
-        if self.page_lsns.len() > 2 * cx.pool.capacity() + 64 {
+        if self.page_lsns.len() > self.page_lsns_max {
             let pool = &*cx.pool;
             self.page_lsns.retain(|&page, _| pool.peek(page).is_some());
+            self.page_lsns_max = 2 * self.page_lsns.len() + PAGE_LSNS_LEAST;
         }
     }
 
