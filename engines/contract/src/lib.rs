@@ -35,7 +35,7 @@ pub mod statement;
 pub use codec::{DecodeError, REQUEST_KIND, RESPONSE_KIND};
 pub use error::{Certainty, ConflictKind, Error};
 pub use model::Model;
-pub use program::{Program, Step};
+pub use program::{Program, Programs, Step};
 pub use row::{Key, Row};
 pub use schema::{Index, IndexId, Schema, Table, TableId};
 pub use statement::{

@@ -37,3 +37,10 @@ pub trait Program: Send {
     /// Looks at the final reply. An error is a finding, as in [`Program::step`].
     fn finish(&mut self, last: &Result<Reply, Error>) -> Result<(), String>;
 }
+
+/// Where a load generator gets its transactions from.
+pub trait Programs: Send {
+    /// The next transaction of client number `client`, counted from 0 and dense. What a client asks depends on its own
+    /// history and on what was acknowledged, never on how clients interleave.
+    fn next(&mut self, client: u32) -> Box<dyn Program>;
+}
