@@ -1,0 +1,106 @@
+//! The sending side of in-process links.
+
+use bytes::Bytes;
+use node::fault::LinkRule;
+use node::{LinkModel, LinkProfile, Nanos, NodeId, Rng, Zone};
+use rustc_hash::FxHashMap;
+
+use crate::mail::Passage;
+
+/// The links that start at the nodes of one thread.
+#[derive(Debug)]
+pub(crate) struct Links {
+    profile: LinkProfile,
+    zones: Vec<Zone>,
+    rng: Rng,
+    /// Directions that need more than being passed on, made when first used.
+    directions: FxHashMap<(NodeId, NodeId), Direction>,
+    rules: usize,
+    all_direct: bool,
+}
+
+#[derive(Debug)]
+struct Direction {
+    model: LinkModel,
+    rule: Option<LinkRule>,
+    /// When the last frame's last byte leaves.
+    busy_until: Nanos,
+    rng: Rng,
+}
+
+impl Links {
+    /// `zones` is indexed by node id.
+    pub(crate) fn new(profile: LinkProfile, zones: Vec<Zone>, seed: u64) -> Links {
+        let all_direct = profile.between.iter().flatten().all(|model| *model == LinkModel::DIRECT);
+        let rng = Rng::new(seed).fork("links", 0);
+        Links { profile, zones, rng, directions: FxHashMap::default(), rules: 0, all_direct }
+    }
+
+    pub(crate) fn set_rule(&mut self, from: NodeId, to: NodeId, rule: Option<LinkRule>) {
+        let direction = self.direction(from, to);
+        let before = std::mem::replace(&mut direction.rule, rule).is_some();
+        let after = rule.is_some();
+        self.rules = self.rules + usize::from(after) - usize::from(before);
+    }
+
+    /// Sends one frame at `now`: calls `deliver` for each copy that will arrive.
+    pub(crate) fn send(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        bytes: Bytes,
+        now: Nanos,
+        mut deliver: impl FnMut(Passage),
+    ) {
+        if self.all_direct && self.rules == 0 {
+            deliver(Passage { from, to, bytes, sent: now, due: now });
+            return;
+        }
+        let direction = self.direction(from, to);
+        let Direction { model, rule, rng, .. } = direction;
+        let rule = rule.unwrap_or_default();
+        if rule.cut || lost(rng, model.loss) || lost(rng, rule.loss) {
+            return;
+        }
+        let bytes = if lost(rng, rule.corrupt) { damaged(&bytes, rng) } else { bytes };
+        let copies = if lost(rng, rule.duplicate) { 2 } else { 1 };
+        for _ in 0..copies {
+            let due = direction.due(now, bytes.len(), &rule);
+            deliver(Passage { from, to, bytes: bytes.clone(), sent: now, due });
+        }
+    }
+
+    fn direction(&mut self, from: NodeId, to: NodeId) -> &mut Direction {
+        let model = *self.profile.between(self.zones[from.0 as usize], self.zones[to.0 as usize]);
+        let rng = &self.rng;
+        self.directions.entry((from, to)).or_insert_with(|| {
+            let rng = rng.fork("direction", u64::from(from.0) << 32 | u64::from(to.0));
+            Direction { model, rule: None, busy_until: Nanos::ZERO, rng }
+        })
+    }
+}
+
+impl Direction {
+    fn due(&mut self, now: Nanos, len_bytes: usize, rule: &LinkRule) -> Nanos {
+        let mut leaves = now;
+        if let Some(rate) = self.model.bandwidth_bytes_per_s {
+            let transfer = (len_bytes as u64).saturating_mul(1_000_000_000) / rate.max(1);
+            leaves = self.busy_until.max(now) + Nanos(transfer);
+            self.busy_until = leaves;
+        }
+        let extra = rule.extra_delay.map_or(Nanos::ZERO, |delay| delay.draw(&mut self.rng));
+        leaves + self.model.delay.draw(&mut self.rng) + extra
+    }
+}
+
+/// A draw that costs nothing where nothing can happen.
+fn lost(rng: &mut Rng, probability: f64) -> bool {
+    probability > 0.0 && rng.chance(probability)
+}
+
+fn damaged(bytes: &Bytes, rng: &mut Rng) -> Bytes {
+    let mut copy = bytes.to_vec();
+    let place = rng.below(copy.len() as u64) as usize;
+    copy[place] ^= 1 << rng.below(8);
+    copy.into()
+}

@@ -1,0 +1,333 @@
+//! One runtime thread: its nodes, its ring, its timers, its mail.
+//!
+//! # Mechanism
+//!
+//! The loop takes mail, due timers, frames whose delay is over and disk completions, delivers a bounded batch of
+//! events, hands the frames for other threads over (one inbox visit each) and enters the kernel once: to submit,
+//! to collect, and, when nothing is left to do, to sleep until the next timer, completion or mail. It never spins.
+//!
+//! # Invariants
+//!
+//! - A node's events are delivered one at a time, on this thread only.
+//! - Frames of a sender on this thread to a node on this thread keep their order on a direct link.
+//! - A completion of a dead incarnation, and anything for a node that is down or halted, is dropped here.
+//! - A node that panics is halted with the panic as its reason; its neighbours go on.
+
+mod effects;
+mod host;
+mod orders;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use node::{Effects, Event, Frame, Nanos, NodeId, Zone};
+
+pub(crate) use self::host::Host;
+use self::host::{Delivery, State};
+use crate::clock::Clock;
+use crate::disk::{Disks, Settled};
+use crate::inbox::Inbox;
+use crate::journal::Journal;
+use crate::link::{LinkDelays, Links};
+use crate::mail::{Mail, Passage, ThreadEnd};
+use crate::report::Halt;
+use crate::sys;
+use crate::timers::{Delayed, Timers};
+
+/// Where every node of the runtime is.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    /// By node id: thread, and index among its hosts.
+    pub(crate) place: Vec<Option<(usize, usize)>>,
+    /// By node id.
+    pub(crate) zone: Vec<Zone>,
+    /// By thread.
+    pub(crate) inboxes: Vec<Arc<Inbox<Mail>>>,
+}
+
+impl Routes {
+    pub(crate) fn place(&self, node: NodeId) -> Option<(usize, usize)> {
+        self.place.get(node.0 as usize).copied().flatten()
+    }
+}
+
+/// What a thread runs on.
+pub(crate) struct Thread {
+    pub(crate) index: usize,
+    pub(crate) clock: Clock,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) disks: Disks,
+    pub(crate) links: Links,
+    pub(crate) halts: Sender<Halt>,
+    pub(crate) journal: Option<Arc<Journal>>,
+    pub(crate) batch_events: usize,
+    pub(crate) batch_operations: usize,
+    pub(crate) work: Work,
+}
+
+/// What is under way on a thread.
+#[derive(Default)]
+pub(crate) struct Work {
+    now: Nanos,
+    queue: VecDeque<Delivery>,
+    timers: Timers,
+    delayed: Delayed<Later>,
+    delays: LinkDelays,
+    outboxes: Vec<Vec<Mail>>,
+    effects: Effects,
+    mail: Vec<Mail>,
+    settled: Vec<Settled>,
+    restarting: usize,
+    stopping: Option<Sender<ThreadEnd>>,
+    events: u64,
+    sleeps: u64,
+}
+
+/// Something held back until its time.
+#[derive(Debug)]
+enum Later {
+    Passage(Passage),
+    Disk(Settled),
+}
+
+impl Thread {
+    /// Runs until the owner stops it and every operation has completed.
+    pub(crate) fn run(mut self) {
+        self.work.outboxes.resize_with(self.routes.inboxes.len(), Vec::new);
+        self.work.now = self.clock.now();
+        for host in 0..self.hosts.len() {
+            self.work.queue.push_back(Delivery::Start { host, incarnation: 0 });
+        }
+        loop {
+            self.take_mail();
+            if self.work.stopping.is_some() {
+                if self.disks.in_flight_all() == 0 {
+                    break;
+                }
+                self.work.queue.clear();
+                self.sleep(None);
+                self.disks.take_settled(&mut self.work.settled);
+                self.work.settled.clear();
+                continue;
+            }
+            self.restart_waiting();
+            self.fire_timers();
+            self.release_delayed();
+            self.take_settled();
+            self.run_batch();
+            self.post();
+            if self.work.queue.is_empty() && !self.disks.has_settled() {
+                self.sleep_until_next();
+            } else {
+                self.disks.flush();
+            }
+            self.work.now = self.clock.now();
+        }
+        self.end();
+    }
+
+    fn take_mail(&mut self) {
+        let mut mail = std::mem::take(&mut self.work.mail);
+        self.routes.inboxes[self.index].take(&mut mail);
+        for item in mail.drain(..) {
+            match item {
+                Mail::Passage(passage) => self.arrive(passage),
+                Mail::Disk(completion) => self.disks.complete(completion),
+                Mail::File { op, answer } => self.disks.file_answered(op, answer),
+                Mail::Order(order) => self.obey(order),
+            }
+        }
+        self.work.mail = mail;
+    }
+
+    /// Takes a frame that reached this thread: delivers it, or holds it until it is due.
+    fn arrive(&mut self, passage: Passage) {
+        if passage.due > self.work.now {
+            self.work.delayed.push(passage.due, Later::Passage(passage));
+        } else {
+            self.deliver(passage);
+        }
+    }
+
+    fn deliver(&mut self, passage: Passage) {
+        let Some((_, host)) = self.routes.place(passage.to) else { return };
+        self.work.queue.push_back(Delivery::Frame { host, from: passage.from, bytes: passage.bytes });
+    }
+
+    fn release_delayed(&mut self) {
+        while let Some(later) = self.work.delayed.pop_due(self.work.now) {
+            match later {
+                Later::Disk(settled) => self.work.queue.push_back(Delivery::Disk(settled)),
+                Later::Passage(passage) => {
+                    let zone = |node: NodeId| self.routes.zone[node.0 as usize];
+                    let (from, to) = (zone(passage.from), zone(passage.to));
+                    let intended = passage.due.saturating_sub(passage.sent);
+                    let realised = self.work.now.saturating_sub(passage.sent);
+                    self.work.delays.record(from, to, intended, realised);
+                    self.deliver(passage);
+                }
+            }
+        }
+    }
+
+    fn take_settled(&mut self) {
+        let mut settled = std::mem::take(&mut self.work.settled);
+        self.disks.take_settled(&mut settled);
+        for settled in settled.drain(..) {
+            if settled.delay > Nanos::ZERO {
+                self.work.delayed.push(self.work.now + settled.delay, Later::Disk(settled));
+            } else {
+                self.work.queue.push_back(Delivery::Disk(settled));
+            }
+        }
+        self.work.settled = settled;
+    }
+
+    fn fire_timers(&mut self) {
+        let mark = self.work.timers.mark();
+        while let Some((host, timer)) = self.work.timers.pop_due(self.work.now, mark) {
+            match self.hosts[host].state {
+                State::Up => self.handle(host, Event::Timer { timer }),
+                State::Paused => self.hosts[host].held_timers.push(timer),
+                State::Halted | State::Down => {}
+            }
+        }
+    }
+
+    fn run_batch(&mut self) {
+        for _ in 0..self.batch_events {
+            let Some(delivery) = self.work.queue.pop_front() else { break };
+            self.dispatch(delivery);
+            if self.disks.unsubmitted() >= self.batch_operations {
+                break;
+            }
+        }
+    }
+
+    fn dispatch(&mut self, delivery: Delivery) {
+        let index = delivery.host();
+        let host = &mut self.hosts[index];
+        match host.state {
+            State::Up => {}
+            State::Paused => {
+                host.held.push_back(delivery);
+                return;
+            }
+            State::Halted | State::Down => return,
+        }
+        let event = match delivery {
+            Delivery::Start { incarnation, .. } if incarnation == host.incarnation => Event::Start,
+            Delivery::Disk(settled) if settled.incarnation == host.incarnation => {
+                Event::Disk { token: settled.token, result: settled.result }
+            }
+            Delivery::Start { .. } | Delivery::Disk(_) => return,
+            Delivery::Frame { from, bytes, .. } => match Frame::verify(bytes) {
+                Ok(frame) => Event::Frame { from, frame },
+                Err(_) => {
+                    host.ledger.frames_refused += 1;
+                    return;
+                }
+            },
+        };
+        if let (Some(journal), Event::Frame { from, frame }) = (&self.journal, &event)
+            && host.journal_frames
+        {
+            journal.delivered(host.member.id, *from, frame.bytes().clone());
+        }
+        self.handle(index, event);
+    }
+
+    /// Lets the node handle one event and carries out its effects.
+    fn handle(&mut self, index: usize, event: Event) {
+        let started = self.work.now;
+        let host = &mut self.hosts[index];
+        let mut effects = std::mem::take(&mut self.work.effects);
+        let node = host.node.as_mut().expect("a node that is up has a state");
+        let handled = catch_unwind(AssertUnwindSafe(|| node.handle(started, event, &mut effects)));
+        match handled {
+            Ok(()) => self.carry_out(index, &mut effects),
+            Err(panic) => {
+                drop(effects.drain());
+                self.halt(index, format!("panicked: {}", panic_text(&*panic)));
+            }
+        }
+        self.work.effects = effects;
+        self.work.now = self.clock.now();
+        let host = &mut self.hosts[index];
+        host.busy += self.work.now.saturating_sub(started);
+        host.events += 1;
+        self.work.events += 1;
+    }
+
+    fn halt(&mut self, index: usize, reason: String) {
+        let host = &mut self.hosts[index];
+        host.state = State::Halted;
+        let halt = Halt { node: host.member.id, incarnation: host.incarnation, at: self.work.now, reason };
+        self.work.timers.cancel_all(index);
+        // An owner that dropped its end of the channel does not want to know.
+        let _ = self.halts.send(halt);
+    }
+
+    /// Hands the gathered frames over to the other threads.
+    fn post(&mut self) {
+        for (outbox, inbox) in self.work.outboxes.iter_mut().zip(&self.routes.inboxes) {
+            if !outbox.is_empty() {
+                inbox.put_all(outbox);
+            }
+        }
+    }
+
+    fn sleep_until_next(&mut self) {
+        let next = [self.work.timers.next(), self.work.delayed.next()].into_iter().flatten().min();
+        let timeout = next.map(|due| due.saturating_sub(self.work.now));
+        if timeout == Some(Nanos::ZERO) {
+            self.disks.flush();
+        } else {
+            self.sleep(timeout);
+        }
+    }
+
+    fn sleep(&mut self, timeout: Option<Nanos>) {
+        let inbox = &self.routes.inboxes[self.index];
+        if inbox.prepare_to_sleep() {
+            self.disks.wait(timeout);
+            inbox.awake();
+            self.work.sleeps += 1;
+        } else {
+            self.disks.flush();
+        }
+    }
+
+    fn end(mut self) {
+        let snapshot = self.snapshot();
+        let nodes = self.hosts.drain(..).map(|host| (host.member.id, host.node)).collect();
+        let done = self.work.stopping.take().expect("only an order ends the loop");
+        // An owner that was dropped has no use for what is left.
+        let _ = done.send(ThreadEnd { snapshot, nodes });
+    }
+
+    fn snapshot(&self) -> crate::mail::ThreadSnapshot {
+        let nodes = self.hosts.iter().map(|host| crate::mail::NodeSnapshot {
+            node: host.member.id,
+            ledger: host.ledger.clone(),
+            busy: host.busy,
+            events: host.events,
+        });
+        crate::mail::ThreadSnapshot {
+            thread: self.index,
+            cpu: sys::thread_cpu(),
+            events: self.work.events,
+            sleeps: self.work.sleeps,
+            nodes: nodes.collect(),
+            delays: self.work.delays.clone(),
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}

@@ -1,0 +1,133 @@
+//! What the runtime's owner may ask of a thread, between two events.
+
+use std::any::Any;
+use std::sync::mpsc::Sender;
+
+use node::NodeId;
+
+use super::Thread;
+use super::host::{Delivery, State};
+use crate::error::Error;
+use crate::mail::{Order, ProbeFn};
+
+impl Thread {
+    pub(super) fn obey(&mut self, order: Order) {
+        match order {
+            Order::Probe { node, run } => self.probe(node, run),
+            Order::Crash { node, done } => answer(&done, self.host(node).map(|host| self.crash(host))),
+            Order::Restart { node, done } => self.restart(node, done),
+            Order::Pause { node, done } => answer(&done, self.pause(node)),
+            Order::Resume { node, done } => answer(&done, self.resume(node)),
+            Order::Disk { node, rule, done } => {
+                let set = self.host(node).map(|host| {
+                    if let Some(service) = self.disks.service_mut(host) {
+                        service.set_rule(rule);
+                    }
+                });
+                answer(&done, set);
+            }
+            Order::Link { from, to, rule, done } => {
+                self.links.set_rule(from, to, rule);
+                answer(&done, Ok(()));
+            }
+            // An owner that stopped waiting has no use for the answer.
+            Order::Snapshot { done } => drop(done.send(self.snapshot())),
+            Order::Stop { done } => self.work.stopping = Some(done),
+        }
+    }
+
+    fn host(&self, node: NodeId) -> Result<usize, Error> {
+        match self.routes.place(node) {
+            Some((thread, host)) if thread == self.index => Ok(host),
+            _ => Err(Error::NoSuchNode { node }),
+        }
+    }
+
+    /// A node that is down drops the closure, and with it the answer's sender.
+    fn probe(&mut self, node: NodeId, run: ProbeFn) {
+        if let Ok(host) = self.host(node)
+            && let Some(node) = self.hosts[host].node.as_mut()
+        {
+            let any: &mut dyn Any = &mut **node;
+            run(any);
+        }
+    }
+
+    fn crash(&mut self, index: usize) {
+        let host = &mut self.hosts[index];
+        host.state = State::Down;
+        host.node = None;
+        host.held.clear();
+        host.held_timers.clear();
+        self.work.timers.cancel_all(index);
+        self.disks.forget_files(index);
+    }
+
+    fn restart(&mut self, node: NodeId, done: Sender<Result<(), Error>>) {
+        let host = match self.host(node) {
+            Ok(host) => host,
+            Err(error) => return answer(&done, Err(error)),
+        };
+        match self.hosts[host].state {
+            State::Up | State::Paused => return answer(&done, Err(Error::Up { node })),
+            State::Halted => self.crash(host),
+            State::Down => {}
+        }
+        if self.hosts[host].restart.replace(done).is_none() {
+            self.work.restarting += 1;
+        }
+    }
+
+    /// Starts the nodes asked to start again whose old operations have all ended: what a dead incarnation still has
+    /// in flight must not land under a live one.
+    pub(super) fn restart_waiting(&mut self) {
+        if self.work.restarting == 0 {
+            return;
+        }
+        for index in 0..self.hosts.len() {
+            if self.hosts[index].restart.is_none() || self.disks.in_flight(index) > 0 {
+                continue;
+            }
+            let host = &mut self.hosts[index];
+            host.incarnation += 1;
+            host.node = Some((host.member.build)(host.incarnation));
+            host.state = State::Up;
+            let done = host.restart.take().expect("just seen");
+            self.work.restarting -= 1;
+            self.work.queue.push_back(Delivery::Start { host: index, incarnation: self.hosts[index].incarnation });
+            answer(&done, Ok(()));
+        }
+    }
+
+    fn pause(&mut self, node: NodeId) -> Result<(), Error> {
+        let host = self.host(node)?;
+        let host = &mut self.hosts[host];
+        match host.state {
+            State::Up | State::Paused => host.state = State::Paused,
+            State::Halted | State::Down => return Err(Error::Down { node }),
+        }
+        Ok(())
+    }
+
+    /// What was held comes first, in its order; held timers are due at once.
+    fn resume(&mut self, node: NodeId) -> Result<(), Error> {
+        let index = self.host(node)?;
+        let host = &mut self.hosts[index];
+        if host.state != State::Paused {
+            return Err(Error::Up { node });
+        }
+        host.state = State::Up;
+        for delivery in host.held.drain(..).rev() {
+            self.work.queue.push_front(delivery);
+        }
+        for timer in std::mem::take(&mut host.held_timers) {
+            self.work.timers.set(index, timer, self.work.now);
+        }
+        Ok(())
+    }
+}
+
+fn answer(done: &Sender<Result<(), Error>>, result: Result<(), Error>) {
+    // An owner that stopped waiting has no use for the answer.
+    let _ = done.send(result);
+}

@@ -1,0 +1,218 @@
+//! Starting, crashing, halting and stopping.
+
+mod nodes;
+
+use std::sync::mpsc::channel;
+
+use node::fault::Fault;
+use node::{Block, DiskOp, DiskReply, Effects, Event, FileId, IoClass, Nanos, NodeId, TimerId, Token, Zone};
+use nodes::{Acting, acting, backends, config, data_dir, diskless, member, name, next, topology};
+use uring::{Error, Placement, Runtime};
+
+const NODE: NodeId = NodeId(0);
+const LOG: FileId = FileId(1);
+
+#[test]
+fn a_restarted_node_finds_what_its_dead_incarnation_wrote() {
+    for (backend, direct_io) in backends() {
+        let (done, reports) = channel();
+        let topology = topology(vec![member(0, move |incarnation| {
+            let done = done.clone();
+            acting(0u64, move |written, _, event, out: &mut Effects| match event {
+                Event::Start if incarnation == 0 => {
+                    let op = DiskOp::Create { file: LOG, name: name("log"), len_bytes: 1 << 16 };
+                    out.disk(Token(0), op, IoClass::Metadata);
+                }
+                Event::Start => out.disk(Token(0), DiskOp::Open { file: LOG, name: name("log") }, IoClass::Metadata),
+                // The first incarnation writes on and on, so that a crash always finds a write in flight.
+                Event::Disk { result, .. } if incarnation == 0 => {
+                    result.expect("a healthy disk");
+                    *written += 1;
+                    if *written == 10 {
+                        done.send((incarnation, *written)).expect("the test waits");
+                    }
+                    let mut data = Block::zeroed(4096);
+                    data[..8].copy_from_slice(&written.to_le_bytes());
+                    out.disk(
+                        Token(*written),
+                        DiskOp::Write { file: LOG, offset: 0, data, durable: true },
+                        IoClass::Redo,
+                    );
+                }
+                Event::Disk { result, .. } => match result.expect("a healthy disk") {
+                    DiskReply::Opened { len_bytes } => {
+                        assert_eq!(len_bytes, 1 << 16);
+                        let op = DiskOp::Read { file: LOG, offset: 0, len_bytes: 4096 };
+                        out.disk(Token(1), op, IoClass::Recovery);
+                    }
+                    DiskReply::Data(data) => {
+                        let number = u64::from_le_bytes(data[..8].try_into().expect("eight bytes"));
+                        done.send((incarnation, number)).expect("the test waits");
+                    }
+                    other => panic!("unexpected {other:?}"),
+                },
+                other => panic!("unexpected {other:?}"),
+            })
+        })]);
+        let dir = data_dir();
+        let mut config = config(&topology, &dir, "data");
+        (config.backend, config.direct_io) = (backend, direct_io);
+        let runtime = Runtime::start(topology, &config).expect("starts");
+        assert_eq!(next(&reports), (0, 10));
+        runtime.inject(&Fault::Crash { node: NODE, power: false }).expect("known");
+        assert!(matches!(runtime.probe(NODE, |_| ()), Err(Error::Down { .. })));
+        for incarnation in 1..=3 {
+            runtime.inject(&Fault::Restart { node: NODE }).expect("down");
+            let (restarted, number) = next(&reports);
+            assert_eq!(restarted, incarnation);
+            assert!(number >= 9, "write 9 completed before the crash, write {number} was found");
+            assert!(matches!(runtime.restart(NODE), Err(Error::Up { .. })));
+            runtime.crash(NODE).expect("known");
+        }
+        assert!(matches!(runtime.inject(&Fault::Crash { node: NODE, power: true }), Err(Error::PowerLoss)));
+    }
+}
+
+#[test]
+fn timers_fire_once_move_and_are_cancelled() {
+    let (done, reports) = channel();
+    let topology = topology(vec![diskless(0, Zone::A, move |_| {
+        let done = done.clone();
+        acting(Vec::new(), move |fired: &mut Vec<u64>, now, event, out: &mut Effects| match event {
+            Event::Start => {
+                out.set_timer(TimerId(9), Nanos::from_millis(30));
+                for (timer, after) in [(1, 1), (2, 2), (3, 10), (4, 4)] {
+                    out.set_timer(TimerId(timer), Nanos::from_millis(after));
+                }
+                out.set_timer(TimerId(3), Nanos::from_millis(3));
+                out.set_timer(TimerId(1), Nanos::from_millis(5));
+                out.set_timer(TimerId(5), Nanos::ZERO);
+                out.cancel_timer(TimerId(4));
+                out.cancel_timer(TimerId(77));
+            }
+            Event::Timer { timer: TimerId(9) } => {
+                assert!(now >= Nanos::from_millis(30));
+                done.send(fired.clone()).expect("the test waits");
+            }
+            Event::Timer { timer } => fired.push(timer.0),
+            other => panic!("unexpected {other:?}"),
+        })
+    })]);
+    let dir = data_dir();
+    let config = config(&topology, &dir, "data");
+    let _runtime = Runtime::start(topology, &config).expect("starts");
+    assert_eq!(next(&reports), [5, 2, 3, 1]);
+}
+
+#[test]
+fn a_timer_of_zero_length_does_not_keep_the_thread_from_its_other_node() {
+    let (done, reports) = channel();
+    let spinner =
+        diskless(0, Zone::A, |_| acting((), |(), _, _, out: &mut Effects| out.set_timer(TimerId(1), Nanos::ZERO)));
+    let other = diskless(1, Zone::A, move |_| {
+        let done = done.clone();
+        acting(0, move |count, _, _, out: &mut Effects| {
+            *count += 1;
+            if *count == 100 {
+                done.send(()).expect("the test waits");
+            }
+            out.send(NodeId(1), nodes::number_frame(0), nodes::CLASS);
+        })
+    });
+    let topology = topology(vec![spinner, other]);
+    let dir = data_dir();
+    let mut config = config(&topology, &dir, "data");
+    config.placement = Placement::single(&topology);
+    let _runtime = Runtime::start(topology, &config).expect("starts");
+    next(&reports);
+}
+
+#[test]
+fn a_halt_and_a_panic_stop_one_node_and_are_reported() {
+    let halting = diskless(0, Zone::A, |incarnation| {
+        acting(0, move |events, _, event, out: &mut Effects| {
+            *events += 1;
+            if matches!(event, Event::Start) && incarnation == 0 {
+                out.set_timer(TimerId(1), Nanos::ZERO);
+                out.halt("log block 7 of segment 3 is damaged: restore it from a replica");
+                out.send(NodeId(1), nodes::number_frame(1), nodes::CLASS);
+            }
+        })
+    });
+    let panicking = diskless(1, Zone::A, |_| {
+        acting((), |(), _, event, _: &mut Effects| {
+            if matches!(event, Event::Start) {
+                panic!("the {} node's own mistake", "second");
+            }
+        })
+    });
+    let lost = diskless(2, Zone::A, |_| {
+        acting((), |(), _, _, out: &mut Effects| out.send(NodeId(9), nodes::number_frame(0), nodes::CLASS))
+    });
+    let topology = topology(vec![halting, panicking, lost]);
+    let dir = data_dir();
+    let mut config = config(&topology, &dir, "data");
+    config.placement = Placement::single(&topology);
+    let runtime = Runtime::start(topology, &config).expect("starts");
+    let halts = [(); 3].map(|()| next(runtime.halts()));
+    assert_eq!(halts[0].node, NodeId(0));
+    assert!(halts[0].reason.starts_with("log block 7"));
+    assert_eq!((halts[1].node, halts[1].reason.as_str()), (NodeId(1), "panicked: the second node's own mistake"));
+    assert!(halts[2].reason.contains("n9"), "{}", halts[2].reason);
+    let events = |any: &mut dyn std::any::Any| any.downcast_ref::<Acting<i32>>().expect("the first node").state;
+    assert_eq!(runtime.probe(NodeId(0), events).expect("a halted node can be looked at"), 1);
+    assert_eq!(runtime.ledgers().expect("runs")[0].1.class(nodes::CLASS).sends, 0, "what follows a halt is void");
+    runtime.restart(NodeId(0)).expect("a halted node can be started again");
+    assert_eq!(runtime.probe(NodeId(0), events).expect("up"), 1);
+    let stopped = runtime.stop().expect("stops");
+    assert_eq!(stopped.nodes.iter().map(|node| node.id.0).collect::<Vec<_>>(), [0, 1, 2]);
+    assert!(stopped.nodes.iter().all(|node| node.node.is_some()));
+}
+
+#[test]
+fn a_directory_in_use_is_refused_by_name_and_free_again_afterwards() {
+    let idle = || topology(vec![member(0, |_| acting((), |(), _, _, _: &mut Effects| {}))]);
+    let dir = data_dir();
+    let config = config(&idle(), &dir, "data");
+    let first = Runtime::start(idle(), &config).expect("starts");
+    let refused = Runtime::start(idle(), &config).expect_err("the directory is taken").to_string();
+    assert!(refused.contains("data") && refused.contains("in use"), "{refused}");
+    first.stop().expect("stops");
+    drop(Runtime::start(idle(), &config).expect("free again"));
+}
+
+#[test]
+fn bad_configurations_are_refused_with_a_reason() {
+    let idle = || topology((0..2).map(|id| member(id, |_| acting((), |(), _, _, _: &mut Effects| {}))).collect());
+    let dir = data_dir();
+    let good = config(&idle(), &dir, "data");
+    let mut unplaced = good.clone();
+    unplaced.placement = Placement { threads: vec![vec![NodeId(0)]] };
+    let mut nowhere = good.clone();
+    nowhere.disk_of.insert(NodeId(1), 3);
+    let mut file = good.clone();
+    std::fs::write(dir.path().join("occupied"), b"").expect("writes");
+    file.data_dirs = vec![dir.path().join("occupied")];
+    for (config, word) in [(unplaced, "placement"), (nowhere, "data directory 3"), (file, "occupied")] {
+        let error = Runtime::start(idle(), &config).expect_err("refused").to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    let runtime = Runtime::start(idle(), &good).expect("starts");
+    assert!(matches!(runtime.crash(NodeId(5)), Err(Error::NoSuchNode { .. })));
+    assert!(matches!(runtime.resume(NodeId(0)), Err(Error::Up { .. })));
+}
+
+#[test]
+fn half_made_files_of_a_killed_process_are_swept() {
+    let idle = topology(vec![member(0, |_| acting((), |(), _, _, _: &mut Effects| {}))]);
+    let dir = data_dir();
+    let node_dir = dir.path().join("data/node-0");
+    std::fs::create_dir_all(&node_dir).expect("makes");
+    std::fs::write(node_dir.join(".new-77-0"), b"half").expect("writes");
+    std::fs::write(node_dir.join("log"), b"whole").expect("writes");
+    let config = config(&idle, &dir, "data");
+    let _runtime = Runtime::start(idle, &config).expect("starts");
+    let names: Vec<_> =
+        std::fs::read_dir(&node_dir).expect("there").map(|e| e.expect("readable").file_name()).collect();
+    assert_eq!(names, ["log"]);
+}
