@@ -1,0 +1,52 @@
+use std::path::Path;
+
+use super::disk::{DataDir, mount_of};
+use super::*;
+
+const MOUNTINFO: &str = "\
+22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,discard
+31 22 0:27 / /tmp rw,nosuid - tmpfs tmpfs rw,size=4g
+40 22 254:16 / /mnt/fast\\040disk rw,noatime - xfs /dev/vdb rw,attr2
+";
+
+#[test]
+fn the_longest_mount_point_above_a_directory_holds_it() {
+    let mount = |path: &str| mount_of(MOUNTINFO, Path::new(path)).unwrap();
+    assert_eq!(mount("/home/me/data").filesystem, "ext4");
+    assert_eq!(mount("/tmp/data").filesystem, "tmpfs");
+    assert_eq!(mount("/tmpfiles").filesystem, "ext4");
+    let fast = mount("/mnt/fast disk/data");
+    assert_eq!((fast.source.as_str(), fast.device_number.as_str()), ("/dev/vdb", "254:16"));
+    assert_eq!(fast.options, "rw,noatime,rw,attr2");
+}
+
+#[test]
+fn memory_is_not_a_disk() {
+    let on = |filesystem: &str, device: Option<&str>| DataDir {
+        filesystem: filesystem.into(),
+        device: device.map(str::to_owned),
+        ..DataDir::default()
+    };
+    assert!(on("tmpfs", None).is_ram());
+    assert!(on("ext4", Some("zram0")).is_ram());
+    assert!(!on("ext4", Some("vda")).is_ram());
+}
+
+#[test]
+fn steal_is_the_share_of_all_cpu_time_between_two_looks() {
+    let at = |stat: &str| CpuTimes::parse(stat).unwrap();
+    let before = at("cpu  100 0 50 800 10 0 0 40 7 0\ncpu0 1 1 1 1 1 1 1 1");
+    let after = at("cpu  150 0 70 1000 10 0 0 70 9 0\n");
+    assert_eq!(after.steal_ratio_since(before), Some(0.1));
+    assert_eq!(before.steal_ratio_since(before), None);
+}
+
+#[test]
+fn this_machine_says_something_of_itself() {
+    let host = Host::capture(Some(Path::new("does/not/exist/yet")));
+    assert!(host.cores.is_some_and(|cores| cores > 0));
+    if cfg!(target_os = "linux") {
+        assert!(host.kernel.is_some());
+        assert!(host.data_dir.is_some_and(|dir| !dir.filesystem.is_empty()));
+    }
+}

@@ -1,0 +1,107 @@
+//! A whole window in one row, and the engine-level metrics beside it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Interval;
+use crate::row::{Row, columns};
+
+/// One row of `summary.csv`: an operation type and latency kind over a whole window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The same columns as an interval, from merged histograms.
+    pub window: Interval,
+    /// How certain they are.
+    pub spread: Spread,
+    /// Engine-level metrics; filled in on the `ALL` rows of the phase, empty elsewhere.
+    pub metrics: Metrics,
+}
+
+impl Row for Summary {
+    const FILE: &'static str = "summary.csv";
+
+    fn columns() -> Vec<&'static str> {
+        [Interval::COLUMNS, Spread::COLUMNS, Metrics::COLUMNS].concat()
+    }
+}
+
+columns! {
+    /// Dispersion within one window. Intervals of confidence are 95 %, by block bootstrap over the intervals; they
+    /// say how steady the window was, and are no substitute for the spread of repeats.
+    #[derive(Default)]
+    pub struct Spread {
+        /// Standard deviation of the latency.
+        pub stddev_ns: Option<u64>,
+        /// Latencies recorded.
+        pub n: u64,
+        /// How many independent samples the `n` autocorrelated ones are worth, by batch means.
+        pub ess: Option<f64>,
+        /// Lower end for `throughput_per_s`.
+        pub throughput_ci_low_per_s: Option<f64>,
+        /// Upper end for `throughput_per_s`.
+        pub throughput_ci_high_per_s: Option<f64>,
+        /// Lower end for `p50_ns`.
+        pub p50_ci_low_ns: Option<u64>,
+        /// Upper end for `p50_ns`.
+        pub p50_ci_high_ns: Option<u64>,
+        /// Lower end for `p99_ns`.
+        pub p99_ci_low_ns: Option<u64>,
+        /// Upper end for `p99_ns`.
+        pub p99_ci_high_ns: Option<u64>,
+    }
+}
+
+columns! {
+    /// What an engine did for its operations in one phase. Everything per transaction is divided by `ok`.
+    ///
+    /// The columns from `net_ios_per_txn` to `read_ios_per_txn` are computed by the writer from the phase's rows of
+    /// `io.csv`, and `dip_ratio` to `t_recover95_s` from its intervals and faults; the rest is for the caller.
+    #[derive(Default)]
+    pub struct Metrics {
+        /// Transactions that gave up, after retries.
+        pub aborts: Option<u64>,
+        /// Attempts that were run again after a conflict or a deadlock.
+        pub retries: Option<u64>,
+        /// Frames sent by the database site, client traffic excluded. One send to one node is one network I/O.
+        pub net_ios_per_txn: Option<f64>,
+        /// Bytes of those frames.
+        pub net_bytes_per_txn: Option<f64>,
+        /// Disk writes, on whatever node.
+        pub storage_writes_per_txn: Option<f64>,
+        /// Bytes of those writes.
+        pub storage_write_bytes_per_txn: Option<f64>,
+        /// Durability points, on whatever node.
+        pub storage_syncs_per_txn: Option<f64>,
+        /// Disk reads, on whatever node.
+        pub read_ios_per_txn: Option<f64>,
+        /// Bytes written to disks for each byte of row data changed by the workload.
+        pub write_amp_ratio: Option<f64>,
+        /// CPU seconds of the database site.
+        pub cpu_database_s_per_txn: Option<f64>,
+        /// CPU seconds of the storage site.
+        pub cpu_storage_s_per_txn: Option<f64>,
+        /// CPU seconds of the load generator.
+        pub cpu_load_s_per_txn: Option<f64>,
+        /// Page requests answered from the cache.
+        pub hit_ratio: Option<f64>,
+        /// Worst interval's throughput after the first fault over the median before it; 1 is no dip.
+        pub dip_ratio: Option<f64>,
+        /// Failed operations from the first fault to the end of the window.
+        pub fault_errors: Option<u64>,
+        /// From the first fault until throughput was back at 95 % for two intervals; empty when it was not.
+        pub t_recover95_s: Option<f64>,
+        /// From the start of the reopening after the crash until the first transaction committed.
+        pub recovery_s: Option<f64>,
+        /// Pages changed in the cache and not written yet, at the end of the window.
+        pub deferred_dirty_pages: Option<u64>,
+        /// Log records not yet applied to a page, over all copies, at the end of the window.
+        pub deferred_records: Option<u64>,
+        /// Bytes of log that recovery would read or storage still holds, at the end of the window.
+        pub deferred_log_bytes: Option<u64>,
+        /// What limited throughput, e.g. `cpu`, `disk`, `link`, `locks`, `offered load`.
+        pub bottleneck: Option<String>,
+        /// What an acknowledged commit survives, e.g. `1 copy`, `4 of 6 copies, 3 zones`.
+        pub durability_class: Option<String>,
+        /// `ok`, `violation`, `unknown`, `liveness`: correctness and promises kept, never speed.
+        pub verdict: Option<crate::Verdict>,
+    }
+}
