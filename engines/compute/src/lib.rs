@@ -22,13 +22,20 @@
 //!   than InnoDB's; the ratio between the engines is not affected, since both ship the same records.
 
 pub mod apply;
+pub mod btree;
+pub mod catalog;
 pub mod ids;
 pub mod page;
 pub mod pool;
 pub mod redo;
 pub mod storage;
 
+pub use catalog::Roots;
 pub use ids::{Lsn, PageId, TreeId};
 pub use page::{Page, PageError, PageKind};
+pub use pool::{Pool, PoolConfig};
 pub use redo::{Group, GroupBuilder, Record, RedoError, RedoOp};
 pub use storage::{Context, Fence, FenceTicket, FetchError, Opened, Storage, Upcall, Upcalls};
+
+/// A hash map whose hasher is fixed. It is looked up in and never iterated.
+pub(crate) type Map<K, V> = hashbrown::HashMap<K, V, rustc_hash::FxBuildHasher>;

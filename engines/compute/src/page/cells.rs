@@ -3,13 +3,16 @@
 use super::{GARBAGE_AT, HEAP_AT, KIND_AT, PAGE_HEADER_BYTES, Page, PageKind, SLOTS_AT};
 
 /// Bytes of a slot.
-pub(crate) const SLOT_BYTES: usize = 2;
+pub(super) const SLOT_BYTES: usize = 2;
 /// Bytes of a cell before its key.
-pub(crate) const CELL_HEADER_BYTES: usize = 4;
+pub(super) const CELL_HEADER_BYTES: usize = 4;
+
+/// What a cell takes on a page beside its key and value.
+pub(crate) const CELL_OVERHEAD_BYTES: usize = SLOT_BYTES + CELL_HEADER_BYTES;
 
 /// What a cell with this key and value takes on a page, slot included.
 pub(crate) const fn footprint_bytes(key: &[u8], value: &[u8]) -> usize {
-    SLOT_BYTES + CELL_HEADER_BYTES + key.len() + value.len()
+    CELL_OVERHEAD_BYTES + key.len() + value.len()
 }
 
 impl Page {

@@ -33,6 +33,7 @@ mod edit;
 
 use std::fmt;
 
+pub(crate) use cells::{CELL_OVERHEAD_BYTES, footprint_bytes};
 use node::Block;
 use thiserror::Error;
 
