@@ -109,10 +109,12 @@ pub(crate) fn file_system_magic(path: &Path) -> io::Result<u64> {
     Ok(unsafe { stat.assume_init() }.f_type as u64)
 }
 
-/// Reserves space for `file` up to `len_bytes` in as few extents as the file system can, without changing its length.
-pub(crate) fn reserve(file: &File, len_bytes: u64) -> io::Result<()> {
+/// Reserves space for `len_bytes` of `file` at `from` in as few extents as the file system can, without changing the
+/// file's length.
+pub(crate) fn reserve(file: &File, from: u64, len_bytes: u64) -> io::Result<()> {
+    let (from, len) = (from as libc::off_t, len_bytes as libc::off_t);
     // SAFETY: fallocate takes a live descriptor and integers.
-    let result = unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, 0, len_bytes as libc::off_t) };
+    let result = unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, from, len) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -162,7 +162,10 @@ pub(crate) fn disk_error_of(errno: i32) -> DiskError {
 fn write_zeroes(file: &File, from: u64, to: u64) -> io::Result<()> {
     static ZEROES: OnceLock<Block> = OnceLock::new();
     let zeroes = ZEROES.get_or_init(|| Block::zeroed(ZEROES_BYTES));
-    match sys::reserve(file, to) {
+    if from >= to {
+        return Ok(());
+    }
+    match sys::reserve(file, from, to - from) {
         // Reserving only keeps the file in one piece; a file system without it still writes zeroes.
         Err(error) if error.raw_os_error() != Some(libc::EOPNOTSUPP) => return Err(error),
         _ => {}

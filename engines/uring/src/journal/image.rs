@@ -197,14 +197,13 @@ impl Disk {
     }
 
     fn after(mut self, fate: &mut Fate) -> BTreeMap<FileName, Vec<u8>> {
-        for rename in &self.renames {
-            // A creation in flight may have failed half-way; its name appears only with the whole file behind it.
-            if let Some(file) = rename.file
-                && rename.completed.is_none()
-                && let Some(Pending::Create { len_bytes, .. }) = self.pending.get(&rename.op)
-            {
-                self.files.entry(file).or_default().grow(*len_bytes);
+        for (_, pending) in std::mem::take(&mut self.pending) {
+            // A file being made or extended has any length up to the one asked for, and zeroes in it.
+            if let Pending::Create { file, len_bytes } | Pending::Extend { file, len_bytes } = pending {
+                self.files.entry(file).or_default().grow(fate.part_of(len_bytes));
             }
+        }
+        for rename in &self.renames {
             if fate.survives() {
                 rename.apply(&mut self.names);
             }
@@ -307,6 +306,15 @@ impl Fate {
             Survivors::None => false,
             Survivors::All => true,
             Survivors::Random { .. } => self.rng.chance(0.5),
+        }
+    }
+
+    /// How far an operation in flight came, in whole sectors.
+    fn part_of(&mut self, len_bytes: u64) -> u64 {
+        match self.survivors {
+            Survivors::None => 0,
+            Survivors::All => len_bytes,
+            Survivors::Random { .. } => self.rng.below(len_bytes / SECTOR_BYTES as u64 + 1) * SECTOR_BYTES as u64,
         }
     }
 
