@@ -1,0 +1,8 @@
+//! The harness: drives engines with workloads and faults, and says what came of it.
+//!
+//! The binary `sextant` is the command line over this library. Only the harness names everything: engines, runtimes,
+//! workloads, records. To add an engine or a workload, implement one trait and add it to one list.
+
+pub mod exit;
+pub mod profile;
+pub mod units;
