@@ -3,6 +3,8 @@
 //! The binary `sextant` is the command line over this library. Only the harness names everything: engines, runtimes,
 //! workloads, records. To add an engine or a workload, implement one trait and add it to one list.
 
+pub mod cli;
+pub mod engines;
 pub mod exit;
 pub mod profile;
 pub mod units;

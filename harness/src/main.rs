@@ -1,7 +1,7 @@
-//! `sextant`: the command line.
+//! `sextant`: the command line over the harness.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::exit::Exit::Ok.into()
+    harness::cli::run(std::env::args_os()).into()
 }

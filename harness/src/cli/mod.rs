@@ -1,0 +1,40 @@
+//! The command line.
+
+pub mod args;
+mod list;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::exit::{Exit, Failure};
+use args::{Cli, Command};
+
+/// Parses `arguments` and runs the command. Whatever happens is printed; the value is what the process says.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A reader that closed the pipe has read enough.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,
+                _ => Exit::Usage,
+            };
+        }
+    };
+    match dispatch(&cli.command) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            eprintln!("sextant: {failure}");
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> Result<Exit, Failure> {
+    match command {
+        Command::List(list) => list::run(list),
+    }
+}

@@ -1,0 +1,128 @@
+//! The engines, behind one trait.
+//!
+//! To add an engine, implement [`Engine`] and add it to [`all`]; every command and suite then applies to it.
+
+use std::any::Any;
+
+use contract::Schema;
+use node::{NodeId, Topology};
+use serde_json::Value;
+
+use crate::exit::Failure;
+
+/// The node that clients speak to, in every topology.
+pub const DATABASE: NodeId = NodeId(1);
+/// The load generator, which the harness adds to every topology.
+pub const LOAD: NodeId = NodeId(0);
+
+/// What an engine is built with. Equal for all engines of a comparison.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Tables and indexes.
+    pub schema: Schema,
+    /// The database node's cache.
+    pub cache_bytes: u64,
+    /// Bytes of a page.
+    pub page_bytes: usize,
+    /// Seed of everything random in the engine.
+    pub seed: u64,
+    /// Whether the database is to be created, or must exist.
+    pub create: bool,
+    /// Engine-specific settings, by name.
+    pub options: Options,
+}
+
+/// Settings that some engines have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `coupled-mirrored`: what to do when the standby's zone is lost.
+    pub standby_loss: StandbyLoss,
+    /// `decoupled`: how reads are fenced.
+    pub read_fence: decoupled::writer::ReadFence,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { standby_loss: StandbyLoss::Detach, read_fence: decoupled::writer::ReadFence::Lease }
+    }
+}
+
+/// `coupled-mirrored` without its standby's zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StandbyLoss {
+    /// Writes wait until the zone is back: nothing is ever less protected than promised.
+    Stop,
+    /// After a while the standby is detached: writes go on, visibly less protected, and it is resynchronised on return.
+    Detach,
+}
+
+/// What an engine says of itself at one moment. `None` where the engine has no such thing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gauges {
+    /// Transactions committed that wrote.
+    pub commits: u64,
+    /// Page requests answered from the cache.
+    pub cache_hits: u64,
+    /// Page requests that had to fetch.
+    pub cache_misses: u64,
+    /// Pages changed in the cache and not written yet.
+    pub dirty_pages: Option<u64>,
+    /// Records not yet in any page version, over all copies.
+    pub uncoalesced_records: Option<u64>,
+    /// Bytes of log that recovery would read or storage still holds, over all copies.
+    pub log_bytes: Option<u64>,
+    /// The durability class now, when it differs from the engine's own (a detached standby).
+    pub degraded: Option<String>,
+    /// What the engine is doing, when it does not serve.
+    pub waiting: Option<String>,
+}
+
+/// One storage architecture.
+pub trait Engine: Send + Sync {
+    /// Its name, one token.
+    fn name(&self) -> &'static str;
+
+    /// One line for `list`.
+    fn about(&self) -> &'static str;
+
+    /// What an acknowledged commit survives.
+    fn durability_class(&self) -> &'static str;
+
+    /// What is to be expected when the zone `az-b` is lost: `masked`, `degraded`, or `not protected`.
+    fn protection(&self) -> &'static str;
+
+    /// Whether it keeps anything on disk.
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    /// Its nodes. The node that clients speak to is [`DATABASE`].
+    ///
+    /// # Errors
+    ///
+    /// A setting that the engine cannot work with.
+    fn topology(&self, setup: &Setup) -> Result<Topology, Failure>;
+
+    /// Its full parameters, for the record.
+    fn parameters(&self, setup: &Setup) -> Value;
+
+    /// Reads what the node `id` says of itself into `gauges`. Called with every node of the topology in turn.
+    fn gauge(&self, id: NodeId, node: &mut dyn Any, gauges: &mut Gauges);
+}
+
+/// Every engine there is.
+pub fn all() -> Vec<Box<dyn Engine>> {
+    Vec::new()
+}
+
+/// The engine `name`.
+pub fn find(name: &str) -> Result<Box<dyn Engine>, Failure> {
+    let mut engines = all();
+    match engines.iter().position(|engine| engine.name() == name) {
+        Some(index) => Ok(engines.swap_remove(index)),
+        None => {
+            let known: Vec<_> = engines.iter().map(|engine| engine.name()).collect();
+            Err(Failure::usage(format!("no engine is named `{name}`; known are {}", known.join(", "))))
+        }
+    }
+}
