@@ -96,6 +96,9 @@ pub enum CommitError {
         /// How much is allowed.
         limit: usize,
     },
+    /// The log has no room for the group now. Try again once it has.
+    #[error("the log does not admit the group now")]
+    NotAdmitted,
     /// No frame is free for a new page. Try again once pages may leave the pool.
     #[error(transparent)]
     Full(#[from] Full),
@@ -137,6 +140,9 @@ pub(super) fn too_large(actual: usize, limit: usize, what: &'static str) -> Comm
 /// All or nothing: on an error neither pages nor trees have changed, though pages may have been evicted. Write sets in
 /// order of tree and key are fastest. The caller appends the group to the log in the same event.
 ///
+/// `admits` is asked once everything else is settled, with the group's last LSN and its bytes; it must say yes before a
+/// page changes.
+///
 /// Panics when `writes` is empty.
 pub fn commit(
     pool: &mut Pool,
@@ -145,12 +151,19 @@ pub fn commit(
     next: Lsn,
     bounds: &CommitBounds,
     evictable: &dyn Fn(PageId, Lsn) -> bool,
+    admits: &mut dyn FnMut(Lsn, usize) -> bool,
 ) -> Result<Group, CommitError> {
     assert!(!writes.is_empty(), "a group has at least one record");
     check_sizes(pool.page_bytes(), writes)?;
     match in_place::plan(pool, roots, writes, next, bounds)? {
-        Some(plan) => Ok(in_place::execute(pool, writes, &plan, next)),
-        None => on_copies(pool, roots, writes, next, bounds, evictable),
+        Some(plan) => {
+            let bytes = writes.iter().map(|(_, write)| in_place::record_bytes(write)).sum();
+            if !admits(Lsn(next.0 + writes.len() as u64 - 1), bytes) {
+                return Err(CommitError::NotAdmitted);
+            }
+            Ok(in_place::execute(pool, writes, &plan, next))
+        }
+        None => on_copies(pool, roots, writes, next, bounds, evictable, admits),
     }
 }
 
@@ -179,6 +192,7 @@ fn on_copies(
     next: Lsn,
     bounds: &CommitBounds,
     evictable: &dyn Fn(PageId, Lsn) -> bool,
+    admits: &mut dyn FnMut(Lsn, usize) -> bool,
 ) -> Result<Group, CommitError> {
     let mut work = Workspace::new(pool, next, bounds);
     for (index, &(tree, write)) in writes.iter().enumerate() {
@@ -188,6 +202,9 @@ fn on_copies(
     let new = pages.iter().filter(|page| pool.peek(page.id()).is_none()).count();
     let changed = |id: PageId| pages.binary_search_by_key(&id, |page| page.id()).is_ok();
     pool.make_room(new, |id, lsn| !changed(id) && evictable(id, lsn))?;
+    if !admits(group.last(), group.bytes().len()) {
+        return Err(CommitError::NotAdmitted);
+    }
     for page in pages {
         pool.put_back(page);
     }

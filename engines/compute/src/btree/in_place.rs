@@ -119,7 +119,8 @@ impl Leaf<'_> {
     }
 }
 
-fn record_bytes(write: &Write<'_>) -> usize {
+/// How long a write's record is.
+pub(super) fn record_bytes(write: &Write<'_>) -> usize {
     RECORD_HEADER_BYTES
         + match write {
             Write::Insert { key, value } | Write::Replace { key, value } => 2 + key.len() + value.len(),

@@ -35,7 +35,8 @@ fn rows_come_back_in_order_of_key() {
         let key = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
         let value = vec![n as u8; (n % 50) as usize];
         let write = Write::Insert { key: &key, value: &value };
-        let group = commit(&mut pool, &roots, &[(tree, write)], next, &BOUNDS, &|_, _| false).expect("fits");
+        let group =
+            commit(&mut pool, &roots, &[(tree, write)], next, &BOUNDS, &|_, _| false, &mut |_, _| true).expect("fits");
         next = group.last().next();
         model.insert(key.to_vec(), value);
     }
@@ -45,7 +46,8 @@ fn rows_come_back_in_order_of_key() {
     }
     for key in model.keys() {
         let write = Write::Remove { key };
-        let group = commit(&mut pool, &roots, &[(tree, write)], next, &BOUNDS, &|_, _| false).expect("fits");
+        let group =
+            commit(&mut pool, &roots, &[(tree, write)], next, &BOUNDS, &|_, _| false, &mut |_, _| true).expect("fits");
         next = group.last().next();
     }
     assert_eq!(everything(&pool, root), []);
