@@ -33,6 +33,7 @@ pub mod ids;
 pub mod message;
 pub mod quorum;
 pub mod register;
+pub mod storage;
 pub mod truncation;
 pub mod writer;
 

@@ -14,6 +14,7 @@ mod envelope;
 mod storage;
 mod writer;
 
+pub(crate) use codec::wire_structs;
 pub use codec::{DecodeError, Reader, Wire};
 pub use envelope::{Envelope, EnvelopeError};
 pub use storage::{PgFloor, ToStorage};

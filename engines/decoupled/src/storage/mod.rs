@@ -1,0 +1,64 @@
+//! The storage node: keeps one segment of every protection group, and makes pages from log.
+//!
+//! P17, section 3.3 and figure 4. Of its work only two steps are in the foreground, receiving records and making them
+//! durable; everything else happens behind.
+//!
+//! # Where to look
+//!
+//! | step | module |
+//! |---|---|
+//! | who the node is, what it promised | [`superblock`], [`keeper`], [`fence`] |
+//! | start | [`open`] |
+//! | 1, 2: receive, persist, acknowledge | [`block`], [`hotlog`], [`acks`] |
+//! | 3: order, find gaps | [`segment`] |
+//! | all of it together | [`StorageNode`] |
+//!
+//! # Invariants
+//!
+//! - An acknowledgement says what is durable, of a segment that counts, under an epoch that is promised and held.
+//! - A record is checked once, when it enters, and indexed from then on.
+//! - After a failed write or sync the node halts. It never tries again and acknowledges.
+
+pub mod acks;
+pub mod block;
+pub mod config;
+pub mod fence;
+pub mod hotlog;
+pub mod keeper;
+pub mod open;
+pub mod segment;
+pub mod superblock;
+
+mod node;
+mod probe;
+mod reads;
+mod recovery;
+mod server;
+mod topology;
+mod writes;
+
+pub use config::StorageConfig;
+pub use node::StorageNode;
+pub use probe::{SegmentProbe, StorageProbe};
+pub use topology::storage_members;
+
+#[cfg(test)]
+mod tests;
+
+/// The machines of a node, as owners of tokens and timers.
+struct Owner;
+
+impl Owner {
+    const OPEN: u8 = 1;
+    const KEEPER: u8 = 2;
+    const LOG: u8 = 3;
+    const EXTENT: u8 = 4;
+    const TICK: u8 = 5;
+}
+
+/// Why a machine cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The node stops, for this reason.
+    Halt(String),
+}

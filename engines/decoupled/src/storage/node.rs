@@ -1,0 +1,93 @@
+//! The storage node as a runtime sees it.
+
+use node::{Digest, Effects, Event, Nanos, Node, Rng, TimerId};
+
+use super::open::Opening;
+use super::probe::StorageProbe;
+use super::server::Server;
+use super::{Owner, StorageConfig, Trouble};
+use crate::MemberIndex;
+
+/// One of the six nodes that keep a volume.
+#[derive(Clone, Debug)]
+pub struct StorageNode {
+    config: StorageConfig,
+    member: MemberIndex,
+    rng: Rng,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    Built,
+    Opening(Box<Opening>),
+    Serving(Box<Server>),
+    Halted(String),
+}
+
+impl StorageNode {
+    /// A node that has not started. `start` counts its starts in this runtime. The configuration passes
+    /// [`StorageConfig::check`].
+    pub fn new(config: StorageConfig, member: MemberIndex, start: u64) -> StorageNode {
+        let rng = Rng::new(config.seed).fork("storage", u64::from(member.0)).fork("start", start);
+        StorageNode { config, member, rng, phase: Phase::Built }
+    }
+
+    /// What it holds and does, once it serves.
+    pub fn probe(&self) -> Option<StorageProbe> {
+        match &self.phase {
+            Phase::Serving(server) => Some(server.probe()),
+            Phase::Built | Phase::Opening(_) | Phase::Halted(_) => None,
+        }
+    }
+
+    /// Why it stopped, if it did.
+    pub fn halted(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Halted(reason) => Some(reason),
+            Phase::Built | Phase::Opening(_) | Phase::Serving(_) => None,
+        }
+    }
+
+    fn step(&mut self, now: Nanos, event: Event, out: &mut Effects) -> Result<(), Trouble> {
+        match (&mut self.phase, event) {
+            (Phase::Built, Event::Start) => {
+                self.phase = Phase::Opening(Box::new(Opening::new(self.config.clone(), self.member, out)));
+                out.set_timer(TimerId::new(Owner::TICK, 0), self.config.tick);
+            }
+            (Phase::Opening(opening), Event::Disk { token, result }) => {
+                if let Some(opened) = opening.handle(token, result, out)? {
+                    let server = Server::new(self.config.clone(), self.member, self.rng.clone(), opened, now, out)?;
+                    self.phase = Phase::Serving(Box::new(server));
+                }
+            }
+            (Phase::Opening(opening), Event::Timer { .. }) => {
+                opening.retry(out);
+                out.set_timer(TimerId::new(Owner::TICK, 0), self.config.tick);
+            }
+            (Phase::Serving(server), event) => server.handle(now, event, out)?,
+            // Whoever speaks to a node that is starting will ask again.
+            (Phase::Built | Phase::Opening(_) | Phase::Halted(_), _) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Node for StorageNode {
+    fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects) {
+        if let Err(Trouble::Halt(reason)) = self.step(now, event, out) {
+            let reason = format!("storage member {}: {reason}", self.member.0);
+            out.halt(reason.clone());
+            self.phase = Phase::Halted(reason);
+        }
+    }
+
+    fn digest(&self, digest: &mut Digest) {
+        match &self.phase {
+            Phase::Built => digest.word(0),
+            Phase::Opening(_) => digest.word(1),
+            Phase::Serving(server) => server.digest(digest),
+            Phase::Halted(_) => digest.word(2),
+        }
+    }
+}

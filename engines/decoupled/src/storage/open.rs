@@ -1,0 +1,307 @@
+//! What a start does before anything is served: find out who this node is, count the start, and read the whole log back.
+//!
+//! # Invariants
+//!
+//! - Nothing is answered before the new incarnation is durable.
+//! - What was read counts only after a sync behind the read: a killed process may leave writes that can be read and are
+//!   not durable.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use node::{DiskOp, DiskReply, DiskResult, Effects, FileId, FileName, IoClass, SECTOR_BYTES, Token};
+
+use super::block::{self, LogBlock, LogIdentity};
+use super::config::StorageConfig;
+use super::hotlog::{Extent, Found, extent_file, extent_name, extent_of};
+use super::keeper::Keeper;
+use super::superblock::{PLACES, Superblock};
+use super::{Owner, Trouble};
+use crate::{Epoch, Incarnation, MemberIndex, TruncationTable};
+
+/// The superblock's file.
+pub const SUPERBLOCK_FILE: FileId = FileId(0);
+const SUPERBLOCK_NAME: &str = "superblock";
+
+/// Everything a start found.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The superblock with this start counted, durable.
+    pub superblock: Superblock,
+    /// Who writes it from now on.
+    pub keeper: Keeper,
+    /// The log.
+    pub found: Found,
+    /// The live blocks, in order of sequence number.
+    pub blocks: Vec<LogBlock>,
+    /// The files there are, with their lengths.
+    pub names: BTreeMap<FileName, u64>,
+}
+
+/// The start, one disk operation after the other.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    config: StorageConfig,
+    member: MemberIndex,
+    step: Step,
+    names: BTreeMap<FileName, u64>,
+    superblock: Option<Superblock>,
+    loaded_generation: u64,
+    keeper: Option<Keeper>,
+    extents: VecDeque<u32>,
+    buffer: Vec<u8>,
+    ranges: Vec<(usize, usize)>,
+    blocks: Vec<LogBlock>,
+    found: Found,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Listing,
+    CreatingSuperblock,
+    SyncingNames,
+    OpeningSuperblock,
+    ReadingSuperblock,
+    Counting,
+    OpeningExtent(u32),
+    ReadingExtent(u32, usize, usize),
+    SyncingExtent(u32),
+    RemovingExtent,
+    Done,
+}
+
+impl Opening {
+    /// Begins: lists the directory.
+    pub fn new(config: StorageConfig, member: MemberIndex, out: &mut Effects) -> Opening {
+        let opening = Opening {
+            config,
+            member,
+            step: Step::Listing,
+            names: BTreeMap::new(),
+            superblock: None,
+            loaded_generation: 0,
+            keeper: None,
+            extents: VecDeque::new(),
+            buffer: Vec::new(),
+            ranges: Vec::new(),
+            blocks: Vec::new(),
+            found: Found::default(),
+        };
+        opening.disk(DiskOp::List, out);
+        opening
+    }
+
+    fn disk(&self, op: DiskOp, out: &mut Effects) {
+        out.disk(Token::new(Owner::OPEN, 0), op, IoClass::Recovery);
+    }
+
+    /// Takes a completion; gives what was found once there is nothing left to do.
+    pub fn handle(&mut self, token: Token, result: DiskResult, out: &mut Effects) -> Result<Option<Opened>, Trouble> {
+        match (self.step, result) {
+            (Step::Listing, Ok(DiskReply::Names(names))) => self.listed(names, out)?,
+            (Step::CreatingSuperblock, Ok(_)) => self.go(Step::SyncingNames, DiskOp::SyncDir, out),
+            (Step::SyncingNames, Ok(_)) => self.count(None, out)?,
+            (Step::OpeningSuperblock, Ok(_)) => {
+                let len_bytes = self.config.superblock_bytes * PLACES;
+                let op = DiskOp::Read { file: SUPERBLOCK_FILE, offset: 0, len_bytes };
+                self.go(Step::ReadingSuperblock, op, out);
+            }
+            (Step::ReadingSuperblock, Ok(DiskReply::Data(data))) => self.read_superblock(&data, out)?,
+            (Step::Counting, result) => {
+                let keeper = self.keeper.as_mut().expect("counting writes a superblock");
+                if keeper.handle(token, result, out)?.is_some() {
+                    self.next_extent(out);
+                }
+            }
+            (Step::OpeningExtent(extent), Ok(DiskReply::Opened { len_bytes })) => {
+                self.buffer = vec![0; len_bytes as usize];
+                self.ranges = if len_bytes == 0 { Vec::new() } else { vec![(0, len_bytes as usize)] };
+                self.next_range(extent, out);
+            }
+            (Step::ReadingExtent(extent, start, len), Ok(DiskReply::Data(data))) => {
+                self.buffer[start..start + len].copy_from_slice(&data);
+                self.next_range(extent, out);
+            }
+            // A sector that cannot be read hides no other: the rest is read around it.
+            (Step::ReadingExtent(extent, start, len), Err(_)) => {
+                if len > SECTOR_BYTES {
+                    let half = (len / 2).next_multiple_of(SECTOR_BYTES);
+                    self.ranges.push((start + half, len - half));
+                    self.ranges.push((start, half));
+                }
+                self.next_range(extent, out);
+            }
+            (Step::SyncingExtent(extent), Ok(_)) => self.scan(extent, out),
+            (Step::RemovingExtent, Ok(_)) => self.next_extent(out),
+            (step, result) => return Err(Trouble::Halt(format!("cannot start: {step:?} gave {result:?}"))),
+        }
+        if self.step == Step::Done { Ok(Some(self.finish())) } else { Ok(None) }
+    }
+
+    /// Tries again what a full disk refused.
+    pub fn retry(&mut self, out: &mut Effects) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.retry(out);
+        }
+    }
+
+    fn go(&mut self, step: Step, op: DiskOp, out: &mut Effects) {
+        self.step = step;
+        self.disk(op, out);
+    }
+
+    fn listed(&mut self, names: Vec<(FileName, u64)>, out: &mut Effects) -> Result<(), Trouble> {
+        self.names = names.into_iter().collect();
+        let name = FileName::new(SUPERBLOCK_NAME);
+        let expected = (self.config.superblock_bytes * PLACES) as u64;
+        let others = self.names.keys().any(|known| *known != name);
+        match self.names.get(&name) {
+            Some(&len_bytes) if len_bytes == expected => {
+                self.go(Step::OpeningSuperblock, DiskOp::Open { file: SUPERBLOCK_FILE, name }, out);
+            }
+            Some(len_bytes) if others => {
+                return Err(Trouble::Halt(format!(
+                    "the superblock's file has {len_bytes} bytes, not {expected}: superblock_bytes was changed, or the \
+                     file was cut"
+                )));
+            }
+            None if others => {
+                return Err(Trouble::Halt(
+                    "the directory has files and no superblock: restore it, or wipe the directory to rejoin empty"
+                        .into(),
+                ));
+            }
+            // Empty, or a crash came while the superblock's file was made.
+            Some(_) | None => {
+                let op = DiskOp::Create { file: SUPERBLOCK_FILE, name, len_bytes: expected };
+                self.go(Step::CreatingSuperblock, op, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_superblock(&mut self, file: &[u8], out: &mut Effects) -> Result<(), Trouble> {
+        let chosen = Superblock::choose(file, self.config.superblock_bytes, self.config.volume, self.member);
+        let superblock = chosen.map_err(|error| Trouble::Halt(error.to_string()))?;
+        if superblock.is_none() && self.names.len() > 1 {
+            return Err(Trouble::Halt(
+                "the superblock is empty although the directory has other files: restore it, or wipe the directory"
+                    .into(),
+            ));
+        }
+        self.count(superblock, out)
+    }
+
+    fn count(&mut self, superblock: Option<Superblock>, out: &mut Effects) -> Result<(), Trouble> {
+        let mut superblock = superblock.unwrap_or_else(|| Superblock {
+            generation: 0,
+            volume: self.config.volume,
+            member: self.member,
+            incarnation: Incarnation(0),
+            promised: Epoch::default(),
+            table: TruncationTable::default(),
+            vdl: compute::Lsn::ZERO,
+            register: None,
+            log_floor: 0,
+            claims_void_upto: 0,
+            index_position: 0,
+            segments: Vec::new(),
+        });
+        superblock.incarnation = Incarnation(superblock.incarnation.0 + 1);
+        self.loaded_generation = superblock.generation;
+        let mut keeper = Keeper::new(SUPERBLOCK_FILE, self.config.superblock_bytes, superblock.generation);
+        superblock.generation = keeper.save(superblock.clone(), out)?;
+        self.keeper = Some(keeper);
+        self.superblock = Some(superblock);
+        self.extents = self.names.keys().filter_map(extent_of).collect();
+        self.step = Step::Counting;
+        Ok(())
+    }
+
+    fn next_extent(&mut self, out: &mut Effects) {
+        match self.extents.pop_front() {
+            Some(extent) => {
+                let op = DiskOp::Open { file: extent_file(extent), name: extent_name(extent) };
+                self.go(Step::OpeningExtent(extent), op, out);
+            }
+            None => self.step = Step::Done,
+        }
+    }
+
+    fn next_range(&mut self, extent: u32, out: &mut Effects) {
+        match self.ranges.pop() {
+            Some((start, len)) => {
+                let op = DiskOp::Read { file: extent_file(extent), offset: start as u64, len_bytes: len };
+                self.go(Step::ReadingExtent(extent, start, len), op, out);
+            }
+            None => self.go(Step::SyncingExtent(extent), DiskOp::Sync { file: extent_file(extent) }, out),
+        }
+    }
+
+    fn scan(&mut self, extent: u32, out: &mut Effects) {
+        let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+        let identity = LogIdentity { volume: self.config.volume, member: self.member };
+        let floor = self.superblock.as_ref().map_or(0, |superblock| superblock.log_floor);
+        let mut blocks = block::scan(identity, extent, &bytes);
+        blocks.retain(|block| block.header.seq >= floor);
+        let short = (bytes.len() as u64) < self.config.extent_bytes;
+        if blocks.is_empty() && short {
+            // Made by halves before a crash, or of another configuration: nothing in it counts.
+            self.go(Step::RemovingExtent, DiskOp::Remove { name: extent_name(extent) }, out);
+            return;
+        }
+        if blocks.is_empty() {
+            self.found.free.insert(extent);
+        } else {
+            self.found.live.insert(extent, live_extent(&blocks));
+        }
+        self.blocks.extend(blocks);
+        self.next_extent(out);
+    }
+
+    fn finish(&mut self) -> Opened {
+        self.blocks.sort_by_key(|block| block.header.seq);
+        let mut found = std::mem::take(&mut self.found);
+        if let Some(last) = self.blocks.last() {
+            (found.last_seq, found.last_crc) = (last.header.seq, last.crc);
+        }
+        let superblock = self.superblock.take().expect("counted");
+        // Sequence numbers never come twice, even when every block that had one is gone.
+        found.last_seq = found.last_seq.max(superblock.log_floor).max(superblock.claims_void_upto);
+        found.vdl = self.blocks.iter().map(|block| block.header.vdl).max().unwrap_or_default().max(superblock.vdl);
+        Opened {
+            superblock,
+            keeper: self.keeper.take().expect("counted"),
+            found,
+            blocks: std::mem::take(&mut self.blocks),
+            names: std::mem::take(&mut self.names),
+        }
+    }
+
+    /// The superblock's generation before this start counted itself.
+    pub fn loaded_generation(&self) -> u64 {
+        self.loaded_generation
+    }
+}
+
+fn live_extent(blocks: &[LogBlock]) -> Extent {
+    let mut extent = Extent {
+        first: blocks.iter().map(|block| block.header.place.extent_first).min().unwrap_or_default(),
+        last: blocks.iter().map(|block| block.header.seq).max().unwrap_or_default(),
+        ..Extent::default()
+    };
+    for block in blocks {
+        extent.used_bytes += block.len_bytes as u64;
+        for (pg, envelopes) in &block.sections {
+            let mut rest = envelopes.clone();
+            while let Ok(envelope) = crate::message::Envelope::take(&mut rest) {
+                let top = extent.tops.entry(*pg).or_default();
+                *top = envelope.lsn.max(*top);
+                if rest.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+    extent
+}

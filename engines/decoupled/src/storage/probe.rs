@@ -1,0 +1,83 @@
+//! What the harness may look at: white-box checks and deferred work.
+
+use compute::Lsn;
+
+use super::server::Server;
+use crate::message::Standing;
+use crate::{Epoch, Incarnation, PgId};
+
+/// One segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentProbe {
+    /// Which group.
+    pub pg: PgId,
+    /// Complete to here.
+    pub scl: Lsn,
+    /// Records at or below this are in the pages only.
+    pub base: Lsn,
+    /// The highest SCL acknowledged.
+    pub claim: Lsn,
+    /// No read comes below this.
+    pub pgmrpl: Lsn,
+    /// What its silence means.
+    pub standing: Standing,
+    /// Records held.
+    pub records: usize,
+    /// Records that came after a later one.
+    pub holes_filled: u64,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageProbe {
+    /// How often it was started.
+    pub incarnation: Incarnation,
+    /// The highest epoch promised.
+    pub promised: Epoch,
+    /// The epoch served, if any is.
+    pub serving: Option<Epoch>,
+    /// The highest VDL known.
+    pub vdl: Lsn,
+    /// The segments, by group.
+    pub segments: Vec<SegmentProbe>,
+    /// Bytes of live log blocks.
+    pub log_bytes: u64,
+    /// Records taken since the start.
+    pub records: u64,
+    /// Records that were there already.
+    pub duplicates: u64,
+    /// Records that were void.
+    pub annulled: u64,
+    /// Appends dropped because too much waited for the disk.
+    pub throttled: u64,
+    /// Messages that could not be read.
+    pub refused: u64,
+}
+
+impl Server {
+    pub(super) fn probe(&self) -> StorageProbe {
+        let segment = |segment: &super::segment::Segment| SegmentProbe {
+            pg: segment.pg,
+            scl: segment.scl(),
+            base: segment.base(),
+            claim: segment.claim,
+            pgmrpl: segment.pgmrpl,
+            standing: segment.standing(),
+            records: segment.count(),
+            holes_filled: segment.holes_filled(),
+        };
+        StorageProbe {
+            incarnation: self.incarnation,
+            promised: self.fence.promised(),
+            serving: self.fence.serving(),
+            vdl: self.vdl,
+            segments: self.segments.values().map(segment).collect(),
+            log_bytes: self.log.live_bytes(),
+            records: self.counters.records,
+            duplicates: self.counters.duplicates,
+            annulled: self.counters.annulled,
+            throttled: self.counters.throttled,
+            refused: self.counters.refused,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Serving pages: the base from its slot, and the records above it.
+
+use bytes::Bytes;
+use compute::{Lsn, Page, PageId, Record, RedoOp, apply::apply};
+use node::{Effects, IoClass, NodeId, Work};
+
+use super::server::Server;
+use crate::PgId;
+use crate::message::{Envelope, PageResult, ToWriter};
+
+/// Applies a page's records to its base. The error says what does not fit, for a person.
+pub(super) fn materialise(mut page: Page, records: &[Envelope]) -> Result<Page, String> {
+    for envelope in records {
+        let (record, _) = Record::decode(&envelope.record).map_err(|error| error.to_string())?;
+        if record.lsn <= page.lsn() {
+            continue;
+        }
+        // The back-pointer says which record the page must be at: a base that lost its last version is noticed here.
+        let formats = matches!(record.op, RedoOp::Format { .. });
+        if !formats && envelope.prev_page != page.lsn() {
+            return Err(format!(
+                "page {} is at LSN {} where record {} expects it at {}",
+                envelope.page,
+                page.lsn(),
+                envelope.lsn,
+                envelope.prev_page
+            ));
+        }
+        apply(&mut page, &record).map_err(|error| error.to_string())?;
+    }
+    Ok(page)
+}
+
+impl Server {
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn on_read(
+        &mut self,
+        from: NodeId,
+        request: u64,
+        pg: PgId,
+        page: PageId,
+        read_point: Lsn,
+        required: Lsn,
+        out: &mut Effects,
+    ) {
+        let result = match self.readable(pg, page, read_point, required) {
+            Err(result) => result,
+            Ok(page_bytes) => {
+                let records = self.segments[&pg].page_records(page, Lsn::ZERO, read_point);
+                out.charge(Work::Apply, records.len() as u64);
+                match materialise(Page::empty(page, page_bytes), &records) {
+                    Ok(page) => PageResult::Page { page: Bytes::copy_from_slice(&page.sealed()) },
+                    Err(detail) => PageResult::Damaged { detail },
+                }
+            }
+        };
+        self.answer_read(from, request, page, result, out);
+    }
+
+    /// Whether the segment may serve a page at a read point (P18, section 3.4); gives the page's size.
+    fn readable(&self, pg: PgId, page: PageId, read_point: Lsn, required: Lsn) -> Result<usize, PageResult> {
+        let behind = |scl| Err(PageResult::Behind { scl });
+        let (Some(register), Some(segment)) = (self.register, self.segments.get(&pg)) else {
+            return behind(Lsn::ZERO);
+        };
+        if !segment.hydrated {
+            return behind(Lsn::ZERO);
+        }
+        if segment.scl() < required {
+            return behind(segment.scl());
+        }
+        if read_point < segment.pgmrpl {
+            return Err(PageResult::TooOld { pgmrpl: segment.pgmrpl });
+        }
+        if page.0 / register.geometry.pages_per_pg != u64::from(pg.0) {
+            return Err(PageResult::Damaged { detail: format!("page {page} is not of protection group {}", pg.0) });
+        }
+        Ok(register.geometry.page_bytes as usize)
+    }
+
+    pub(super) fn answer_read(&self, to: NodeId, request: u64, page: PageId, result: PageResult, out: &mut Effects) {
+        let (volume, epoch) = (self.config.volume, self.fence.promised());
+        self.send(to, &ToWriter::Page { volume, epoch, request, page, result }, IoClass::PageRead, out);
+    }
+}

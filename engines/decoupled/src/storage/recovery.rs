@@ -1,0 +1,175 @@
+//! What a node does at its own start, and for a writer that recovers the volume: promises, inventories, truncation.
+
+use std::collections::BTreeMap;
+
+use compute::Lsn;
+use node::{Effects, IoClass, Nanos, NodeId};
+
+use super::Trouble;
+use super::block::LogBlock;
+use super::segment::{Offered, Segment, decode_batch};
+use super::server::{After, Server};
+use super::superblock::Superblock;
+use crate::message::ToWriter;
+use crate::{Epoch, PgId, Register, Truncation, TruncationTable};
+
+/// The segments as the superblock and the live log blocks tell them.
+///
+/// The tail rule: a block that cannot be read is a torn tail, and what it had was never acknowledged, unless a claim in
+/// another block or in the superblock vouches for more than the chain reaches. Then the segment is suspect.
+pub(super) fn segments(superblock: &Superblock, blocks: &[LogBlock]) -> Result<BTreeMap<PgId, Segment>, Trouble> {
+    let newest = blocks.iter().map(|block| block.header.generation).max().unwrap_or_default();
+    if newest >= superblock.generation {
+        return Err(Trouble::Halt(format!(
+            "the log was written under superblock generation {newest} and the superblock has generation {} before this \
+             start: an older disk image was put back, or every newer copy is damaged; wipe the directory to rejoin empty",
+            superblock.generation - 1
+        )));
+    }
+    let mut segments = BTreeMap::new();
+    for record in &superblock.segments {
+        let mut segment = Segment::new(record.pg, record.base, record.hydrated);
+        (segment.claim, segment.pgmrpl) = (record.claim, record.pgmrpl);
+        segments.insert(record.pg, segment);
+    }
+    for block in blocks {
+        for claim in &block.header.claims {
+            let Some(segment) = segments.get_mut(&claim.pg) else { continue };
+            segment.pgmrpl = segment.pgmrpl.max(claim.pgmrpl);
+            if block.header.seq > superblock.claims_void_upto {
+                segment.claim = segment.claim.max(claim.scl);
+            }
+        }
+    }
+    let pages_per_pg = superblock.register.map_or(u64::MAX, |register| register.geometry.pages_per_pg);
+    for block in blocks {
+        for (pg, envelopes) in &block.sections {
+            let Some(segment) = segments.get_mut(pg) else { continue };
+            // What was written was checked before; what does not read now was not written by this program.
+            let Ok(batch) = decode_batch(envelopes.clone(), *pg, pages_per_pg) else { continue };
+            for (envelope, _) in batch {
+                if segment.lacks(envelope.lsn, &superblock.table) == Offered::New {
+                    segment.hold(envelope, block.header.seq);
+                }
+            }
+        }
+    }
+    for segment in segments.values_mut() {
+        segment.advance(u64::MAX);
+    }
+    Ok(segments)
+}
+
+impl Server {
+    pub(super) fn on_prepare(
+        &mut self,
+        now: Nanos,
+        from: NodeId,
+        epoch: Epoch,
+        table: TruncationTable,
+        out: &mut Effects,
+    ) -> Result<(), Trouble> {
+        let _ = now;
+        if !self.fence.promise(epoch) {
+            self.refuse(from, epoch, out);
+            return Ok(());
+        }
+        if table.is_newer_than(&self.table) && table.epoch() < epoch {
+            self.annul(table, &[]);
+        }
+        self.save(After::Promise { to: from, epoch }, out)
+    }
+
+    pub(super) fn on_truncate(
+        &mut self,
+        from: NodeId,
+        table: TruncationTable,
+        entry: Truncation,
+        register: Register,
+        ends: &[(PgId, Lsn)],
+        out: &mut Effects,
+    ) -> Result<(), Trouble> {
+        let epoch = entry.epoch;
+        if !self.fence.promise(epoch) {
+            self.refuse(from, epoch, out);
+            return Ok(());
+        }
+        let Some(table) = table.with(entry) else {
+            self.counters.refused += 1;
+            return Ok(());
+        };
+        if self.table.epoch() < epoch {
+            self.annul(table, ends);
+        }
+        self.vdl = self.vdl.max(entry.vdl);
+        self.adopt_register(register);
+        self.save(After::Truncated { to: from, epoch }, out)
+    }
+
+    /// Takes up a truncation table: what it annuls is gone, here and in every claim.
+    pub(super) fn annul(&mut self, table: TruncationTable, ends: &[(PgId, Lsn)]) {
+        for segment in self.segments.values_mut() {
+            let end = ends.iter().find(|(pg, _)| *pg == segment.pg).map(|&(_, end)| end);
+            segment.annul(&table, end);
+        }
+        self.table = table;
+        // Claims in blocks written so far, and in those that wait, are as before. The superblock has them as they are now.
+        self.claims_void_upto = self.log.submitted_seq();
+        self.claimed.clear();
+    }
+
+    pub(super) fn on_inventory(&mut self, from: NodeId, epoch: Epoch, pg: PgId, above: Lsn, out: &mut Effects) {
+        if epoch != self.fence.promised() {
+            self.refuse(from, epoch, out);
+            return;
+        }
+        let Some(segment) = self.segments.get(&pg) else { return };
+        let (entries, complete) = segment.inventory(above, self.config.inventory_records_max);
+        let answer = ToWriter::Inventory { volume: self.config.volume, epoch, pg, above, entries, complete };
+        self.send(from, &answer, IoClass::Recovery, out);
+    }
+
+    /// A superblock is durable: what waited for it is said now.
+    pub(super) fn on_saved(&mut self, now: Nanos, generation: u64, out: &mut Effects) {
+        while self.after.front().is_some_and(|(wanted, _)| *wanted <= generation) {
+            let Some((_, after)) = self.after.pop_front() else { break };
+            self.do_after(now, after, out);
+        }
+    }
+
+    fn do_after(&mut self, now: Nanos, after: After, out: &mut Effects) {
+        let volume = self.config.volume;
+        match after {
+            After::Promise { to, epoch } if epoch == self.fence.promised() => self.send_promise(now, to, out),
+            After::Promise { to, epoch } => self.refuse(to, epoch, out),
+            After::Truncated { to, epoch } => {
+                self.fence.hold(epoch);
+                if self.fence.serves(epoch) {
+                    let truncated = ToWriter::Truncated { volume, epoch, incarnation: self.incarnation };
+                    self.send(to, &truncated, IoClass::Recovery, out);
+                } else {
+                    self.refuse(to, epoch, out);
+                }
+            }
+            After::Register { to, epoch, version } if self.fence.serves(epoch) => {
+                self.send(to, &ToWriter::RegisterWritten { volume, epoch, version }, IoClass::Metadata, out);
+            }
+            After::Register { to, epoch, .. } => self.refuse(to, epoch, out),
+        }
+    }
+
+    fn send_promise(&mut self, now: Nanos, to: NodeId, out: &mut Effects) {
+        let epoch = self.fence.promised();
+        let promise = ToWriter::Promise {
+            volume: self.config.volume,
+            epoch,
+            incarnation: self.incarnation,
+            lease_left: self.fence.lease_left(epoch, now),
+            vdl: self.log.durable_vdl().max(self.keeper.durable_vdl()),
+            table: self.table.clone(),
+            register: self.register,
+            segments: self.segments.values().map(Segment::status).collect(),
+        };
+        self.send(to, &promise, IoClass::Recovery, out);
+    }
+}

@@ -1,0 +1,308 @@
+//! A node that serves: the machines together.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use compute::Lsn;
+use node::{Digest, Effects, Event, Frame, IoClass, Nanos, NodeId, Rng, TimerId, Token, Work};
+
+use super::acks::Acks;
+use super::block::{Claim, LogIdentity};
+use super::fence::Fence;
+use super::hotlog::{HotLog, LogShape, Vouch};
+use super::keeper::Keeper;
+use super::open::Opened;
+use super::segment::Segment;
+use super::superblock::{SegmentRecord, Superblock};
+use super::{Owner, StorageConfig, Trouble};
+use crate::message::{PEER, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
+use crate::{Epoch, Incarnation, MemberIndex, PgId, Register, TruncationTable};
+
+/// What to do once a superblock is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Answer a promise.
+    Promise { to: NodeId, epoch: Epoch },
+    /// The truncation table of an epoch is durable; answer it.
+    Truncated { to: NodeId, epoch: Epoch },
+    /// Answer a register.
+    Register { to: NodeId, epoch: Epoch, version: u64 },
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    /// Messages that could not be read, or of another volume or group.
+    pub(super) refused: u64,
+    /// Records taken.
+    pub(super) records: u64,
+    /// Records that were there already.
+    pub(super) duplicates: u64,
+    /// Records that are void.
+    pub(super) annulled: u64,
+    /// Appends dropped because too much waits for the disk.
+    pub(super) throttled: u64,
+}
+
+/// The node's state while it serves.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) config: StorageConfig,
+    pub(super) member: MemberIndex,
+    pub(super) rng: Rng,
+    pub(super) incarnation: Incarnation,
+    pub(super) fence: Fence,
+    pub(super) table: TruncationTable,
+    pub(super) register: Option<Register>,
+    pub(super) vdl: Lsn,
+    pub(super) claims_void_upto: u64,
+    pub(super) log_floor: u64,
+    pub(super) keeper: Keeper,
+    pub(super) after: VecDeque<(u64, After)>,
+    pub(super) log: HotLog,
+    pub(super) acks: Acks,
+    pub(super) segments: BTreeMap<PgId, Segment>,
+    /// Claims as the newest submitted block has them.
+    pub(super) claimed: BTreeMap<PgId, Claim>,
+    pub(super) vouched_vdl: Lsn,
+    pub(super) counters: Counters,
+}
+
+impl Server {
+    pub(super) fn new(
+        config: StorageConfig,
+        member: MemberIndex,
+        rng: Rng,
+        opened: Opened,
+        now: Nanos,
+        out: &mut Effects,
+    ) -> Result<Server, Trouble> {
+        let Opened { superblock, keeper, found, blocks, .. } = opened;
+        let segments = super::recovery::segments(&superblock, &blocks)?;
+        let shape = LogShape {
+            extent_bytes: config.extent_bytes,
+            block_bytes_max: config.block_bytes_max,
+            writes_in_flight: config.writes_in_flight,
+        };
+        let identity = LogIdentity { volume: config.volume, member };
+        let vdl = found.vdl;
+        let log = HotLog::new(identity, superblock.incarnation, shape, found);
+        let fence = Fence::new(superblock.promised, superblock.table.epoch(), config.lease, now);
+        let mut server = Server {
+            member,
+            rng,
+            incarnation: superblock.incarnation,
+            fence,
+            table: superblock.table,
+            register: superblock.register,
+            vdl,
+            claims_void_upto: superblock.claims_void_upto,
+            log_floor: superblock.log_floor,
+            keeper,
+            after: VecDeque::new(),
+            log,
+            acks: Acks::default(),
+            segments,
+            claimed: BTreeMap::new(),
+            vouched_vdl: Lsn::ZERO,
+            counters: Counters::default(),
+            config,
+        };
+        out.set_timer(TimerId::new(Owner::TICK, 0), server.config.tick);
+        server.flush(out);
+        Ok(server)
+    }
+
+    pub(super) fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects) -> Result<(), Trouble> {
+        match event {
+            Event::Start => {}
+            Event::Frame { from, frame } => self.on_frame(now, from, &frame, out)?,
+            Event::Disk { token, result } => self.on_disk(now, token, result, out)?,
+            Event::Timer { timer } => self.on_timer(timer, out)?,
+        }
+        self.flush(out);
+        Ok(())
+    }
+
+    fn on_frame(&mut self, now: Nanos, from: NodeId, frame: &Frame, out: &mut Effects) -> Result<(), Trouble> {
+        out.charge(Work::Message, 1);
+        out.charge(Work::Kilobyte, (frame.len_bytes() as u64).div_ceil(1024));
+        match frame.kind() {
+            TO_STORAGE => match ToStorage::from_frame(frame) {
+                Ok(message) if message.sender().0 == self.config.volume => self.on_writer(now, from, message, out),
+                _ => {
+                    self.counters.refused += 1;
+                    Ok(())
+                }
+            },
+            PEER | TO_WRITER => Ok(()),
+            _ => {
+                self.counters.refused += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn on_disk(
+        &mut self,
+        now: Nanos,
+        token: Token,
+        result: node::DiskResult,
+        out: &mut Effects,
+    ) -> Result<(), Trouble> {
+        match token.owner() {
+            Owner::KEEPER => {
+                if let Some(generation) = self.keeper.handle(token, result, out)? {
+                    self.on_saved(now, generation, out);
+                }
+            }
+            Owner::LOG => {
+                let more = self.log.handle_block(token, result)?;
+                self.on_durable(more, out);
+            }
+            Owner::EXTENT => self.log.handle_extent(token, result, out)?,
+            // The start's own operations are over.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_timer(&mut self, timer: TimerId, out: &mut Effects) -> Result<(), Trouble> {
+        if timer.owner() == Owner::TICK {
+            self.tick(out);
+            let period = self.jittered(self.config.tick);
+            out.set_timer(TimerId::new(Owner::TICK, 0), period);
+        }
+        Ok(())
+    }
+
+    /// A period, give or take a quarter, so that six nodes do not work in step.
+    pub(super) fn jittered(&mut self, period: Nanos) -> Nanos {
+        Nanos(period.0 - period.0 / 4 + self.rng.below(period.0 / 2 + 1))
+    }
+
+    fn tick(&mut self, out: &mut Effects) {
+        self.keeper.retry(out);
+        if self.log.is_full() {
+            let Server { log, segments, claimed, vouched_vdl, vdl, keeper, .. } = self;
+            log.retry(|full| vouch(segments, claimed, vouched_vdl, *vdl, keeper.durable(), full), out);
+        }
+        // An idle log vouches for what it acknowledged last, so that rot of its last block is not taken for a torn tail.
+        if self.log.is_idle() && (self.has_new_claims() || self.vdl > self.vouched_vdl) {
+            self.log.push_empty();
+        }
+    }
+
+    fn has_new_claims(&self) -> bool {
+        self.segments.values().any(|segment| self.claimed.get(&segment.pg) != Some(&claim_of(segment)))
+    }
+
+    /// Blocks became durable: SCLs rise and appends are answered.
+    fn on_durable(&mut self, more: bool, out: &mut Effects) {
+        if !more {
+            return;
+        }
+        let durable_seq = self.log.durable_seq();
+        for segment in self.segments.values_mut() {
+            segment.advance(durable_seq);
+        }
+        for ack in self.acks.ready(durable_seq) {
+            if self.fence.serves(ack.epoch) {
+                self.send_ack(ack.to, ack.echo, &ack.pgs, out);
+            } else {
+                self.refuse(ack.to, ack.epoch, out);
+            }
+        }
+    }
+
+    /// Acknowledges segments that count. What is said here is claimed by later blocks.
+    pub(super) fn send_ack(&mut self, to: NodeId, echo: Nanos, pgs: &[PgId], out: &mut Effects) {
+        let mut scls = Vec::with_capacity(pgs.len());
+        for pg in pgs {
+            let Some(segment) = self.segments.get_mut(pg).filter(|segment| segment.hydrated) else { continue };
+            segment.claim = segment.claim.max(segment.scl());
+            scls.push((*pg, segment.scl()));
+        }
+        let (volume, epoch, incarnation) = (self.config.volume, self.fence.promised(), self.incarnation);
+        let ack = ToWriter::Ack { volume, epoch, incarnation, echo, scls };
+        self.send(to, &ack, IoClass::LogShipping, out);
+    }
+
+    pub(super) fn refuse(&self, to: NodeId, epoch: Epoch, out: &mut Effects) {
+        let refused = ToWriter::Refused { volume: self.config.volume, epoch, promised: self.fence.promised() };
+        self.send(to, &refused, IoClass::Control, out);
+    }
+
+    pub(super) fn send(&self, to: NodeId, message: &ToWriter, class: IoClass, out: &mut Effects) {
+        out.send(to, message.frame(TO_WRITER), class);
+    }
+
+    pub(super) fn flush(&mut self, out: &mut Effects) {
+        let Server { log, segments, claimed, vouched_vdl, vdl, keeper, .. } = self;
+        log.flush(|full| vouch(segments, claimed, vouched_vdl, *vdl, keeper.durable(), full), out);
+    }
+
+    /// Makes the state as it is now durable, then does `after`.
+    pub(super) fn save(&mut self, after: After, out: &mut Effects) -> Result<(), Trouble> {
+        let segments = self.segments.values().map(|segment| SegmentRecord {
+            pg: segment.pg,
+            hydrated: segment.hydrated,
+            base: segment.base(),
+            claim: segment.claim,
+            pgmrpl: segment.pgmrpl,
+        });
+        let superblock = Superblock {
+            generation: 0,
+            volume: self.config.volume,
+            member: self.member,
+            incarnation: self.incarnation,
+            promised: self.fence.promised(),
+            table: self.table.clone(),
+            vdl: self.vdl,
+            register: self.register,
+            log_floor: self.log_floor,
+            claims_void_upto: self.claims_void_upto,
+            index_position: 0,
+            segments: segments.collect(),
+        };
+        let generation = self.keeper.save(superblock, out)?;
+        self.after.push_back((generation, after));
+        Ok(())
+    }
+
+    pub(super) fn digest(&self, digest: &mut Digest) {
+        digest.word(self.incarnation.0);
+        digest.word(self.fence.promised().number);
+        digest.word(self.log.pushed_seq());
+        digest.word(self.log.durable_seq());
+        digest.word(self.keeper.durable());
+        for segment in self.segments.values() {
+            digest.word(segment.scl().0);
+            digest.word(segment.base().0);
+        }
+    }
+}
+
+fn claim_of(segment: &Segment) -> Claim {
+    Claim { pg: segment.pg, scl: segment.claim, pgmrpl: segment.pgmrpl }
+}
+
+/// What the next block says: the claims that changed since the last one, or all of them.
+fn vouch(
+    segments: &BTreeMap<PgId, Segment>,
+    claimed: &mut BTreeMap<PgId, Claim>,
+    vouched_vdl: &mut Lsn,
+    vdl: Lsn,
+    generation: u64,
+    full: bool,
+) -> Vouch {
+    let mut claims = Vec::new();
+    for segment in segments.values() {
+        let claim = claim_of(segment);
+        if full || claimed.get(&segment.pg) != Some(&claim) {
+            claims.push(claim);
+            claimed.insert(segment.pg, claim);
+        }
+    }
+    *vouched_vdl = vdl;
+    Vouch { vdl, generation, claims }
+}

@@ -1,0 +1,300 @@
+//! The superblock: who this node is, what it promised, and what its log may be read as.
+//!
+//! Eight places in one file, two banks of four copies. A new generation is written to all four copies of the bank the
+//! current one is not in, so the current one stays whole until the new one is durable; the newest copy that reads whole
+//! is the superblock (four copies, as every format of this engine's kind keeps: one rotten sector is not the end of it).
+//!
+//! # Invariants
+//!
+//! - A generation is answered for only after all four copies are durable.
+//! - A copy that reads whole but is of another format version, volume or member is never used and never overwritten:
+//!   the node halts and says so.
+//!
+//! # Caveats
+//!
+//! - If all four copies of the newest generation rot, the one before is found. Log blocks carry the generation under which
+//!   they were written, so that is noticed as soon as one log block is newer.
+
+use bytes::{Bytes, BytesMut};
+use compute::Lsn;
+use node::{Block, SECTOR_BYTES};
+use thiserror::Error;
+
+use crate::message::{Reader, Wire, wire_structs};
+use crate::{Epoch, Incarnation, MemberIndex, PgId, Register, TruncationTable, VolumeId};
+
+/// Copies of one generation.
+pub const COPIES: usize = 4;
+/// Places in the file.
+pub const PLACES: usize = 2 * COPIES;
+
+const MAGIC: u64 = 0x5345_5854_414e_5453;
+const VERSION: u32 = 1;
+const HEADER_BYTES: usize = 24;
+
+/// What the superblock says of one protection group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentRecord {
+    /// Which group.
+    pub pg: PgId,
+    /// Whether the segment counts, see [`crate::message::Standing::Unhydrated`].
+    pub hydrated: bool,
+    /// Every record of the group at or below this is in the page slots; the log's chain starts here.
+    pub base: Lsn,
+    /// The highest SCL acknowledged by the time of writing.
+    pub claim: Lsn,
+    /// No read comes below this.
+    pub pgmrpl: Lsn,
+}
+
+/// The content of a superblock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Superblock {
+    /// Rises with each superblock written.
+    pub generation: u64,
+    /// The volume.
+    pub volume: VolumeId,
+    /// Which member of it this node is.
+    pub member: MemberIndex,
+    /// How often the node was started.
+    pub incarnation: Incarnation,
+    /// The highest epoch promised.
+    pub promised: Epoch,
+    /// The truncation table.
+    pub table: TruncationTable,
+    /// The highest VDL known when it was written.
+    pub vdl: Lsn,
+    /// The register.
+    pub register: Option<Register>,
+    /// Log blocks with a lower sequence number are void.
+    pub log_floor: u64,
+    /// Claims in log blocks up to this sequence number are void: truncation changed what they mean.
+    pub claims_void_upto: u64,
+    /// The page index's position: an index that ends before it has lost entries.
+    pub index_position: u64,
+    /// The segments, by group.
+    pub segments: Vec<SegmentRecord>,
+}
+
+wire_structs! {
+    SegmentRecord { pg, hydrated, base, claim, pgmrpl }
+    Superblock {
+        generation, volume, member, incarnation, promised, table, vdl, register, log_floor, claims_void_upto,
+        index_position, segments
+    }
+}
+
+/// Why a node cannot start from its superblock.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SuperblockError {
+    /// Another format.
+    #[error(
+        "superblock has format version {found}, this program reads version {VERSION}: use the program that wrote it"
+    )]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+    /// The file of another node.
+    #[error(
+        "superblock belongs to {volume:?} member {}, this node is {expected_volume:?} member {}: \
+         its directory was exchanged with another's",
+        member.0,
+        expected_member.0
+    )]
+    Foreign {
+        /// The volume found.
+        volume: VolumeId,
+        /// The member found.
+        member: MemberIndex,
+        /// The volume expected.
+        expected_volume: VolumeId,
+        /// The member expected.
+        expected_member: MemberIndex,
+    },
+    /// No copy reads.
+    #[error("none of the superblock's {PLACES} copies reads whole: restore the disk or wipe the directory")]
+    Damaged,
+}
+
+/// One place in the file.
+enum Place {
+    Empty,
+    Damaged,
+    Whole(Box<Superblock>),
+    Version(u32),
+}
+
+impl Superblock {
+    /// The encoded copy, whole sectors. Nothing when it does not fit `copy_bytes`.
+    pub fn encode(&self, copy_bytes: usize) -> Option<Block> {
+        let mut body = BytesMut::with_capacity(512);
+        self.put(&mut body);
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+        bytes.extend_from_slice(&MAGIC.to_le_bytes());
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&[0; 8]);
+        bytes.extend_from_slice(&body);
+        let crc = crc32c::crc32c(&bytes);
+        bytes[16..20].copy_from_slice(&crc.to_le_bytes());
+        (bytes.len() <= copy_bytes).then(|| Block::padded(&bytes))
+    }
+
+    /// Where copy `copy` of a generation goes, in bytes.
+    pub fn offset(generation: u64, copy: usize, copy_bytes: usize) -> u64 {
+        let place = (generation % 2) as usize * COPIES + copy;
+        (place * copy_bytes) as u64
+    }
+
+    /// The newest superblock in a file's bytes; nothing when every place is empty.
+    pub fn choose(
+        file: &[u8],
+        copy_bytes: usize,
+        volume: VolumeId,
+        member: MemberIndex,
+    ) -> Result<Option<Superblock>, SuperblockError> {
+        let (mut newest, mut damaged): (Option<Box<Superblock>>, bool) = (None, false);
+        for place in file.chunks(copy_bytes) {
+            match Place::read(place) {
+                Place::Empty => {}
+                Place::Damaged => damaged = true,
+                Place::Version(found) => return Err(SuperblockError::Version { found }),
+                Place::Whole(found) => {
+                    if newest.as_ref().is_none_or(|newest| found.generation > newest.generation) {
+                        newest = Some(found);
+                    }
+                }
+            }
+        }
+        match newest {
+            Some(found) if (found.volume, found.member) != (volume, member) => Err(SuperblockError::Foreign {
+                volume: found.volume,
+                member: found.member,
+                expected_volume: volume,
+                expected_member: member,
+            }),
+            Some(found) => Ok(Some(*found)),
+            None if damaged => Err(SuperblockError::Damaged),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Place {
+    fn read(bytes: &[u8]) -> Place {
+        if bytes.len() < SECTOR_BYTES || bytes[..SECTOR_BYTES].iter().all(|&byte| byte == 0) {
+            return Place::Empty;
+        }
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let len = HEADER_BYTES + word(12) as usize;
+        if bytes[0..8] != MAGIC.to_le_bytes() || len > bytes.len() {
+            return Place::Damaged;
+        }
+        let mut copy = bytes[..len].to_vec();
+        copy[16..20].fill(0);
+        if crc32c::crc32c(&copy) != word(16) {
+            return Place::Damaged;
+        }
+        if word(8) != VERSION {
+            return Place::Version(word(8));
+        }
+        match Superblock::take(&mut Reader::new(Bytes::from(copy).slice(HEADER_BYTES..))) {
+            Ok(superblock) => Place::Whole(Box::new(superblock)),
+            Err(_) => Place::Damaged,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    const COPY_BYTES: usize = 2048;
+    const VOLUME: VolumeId = VolumeId(7);
+    const MEMBER: MemberIndex = MemberIndex(3);
+
+    pub fn sample(generation: u64) -> Superblock {
+        Superblock {
+            generation,
+            volume: VOLUME,
+            member: MEMBER,
+            incarnation: Incarnation(2),
+            promised: Epoch { number: 4, owner: 9 },
+            table: TruncationTable::default(),
+            vdl: Lsn(100),
+            register: None,
+            log_floor: 5,
+            claims_void_upto: 4,
+            index_position: 3,
+            segments: vec![SegmentRecord {
+                pg: PgId(0),
+                hydrated: true,
+                base: Lsn(9),
+                claim: Lsn(50),
+                pgmrpl: Lsn(20),
+            }],
+        }
+    }
+
+    fn write(file: &mut [u8], superblock: &Superblock, copies: std::ops::Range<usize>) {
+        let block = superblock.encode(COPY_BYTES).expect("fits");
+        for copy in copies {
+            let at = Superblock::offset(superblock.generation, copy, COPY_BYTES) as usize;
+            file[at..at + block.len()].copy_from_slice(&block);
+        }
+    }
+
+    fn choose(file: &[u8]) -> Result<Option<Superblock>, SuperblockError> {
+        Superblock::choose(file, COPY_BYTES, VOLUME, MEMBER)
+    }
+
+    #[test]
+    fn the_newest_whole_copy_wins_however_much_of_a_write_took_place() {
+        let mut file = vec![0u8; COPY_BYTES * PLACES];
+        assert_eq!(choose(&file), Ok(None));
+        write(&mut file, &sample(1), 0..4);
+        for copies in 0..=4 {
+            let mut file = file.clone();
+            write(&mut file, &sample(2), 0..copies);
+            let expected = if copies == 0 { 1 } else { 2 };
+            assert_eq!(choose(&file).expect("whole").expect("found").generation, expected);
+        }
+    }
+
+    #[test]
+    fn one_good_copy_of_four_is_enough_and_none_is_an_error() {
+        let mut file = vec![0u8; COPY_BYTES * PLACES];
+        write(&mut file, &sample(1), 0..4);
+        for copy in 0..3 {
+            file[Superblock::offset(1, copy, COPY_BYTES) as usize + 40] ^= 1;
+        }
+        assert_eq!(choose(&file), Ok(Some(sample(1))));
+        file[Superblock::offset(1, 3, COPY_BYTES) as usize + 8] ^= 1;
+        assert_eq!(choose(&file), Err(SuperblockError::Damaged));
+    }
+
+    #[test]
+    fn another_version_or_identity_is_refused() {
+        let mut file = vec![0u8; COPY_BYTES * PLACES];
+        write(&mut file, &sample(1), 0..4);
+        let other = Superblock::choose(&file, COPY_BYTES, VOLUME, MemberIndex(4));
+        assert!(matches!(other, Err(SuperblockError::Foreign { .. })), "{other:?}");
+
+        let at = Superblock::offset(1, 0, COPY_BYTES) as usize;
+        let len = HEADER_BYTES + u32::from_le_bytes(file[at + 12..at + 16].try_into().expect("four")) as usize;
+        file[at + 8] = 2;
+        file[at + 16..at + 20].fill(0);
+        let crc = crc32c::crc32c(&file[at..at + len]);
+        file[at + 16..at + 20].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(choose(&file), Err(SuperblockError::Version { found: 2 }));
+    }
+
+    #[test]
+    fn a_superblock_too_large_for_its_copies_is_noticed() {
+        let mut large = sample(1);
+        large.segments = vec![large.segments[0]; 200];
+        assert!(large.encode(COPY_BYTES).is_none());
+        assert!(large.encode(16 << 10).is_some());
+    }
+}

@@ -1,0 +1,4 @@
+//! Whole storage nodes over the simulated disk, driven by hand.
+
+mod durability;
+mod world;

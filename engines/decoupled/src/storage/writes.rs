@@ -1,0 +1,164 @@
+//! What the writer asks of a node while the volume is open: appends, heartbeats, confirmations, registers.
+
+use bytes::Bytes;
+use compute::Lsn;
+use node::{Effects, IoClass, Nanos, NodeId};
+
+use super::Trouble;
+use super::segment::{Offered, Segment, decode_batch};
+use super::server::{After, Server};
+use crate::message::{Envelope, PgFloor, ToStorage, ToWriter};
+use crate::{Epoch, PgId, Register};
+
+impl Server {
+    pub(super) fn on_writer(
+        &mut self,
+        now: Nanos,
+        from: NodeId,
+        message: ToStorage,
+        out: &mut Effects,
+    ) -> Result<(), Trouble> {
+        let (_, epoch) = message.sender();
+        match message {
+            ToStorage::Prepare { table, .. } => return self.on_prepare(now, from, epoch, table, out),
+            ToStorage::Truncate { table, vdl, upto, register, ends, .. } => {
+                let entry = crate::Truncation { epoch, vdl, upto };
+                return self.on_truncate(from, table, entry, register, &ends, out);
+            }
+            ToStorage::Inventory { pg, above, .. } => {
+                self.on_inventory(from, epoch, pg, above, out);
+                return Ok(());
+            }
+            _ if !self.fence.serves(epoch) => self.refuse(from, epoch, out),
+            ToStorage::Append { vdl, floor, sent_at, records, .. } => {
+                self.on_append(now, from, vdl, floor, sent_at, records, out);
+            }
+            ToStorage::Heartbeat { vdl, sent_at, floors, .. } => {
+                self.fence.renew(epoch, now);
+                for floor in &floors {
+                    self.take_floor(vdl, floor);
+                }
+                let pgs: Vec<PgId> = floors.iter().map(|floor| floor.pg).collect();
+                self.send_ack(from, sent_at, &pgs, out);
+            }
+            ToStorage::Read { request, pg, page, read_point, required, .. } => {
+                self.on_read(from, request, pg, page, read_point, required, out);
+            }
+            ToStorage::WriteRegister { register, .. } => return self.on_register(from, epoch, register, out),
+            ToStorage::Confirm { ticket, .. } => {
+                let confirmed = ToWriter::Confirmed { volume: self.config.volume, epoch, ticket };
+                self.send(from, &confirmed, IoClass::Control, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_floor(&mut self, vdl: Lsn, floor: &PgFloor) {
+        self.vdl = self.vdl.max(vdl);
+        if let Some(segment) = self.segments.get_mut(&floor.pg) {
+            segment.pgmrpl = segment.pgmrpl.max(floor.pgmrpl);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn on_append(
+        &mut self,
+        now: Nanos,
+        from: NodeId,
+        vdl: Lsn,
+        floor: PgFloor,
+        sent_at: Nanos,
+        records: Bytes,
+        out: &mut Effects,
+    ) {
+        let epoch = self.fence.promised();
+        let pg = floor.pg;
+        let (Some(register), true) = (self.register, self.segments.contains_key(&pg)) else {
+            // The group was made while this node was away; the writer brings it up.
+            self.refuse(from, epoch, out);
+            return;
+        };
+        if self.log.intake_bytes() + records.len() > self.config.intake_bytes_max || self.log.is_full() {
+            self.counters.throttled += 1;
+            return;
+        }
+        let Ok(batch) = decode_batch(records, pg, register.geometry.pages_per_pg) else {
+            self.counters.refused += 1;
+            return;
+        };
+        self.fence.renew(epoch, now);
+        self.take_floor(vdl, &floor);
+        match self.take_records(pg, batch) {
+            Some(seq) => self.acks.wait(seq, from, epoch, pg, sent_at),
+            None => self.send_ack(from, sent_at, &[pg], out),
+        }
+    }
+
+    /// Takes checked records of one group into the log and the segment; gives the block that will have the last new one.
+    /// Every path on which records enter leads here: appends, gossip, repair.
+    pub(super) fn take_records(&mut self, pg: PgId, batch: Vec<(Envelope, Bytes)>) -> Option<u64> {
+        let segment = self.segments.get_mut(&pg)?;
+        let (mut run, mut taken) = (Vec::with_capacity(batch.len()), None);
+        let mut run_bytes = Vec::new();
+        let limit = self.log.section_bytes_max().min(self.config.block_bytes_max);
+        for (envelope, bytes) in batch {
+            match segment.lacks(envelope.lsn, &self.table) {
+                Offered::Annulled => self.counters.annulled += 1,
+                Offered::Known => self.counters.duplicates += 1,
+                Offered::New => {
+                    if !run.is_empty() && run_bytes.len() + bytes.len() > limit {
+                        taken = Some(push_run(&mut self.log, segment, pg, &mut run, &mut run_bytes));
+                    }
+                    self.counters.records += 1;
+                    run_bytes.extend_from_slice(&bytes);
+                    run.push(envelope);
+                }
+            }
+        }
+        if !run.is_empty() {
+            taken = Some(push_run(&mut self.log, segment, pg, &mut run, &mut run_bytes));
+        }
+        taken
+    }
+
+    fn on_register(
+        &mut self,
+        from: NodeId,
+        epoch: Epoch,
+        register: Register,
+        out: &mut Effects,
+    ) -> Result<(), Trouble> {
+        self.adopt_register(register);
+        self.save(After::Register { to: from, epoch, version: register.version }, out)
+    }
+
+    /// Takes up a register that is newer than the one held. A node that had one already, even of an older volume geometry,
+    /// never had a record of the groups that are new to it, and can swear to that. A node that had none may have been
+    /// wiped: it can swear to nothing about groups that exist.
+    pub(super) fn adopt_register(&mut self, register: Register) {
+        if self.register.is_some_and(|held| !register.is_newer_than(&held)) {
+            return;
+        }
+        let hydrated = self.register.is_some();
+        for pg in (0..register.pg_count).map(PgId) {
+            self.segments.entry(pg).or_insert_with(|| Segment::new(pg, Lsn::ZERO, hydrated));
+        }
+        self.register = Some(register);
+    }
+}
+
+fn push_run(
+    log: &mut super::hotlog::HotLog,
+    segment: &mut Segment,
+    pg: PgId,
+    run: &mut Vec<Envelope>,
+    bytes: &mut Vec<u8>,
+) -> u64 {
+    let last = run.last().map_or(Lsn::ZERO, |envelope| envelope.lsn);
+    let seq = log.push(pg, bytes, last);
+    for envelope in run.drain(..) {
+        segment.hold(envelope, seq);
+    }
+    bytes.clear();
+    seq
+}
