@@ -62,7 +62,7 @@ fn acknowledged_records_survive_power_loss_whatever_survives_of_the_rest() {
             let pages: Vec<u64> = (0..7).map(|at| (at + round) % 8).collect();
             world.write_to(&[0], &pages, round as u8);
             // Stop in the middle of things.
-            let _ = world.sim.run_for(node::Nanos::from_micros(150 + 50 * (seed % 7)));
+            let _ = world.sim.run_for(node::Nanos::from_micros(120 + 30 * (seed % 7)));
             acked = world.acked().get(&(0, PgId(0))).copied().unwrap_or_default().max(acked);
             world.crash(0, Survival::Random(seed * 31 + round));
             world.restart(0);
@@ -79,7 +79,7 @@ fn acknowledged_records_survive_power_loss_whatever_survives_of_the_rest() {
             world.inbox();
         }
     }
-    assert!(lost > 20, "only {lost} of 120 crashes lost something that was on its way");
+    assert!(lost > 10, "only {lost} of 120 crashes lost something that was on its way");
 }
 
 #[test]
