@@ -42,6 +42,7 @@ pub mod index;
 pub mod info;
 pub mod latency;
 pub mod reader;
+pub mod report;
 pub mod schema;
 pub mod stats;
 pub mod table;

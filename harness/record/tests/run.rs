@@ -15,6 +15,7 @@ fn a_finished_run_is_complete_consistent_and_readable() {
     assert_eq!((run.info.status, run.info.verdict), (Status::Ok, Some(Verdict::Ok)));
     assert_eq!(run.engines(), ["coupled", "coupled-mirrored", "decoupled"]);
     assert!(run.summary.iter().any(|(_, row)| row.window.phase == Phase::Capacity));
+    record::report::render(&dir).unwrap();
     println!("{}", record::table::render(&run.info, &run.summary, 120));
     if let Some(keep) = std::env::var_os("RECORD_SAMPLE_DIR") {
         let kept = std::path::Path::new(&keep);

@@ -8,7 +8,8 @@ pub fn significant(value: f64) -> String {
         _ if magnitude >= 999.5 => count(value),
         _ if magnitude >= 99.95 => format!("{value:.0}"),
         _ if magnitude >= 9.995 => format!("{value:.1}"),
-        _ if magnitude >= 0.0995 => format!("{value:.2}"),
+        _ if magnitude >= 0.9995 => format!("{value:.2}"),
+        _ if magnitude >= 0.0995 => format!("{value:.3}"),
         _ if magnitude >= 0.000_995 => format!("{value:.4}"),
         _ => format!("{value:.1e}"),
     }
@@ -57,4 +58,18 @@ pub fn bytes(bytes: f64) -> String {
 /// A share as a percentage.
 pub fn percent(ratio: f64) -> String {
     format!("{} %", significant(ratio * 100.0))
+}
+
+/// A label for an axis: [`duration_ns`] without the zeros that only fill up the digits.
+pub fn tick_ns(ns: f64) -> String {
+    if ns == 0.0 {
+        return "0".to_owned();
+    }
+    let text = duration_ns(ns);
+    match text.split_once(' ') {
+        Some((number, unit)) if number.contains('.') => {
+            format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+        }
+        _ => text,
+    }
 }

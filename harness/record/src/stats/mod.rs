@@ -20,6 +20,8 @@ mod batch;
 mod bootstrap;
 mod rank;
 
+use crate::figures::format::significant;
+
 pub use batch::{Batch, effective_sample_size};
 pub use bootstrap::{Interval95, mean_interval, quantile_intervals, ratio_of_medians};
 pub use rank::{MannWhitney, mann_whitney};
@@ -73,9 +75,9 @@ impl std::fmt::Display for Comparison {
         if !self.is_significant() {
             f.write_str("~ ")?;
         }
-        write!(f, "{:.2}x", self.ratio)?;
+        write!(f, "{}x", significant(self.ratio))?;
         if let Some(interval) = self.interval {
-            write!(f, " ({:.2} to {:.2})", interval.low, interval.high)?;
+            write!(f, " ({} to {})", significant(interval.low), significant(interval.high))?;
         }
         write!(f, ", p {:.3}", self.p)
     }

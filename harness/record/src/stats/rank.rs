@@ -9,11 +9,11 @@ pub struct MannWhitney {
     pub p: f64,
 }
 
-/// Above this many pairs the normal approximation is good, and counting arrangements is slow.
-const EXACT_PAIRS_MAX: usize = 400;
+/// Up to this many values every arrangement is counted; beyond it the normal approximation is good.
+const EXACT_VALUES_MAX: usize = 60;
 
-/// Tests two sets of values. Exact for small sets without ties, otherwise by the normal approximation with
-/// corrections for ties and continuity. `None` when either set is empty.
+/// Tests two sets of values. Exact up to 60 values together, ties included; beyond that by the normal approximation
+/// with corrections for ties and continuity. `None` when either set is empty.
 pub fn mann_whitney(first: &[f64], second: &[f64]) -> Option<MannWhitney> {
     if first.is_empty() || second.is_empty() {
         return None;
@@ -33,38 +33,50 @@ pub fn mann_whitney(first: &[f64], second: &[f64]) -> Option<MannWhitney> {
     let mut all: Vec<f64> = first.iter().chain(second).copied().collect();
     all.sort_by(f64::total_cmp);
     let ties: Vec<usize> = all.chunk_by(|a, b| a == b).map(<[f64]>::len).collect();
-    let has_ties = ties.iter().any(|len| *len > 1);
-    let p = match !has_ties && first.len() * second.len() <= EXACT_PAIRS_MAX {
-        true => exact_p(u, first.len(), second.len()),
+    let p = match all.len() <= EXACT_VALUES_MAX {
+        true => exact_p(u, first.len(), second.len(), &ties),
         false => approximate_p(u, first.len(), second.len(), &ties),
     };
     Some(MannWhitney { u, p })
 }
 
-fn exact_p(u: f64, first: usize, second: usize) -> f64 {
-    let arrangements = arrangements_by_u(first, second);
-    let total: f64 = arrangements.iter().sum();
-    let extreme = u.min((first * second) as f64 - u) as usize;
-    let tail: f64 = arrangements[..=extreme].iter().sum();
-    (2.0 * tail / total).min(1.0)
+/// The share of arrangements whose U lies at least as far from its mean as the one observed.
+fn exact_p(u: f64, first: usize, second: usize, ties: &[usize]) -> f64 {
+    // Everything doubled, so that the middle ranks of ties are whole.
+    let arrangements = arrangements_by_rank_sum(first, &doubled_ranks(ties));
+    let lowest_sum = first * (first + 1);
+    let mean = (first * second) as f64;
+    let distance = (2.0 * u - mean).abs();
+    let is_extreme = |sum: usize| ((sum as f64 - lowest_sum as f64) - mean).abs() >= distance - 1e-9;
+    let extreme: f64 =
+        arrangements.iter().enumerate().filter(|(sum, _)| is_extreme(*sum)).map(|(_, count)| count).sum();
+    (extreme / arrangements.iter().sum::<f64>()).min(1.0)
 }
 
-/// How many ways of interleaving the two sets give each U: the coefficients of a Gaussian binomial, built up by one
-/// value of the first set at a time.
-fn arrangements_by_u(first: usize, second: usize) -> Vec<f64> {
-    let mut by_second: Vec<Vec<f64>> = vec![vec![1.0]; second + 1];
-    for m in 1..=first {
-        let mut next: Vec<Vec<f64>> = vec![vec![1.0]];
-        for n in 1..=second {
-            // Either the largest value is of the first set, above all n of the second, or it is of the second set.
-            let mut counts = vec![0.0; m * n + 1];
-            by_second[n].iter().enumerate().for_each(|(u, count)| counts[u + n] += count);
-            next[n - 1].iter().enumerate().for_each(|(u, count)| counts[u] += count);
-            next.push(counts);
-        }
-        by_second = next;
+/// Twice the rank of every value, ties sharing the middle of theirs.
+fn doubled_ranks(ties: &[usize]) -> Vec<usize> {
+    let mut below = 0;
+    let mut ranks = Vec::new();
+    for len in ties {
+        ranks.extend(std::iter::repeat_n(2 * below + len + 1, *len));
+        below += len;
     }
-    by_second.pop().unwrap_or_default()
+    ranks
+}
+
+/// How many ways of choosing `chosen` of the ranks give each sum.
+fn arrangements_by_rank_sum(chosen: usize, ranks: &[usize]) -> Vec<f64> {
+    let sum_max: usize = ranks.iter().sum();
+    let mut by_count = vec![vec![0.0; sum_max + 1]; chosen + 1];
+    by_count[0][0] = 1.0;
+    for rank in ranks {
+        for count in (0..chosen).rev() {
+            for sum in 0..=sum_max - rank {
+                by_count[count + 1][sum + rank] += by_count[count][sum];
+            }
+        }
+    }
+    by_count.pop().unwrap_or_default()
 }
 
 fn approximate_p(u: f64, first: usize, second: usize, ties: &[usize]) -> f64 {

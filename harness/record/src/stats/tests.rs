@@ -27,18 +27,29 @@ fn exact_p_values_are_those_of_the_tables() {
 }
 
 #[test]
-fn the_approximation_agrees_with_the_exact_test_where_both_apply() {
-    let first: Vec<f64> = (0..20).map(|value| f64::from(value) * 2.0).collect();
-    let second: Vec<f64> = (0..20).map(|value| f64::from(value) * 2.0 + 7.1).collect();
+fn the_approximation_agrees_with_the_exact_test_where_they_meet() {
+    // 60 values are tested exactly, 61 by approximation; one value in the middle changes little.
+    let first: Vec<f64> = (0..30).map(|value| f64::from(value) * 2.0).collect();
+    let second: Vec<f64> = (0..30).map(|value| f64::from(value) * 2.0 + 11.0).collect();
     let exact = mann_whitney(&first, &second).unwrap();
-    let approximate = rank_approximation(exact.u, 20, 20);
-    assert!((exact.p - approximate).abs() < 0.005, "{} {approximate}", exact.p);
+    let by_integration = {
+        let z = ((exact.u - 450.0).abs() - 0.5) / (900.0 * 61.0 / 12.0f64).sqrt();
+        2.0 * (1.0 - normal_cdf(z))
+    };
+    assert!((exact.p - by_integration).abs() < 0.005, "{} {by_integration}", exact.p);
+    let more = [second.as_slice(), &[34.5]].concat();
+    let approximate = mann_whitney(&first, &more).unwrap();
+    assert!((exact.p - approximate.p).abs() < 0.01, "{} {}", exact.p, approximate.p);
 }
 
-fn rank_approximation(u: f64, m: usize, n: usize) -> f64 {
-    let (mf, nf) = (m as f64, n as f64);
-    let z = ((u - mf * nf / 2.0).abs() - 0.5) / (mf * nf * (mf + nf + 1.0) / 12.0).sqrt();
-    2.0 * (1.0 - normal_cdf(z))
+#[test]
+fn ties_do_not_make_two_repeats_significant() {
+    let tied = mann_whitney(&[5.0, 5.0], &[9.0, 9.0]).unwrap();
+    assert!((tied.p - 1.0 / 3.0).abs() < 1e-12, "{}", tied.p);
+    // By enumeration of all 70 ways to choose four of the eight values: 8 are as extreme.
+    let mixed = mann_whitney(&[1.0, 2.0, 2.0, 3.0], &[2.0, 4.0, 4.0, 5.0]).unwrap();
+    assert_eq!(mixed.u, 2.0);
+    assert!((mixed.p - 8.0 / 70.0).abs() < 1e-12, "{}", mixed.p * 70.0);
 }
 
 /// By numerical integration, to be independent of the polynomial under test.

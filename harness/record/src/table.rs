@@ -34,6 +34,3 @@ pub fn render(info: &RunInfo, summary: &[(Key, Summary)], width: u16) -> String 
     text.push('\n');
     text
 }
-
-#[cfg(test)]
-mod tests;
