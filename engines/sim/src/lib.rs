@@ -49,6 +49,8 @@ mod links;
 mod queue;
 mod run;
 mod step;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod world;
 
