@@ -88,7 +88,7 @@ impl Sim {
         host.status = Status::Running;
         host.ledger = node::Ledger::default();
         let life = host.life;
-        self.queue.push(now, Occurrence::Delivery { host: index, life, delivery: Delivery::Start });
+        self.queue.push(now, Occurrence::Delivery { host: index as u32, life, delivery: Delivery::Start });
     }
 
     fn resume(&mut self, id: NodeId) {
@@ -100,7 +100,7 @@ impl Sim {
         host.status = Status::Running;
         let life = host.life;
         for delivery in std::mem::take(&mut host.inbox) {
-            self.queue.push(now, Occurrence::Delivery { host: index, life, delivery });
+            self.queue.push(now, Occurrence::Delivery { host: index as u32, life, delivery });
         }
     }
 

@@ -42,7 +42,7 @@ impl Sim {
             events: self.events,
             events_this_instant: self.events_this_instant,
             effects: self.effects,
-            effects_until_stop: u64::MAX,
+            stop_at_effects: u64::MAX,
             held,
             scratch: Effects::new(),
             halts: self.halts.clone(),

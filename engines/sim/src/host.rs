@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
 use node::{DiskResult, Event, Frame, Ledger, Nanos, Node, NodeId, TimerId, Token, Zone};
-use rustc_hash::FxBuildHasher;
 
 use crate::SimDisk;
+use crate::timers::Timers;
 
 /// Whether a node is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +65,7 @@ pub(crate) struct Host {
     pub(crate) life: u32,
     /// Counts starts: the argument of the next build.
     pub(crate) starts: u64,
-    /// Which setting of each set timer counts.
-    pub(crate) timers: HashMap<TimerId, u64, FxBuildHasher>,
-    pub(crate) timers_set: u64,
+    pub(crate) timers: Timers,
     pub(crate) disk: Option<SimDisk>,
     pub(crate) ledger: Ledger,
     /// What came while paused.
@@ -90,10 +87,9 @@ impl Host {
             Delivery::Frame { from, frame } => Event::Frame { from, frame },
             Delivery::Disk { token, result } => Event::Disk { token, result },
             Delivery::Timer { timer, set } => {
-                if self.timers.get(&timer) != Some(&set) {
+                if !self.timers.take(timer, set) {
                     return None;
                 }
-                self.timers.remove(&timer);
                 Event::Timer { timer }
             }
         })
@@ -117,7 +113,6 @@ impl Host {
             life: self.life,
             starts: self.starts,
             timers: self.timers.clone(),
-            timers_set: self.timers_set,
             disk: self.disk.clone(),
             ledger: self.ledger.clone(),
             inbox: self.inbox.clone(),

@@ -51,6 +51,7 @@ mod run;
 mod step;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod trace;
 mod world;
 

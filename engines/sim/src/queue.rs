@@ -20,10 +20,14 @@ pub(crate) struct Queue<T> {
     shuffle: Option<Rng>,
 }
 
+/// A place among things due at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Order(u64);
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     at: Nanos,
-    order: u64,
+    order: Order,
     payload: u32,
 }
 
@@ -51,15 +55,27 @@ impl<T> Queue<T> {
         self.now = self.now.max(now);
     }
 
-    pub(crate) fn push(&mut self, at: Nanos, payload: T) {
-        let order = match &mut self.shuffle {
-            None if at <= self.now => return self.ready.push_back(payload),
+    /// A place among things due at the same time, for something to be pushed later.
+    pub(crate) fn order(&mut self) -> Order {
+        match &mut self.shuffle {
+            Some(rng) => Order(rng.next_u64()),
             None => {
                 self.sequence += 1;
-                self.sequence
+                Order(self.sequence)
             }
-            Some(rng) => rng.next_u64(),
-        };
+        }
+    }
+
+    pub(crate) fn push(&mut self, at: Nanos, payload: T) {
+        let order = self.order();
+        self.push_in_order(at, order, payload);
+    }
+
+    /// Pushes `payload` with the place `order` that was taken for it. What is due now must have been taken now.
+    pub(crate) fn push_in_order(&mut self, at: Nanos, order: Order, payload: T) {
+        if self.shuffle.is_none() && at <= self.now {
+            return self.ready.push_back(payload);
+        }
         let index = match self.free.pop() {
             Some(index) => {
                 self.payloads[index as usize] = Some(payload);

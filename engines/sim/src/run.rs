@@ -27,7 +27,7 @@ impl Sim {
 
     /// Runs until `done` holds, looking before the first and after every step, for at most `span` of virtual time.
     pub fn run_until(&mut self, span: Nanos, mut done: impl FnMut(&Sim) -> bool) -> Stop {
-        self.effects_until_stop = u64::MAX;
+        self.stop_at_effects = u64::MAX;
         let deadline = self.now() + span;
         loop {
             if done(self) {
@@ -47,7 +47,7 @@ impl Sim {
     /// Runs until nothing is left to happen, for at most `span` of virtual time. A node with a periodic timer is never
     /// idle.
     pub fn run_until_idle(&mut self, span: Nanos) -> Stop {
-        self.effects_until_stop = u64::MAX;
+        self.stop_at_effects = u64::MAX;
         let deadline = self.now() + span;
         loop {
             if let Some(stop) = self.step_before(deadline) {
@@ -59,14 +59,14 @@ impl Sim {
     /// Runs until [`Sim::effects`] is `count`, stopping right after that effect: later effects of the same event are
     /// held back, to be carried out by the next run or lost in a crash.
     pub fn run_until_effect(&mut self, count: u64, span: Nanos) -> Stop {
-        self.effects_until_stop = count.saturating_sub(self.effects);
+        self.stop_at_effects = count;
         let deadline = self.now() + span;
         loop {
-            if self.effects_until_stop == 0 {
+            if self.effects >= count {
                 return Stop::Reached;
             }
             if let Some(stop) = self.step_before(deadline) {
-                self.effects_until_stop = u64::MAX;
+                self.stop_at_effects = u64::MAX;
                 return stop;
             }
         }
@@ -79,7 +79,7 @@ impl Sim {
 
     /// Runs until an effect of a watched node is held back, or `over` holds.
     pub(crate) fn run_until_held(&mut self, span: Nanos, over: &dyn Fn(&Sim) -> bool) -> Stop {
-        self.effects_until_stop = 0;
+        self.stop_at_effects = self.effects;
         let deadline = self.now() + span;
         loop {
             if self.held.is_some() || over(self) {
@@ -116,7 +116,7 @@ impl Sim {
                 Some(_) => {}
             }
         }
-        self.step();
+        self.advance();
         None
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
-use node::{Digest, DiskError, DiskOp, DiskReply, DiskResult, Effect, Event, Frame, FrameKind, Nanos, Token};
+use node::{Digest, DiskError, DiskOp, DiskReply, DiskResult, Effect, Event, Frame, FrameKind, Nanos, TimerId, Token};
 
 use crate::cpu::{Turn, Waiting};
 use crate::host::{Delivery, Halt, Status};
 use crate::links::Wire;
+use crate::timers::Fired;
 use crate::trace::Line;
 use crate::world::{Held, Occurrence};
 use crate::{Sim, Survival};
@@ -15,6 +16,12 @@ impl Sim {
     /// Carries out effects still held from a stopped run, or else the next occurrence. Returns whether there was
     /// anything to do.
     pub fn step(&mut self) -> bool {
+        self.stop_at_effects = u64::MAX;
+        self.advance()
+    }
+
+    /// A step that may stop among effects.
+    pub(crate) fn advance(&mut self) -> bool {
         if let Some(held) = self.held.take() {
             self.carry_out_all(held.host, held.effects);
             return true;
@@ -23,16 +30,18 @@ impl Sim {
         let Some(occurrence) = self.queue.pop() else { return false };
         self.events_this_instant = if self.now() > before { 0 } else { self.events_this_instant + 1 };
         match occurrence {
-            Occurrence::Arrival { from, to, wire } => self.arrive(from, to, wire),
+            Occurrence::Arrival { from, to, wire } => self.arrive(from as usize, to as usize, wire),
             Occurrence::Completion { host, life, slot } => {
+                let host = host as usize;
                 if self.hosts[host].life == life {
                     let disk = self.hosts[host].disk.as_mut().expect("only disks complete");
                     let (token, result) = disk.complete(slot);
                     self.deliver(host, life, Delivery::Disk { token, result });
                 }
             }
-            Occurrence::Delivery { host, life, delivery } => self.deliver(host, life, delivery),
-            Occurrence::CoreFree { core } => self.core_free(core),
+            Occurrence::Delivery { host, life, delivery } => self.deliver(host as usize, life, delivery),
+            Occurrence::Timer { host, life, timer, entry } => self.fire(host as usize, life, timer, entry),
+            Occurrence::CoreFree { core } => self.core_free(core as usize),
             Occurrence::Fault(fault) => self.apply(&fault),
         }
         true
@@ -95,7 +104,7 @@ impl Sim {
         node.handle(now, event, &mut effects);
         node.digest(&mut self.digest);
         if self.cores.is_free {
-            if self.effects_until_stop == u64::MAX {
+            if self.stop_at_effects == u64::MAX {
                 for effect in effects.drain() {
                     if !self.carry_out(host, effect) {
                         break;
@@ -108,9 +117,24 @@ impl Sim {
             let price = self.cores.price(effects.as_slice());
             let (core, life) = (self.hosts[host].core, self.hosts[host].life);
             self.cores.cores[core].turn = Some(Turn { host, life, effects: effects.drain().collect() });
-            self.queue.push(now + price, Occurrence::CoreFree { core });
+            self.queue.push(now + price, Occurrence::CoreFree { core: core as u32 });
         }
         self.scratch = effects;
+    }
+
+    fn fire(&mut self, host: usize, life: u32, timer: TimerId, entry: u64) {
+        let target = &mut self.hosts[host];
+        if target.life != life {
+            return;
+        }
+        match target.timers.fire(timer, entry, self.queue.now()) {
+            Fired::Nothing => {}
+            Fired::Due(set) => self.deliver(host, life, Delivery::Timer { timer, set }),
+            Fired::Later(due, order) => {
+                let occurrence = Occurrence::Timer { host: host as u32, life, timer, entry };
+                self.queue.push_in_order(due, order, occurrence);
+            }
+        }
     }
 
     fn core_free(&mut self, core: usize) {
@@ -129,7 +153,7 @@ impl Sim {
     /// Carries out effects in order; holds back the rest when a run stops among them.
     fn carry_out_all(&mut self, host: usize, mut effects: VecDeque<Effect>) {
         while let Some(effect) = effects.pop_front() {
-            if self.effects_until_stop == 0 && self.hosts[host].watched && is_boundary(&effect) {
+            if self.effects >= self.stop_at_effects && self.hosts[host].watched && is_boundary(&effect) {
                 effects.push_front(effect);
                 self.held = Some(Held { host, effects });
                 return;
@@ -147,7 +171,6 @@ impl Sim {
         source.ledger.count(&effect);
         if source.watched && is_boundary(&effect) {
             self.effects += 1;
-            self.effects_until_stop = self.effects_until_stop.saturating_sub(1);
         }
         if let Some(trace) = &mut self.trace {
             trace.line(&Line::Effect { at: now, node: source.id, effect: &effect });
@@ -156,14 +179,14 @@ impl Sim {
             Effect::Send { to, frame, .. } => self.send(host, to, frame),
             Effect::Disk { token, op, .. } => self.submit(host, token, op),
             Effect::SetTimer { timer, after } => {
-                source.timers_set += 1;
-                let set = source.timers_set;
-                source.timers.insert(timer, set);
-                let delivery = Delivery::Timer { timer, set };
-                self.queue.push(now + after, Occurrence::Delivery { host, life: source.life, delivery });
+                let (due, order) = (now + after, self.queue.order());
+                if let Some(entry) = source.timers.set(timer, due, order) {
+                    let occurrence = Occurrence::Timer { host: host as u32, life: source.life, timer, entry };
+                    self.queue.push_in_order(due, order, occurrence);
+                }
             }
             Effect::CancelTimer { timer } => {
-                source.timers.remove(&timer);
+                source.timers.cancel(timer);
             }
             Effect::Charge { .. } => {}
             Effect::Halt { reason } => {
@@ -178,13 +201,14 @@ impl Sim {
         let now = self.queue.now();
         let Some(to) = self.find(to) else { return };
         if from == to {
-            self.queue.push(now, Occurrence::Arrival { from, to, wire: Wire::Whole(frame) });
+            let (from, to, wire) = (from as u32, to as u32, Wire::Whole(frame));
+            self.queue.push(now, Occurrence::Arrival { from, to, wire });
             return;
         }
         let model = self.config.links.between(self.hosts[from].zone, self.hosts[to].zone);
         let queue = &mut self.queue;
         self.links.send(now, from, to, model, frame, |at, wire| {
-            queue.push(at, Occurrence::Arrival { from, to, wire });
+            queue.push(at, Occurrence::Arrival { from: from as u32, to: to as u32, wire });
         });
     }
 
@@ -195,11 +219,11 @@ impl Sim {
         match &mut source.disk {
             Some(disk) => {
                 let (slot, at) = disk.begin(now, token, op);
-                self.queue.push(at, Occurrence::Completion { host, life, slot });
+                self.queue.push(at, Occurrence::Completion { host: host as u32, life, slot });
             }
             None => {
                 let delivery = Delivery::Disk { token, result: Err(NO_DISK) };
-                self.queue.push(now, Occurrence::Delivery { host, life, delivery });
+                self.queue.push(now, Occurrence::Delivery { host: host as u32, life, delivery });
             }
         }
     }

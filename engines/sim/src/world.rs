@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use node::{Digest, Effect, Effects, Frame, Ledger, Nanos, Node, NodeId, Rng, Topology};
+use node::{Digest, Effect, Effects, Frame, Ledger, Nanos, Node, NodeId, Rng, TimerId, Topology};
 
 use crate::cpu::Cores;
 use crate::disk::Slot;
@@ -18,13 +18,15 @@ use crate::{SimConfig, SimDisk};
 #[derive(Clone)]
 pub(crate) enum Occurrence {
     /// A frame reaches its receiver.
-    Arrival { from: usize, to: usize, wire: Wire },
+    Arrival { from: u32, to: u32, wire: Wire },
     /// A disk operation completes.
-    Completion { host: usize, life: u32, slot: Slot },
+    Completion { host: u32, life: u32, slot: Slot },
     /// A node's turn has come.
-    Delivery { host: usize, life: u32, delivery: Delivery },
+    Delivery { host: u32, life: u32, delivery: Delivery },
+    /// A timer may be due.
+    Timer { host: u32, life: u32, timer: TimerId, entry: u64 },
     /// A core has done the work of an event.
-    CoreFree { core: usize },
+    CoreFree { core: u32 },
     /// A fault asked for in advance.
     Fault(Box<node::fault::Fault>),
 }
@@ -49,7 +51,8 @@ pub struct Sim {
     pub(crate) events: u64,
     pub(crate) events_this_instant: u64,
     pub(crate) effects: u64,
-    pub(crate) effects_until_stop: u64,
+    /// At this count of effects the run stops and holds the rest back; `u64::MAX` is never.
+    pub(crate) stop_at_effects: u64,
     pub(crate) held: Option<Held>,
     pub(crate) scratch: Effects,
     pub(crate) halts: Vec<Halt>,
@@ -76,7 +79,6 @@ impl Sim {
                 life: 0,
                 starts: 0,
                 timers: Default::default(),
-                timers_set: 0,
                 disk: member.has_disk.then(|| SimDisk::new(config.disk.clone(), disk_rng)),
                 ledger: Ledger::default(),
                 inbox: VecDeque::new(),
@@ -94,7 +96,7 @@ impl Sim {
             events: 0,
             events_this_instant: 0,
             effects: 0,
-            effects_until_stop: u64::MAX,
+            stop_at_effects: u64::MAX,
             held: None,
             scratch: Effects::new(),
             halts: Vec::new(),
@@ -189,7 +191,7 @@ impl Sim {
     pub fn inject(&mut self, from: NodeId, to: NodeId, frame: Frame) {
         let (to, now) = (self.index(to), self.now());
         let life = self.hosts[to].life;
-        self.queue.push(now, Occurrence::Delivery { host: to, life, delivery: Delivery::Frame { from, frame } });
+        self.queue.push(now, Occurrence::Delivery { host: to as u32, life, delivery: Delivery::Frame { from, frame } });
     }
 
     /// Carries out `effect` as if `id` had asked for it, for drivers that stand in for a node's own decisions.
