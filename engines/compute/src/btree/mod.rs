@@ -29,6 +29,7 @@
 //! - A split logs the cells that move, about half a page.
 
 mod bounds;
+pub mod check;
 mod commit;
 mod in_place;
 mod merge;

@@ -22,6 +22,7 @@
 //!   Nothing below panics for what a page holds.
 //! - Pages are a function of their records: the same records give the same bytes, unused bytes included. A storage
 //!   node's page is compared with the writer's byte for byte.
+//! - The checksum field of a page in memory is zero, so that equal pages compare equal.
 //! - Heap bytes are cells or garbage: `size = heap start + garbage + sum of cells`.
 //!
 //! # Caveats
@@ -129,7 +130,7 @@ impl Page {
 
     /// Takes bytes from disk or network: checksum, identity, layout.
     pub fn open(block: Block, id: PageId) -> Result<Page, PageError> {
-        let page = Page { block };
+        let mut page = Page { block };
         if !(PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&page.size_bytes()) {
             return Err(PageError::Layout { page: id });
         }
@@ -142,6 +143,7 @@ impl Page {
         if !page.is_well_formed() {
             return Err(PageError::Layout { page: id });
         }
+        page.block[..4].fill(0);
         Ok(page)
     }
 
