@@ -68,6 +68,8 @@ pub(crate) struct Host {
     pub(crate) timers: Timers,
     pub(crate) disk: Option<SimDisk>,
     pub(crate) ledger: Ledger,
+    /// Time of a core spent on it.
+    pub(crate) cpu: Nanos,
     /// What came while paused.
     pub(crate) inbox: VecDeque<Delivery>,
     /// Whether its effects are counted and can stop a run.
@@ -115,6 +117,7 @@ impl Host {
             timers: self.timers.clone(),
             disk: self.disk.clone(),
             ledger: self.ledger.clone(),
+            cpu: self.cpu,
             inbox: self.inbox.clone(),
             watched: self.watched,
         }

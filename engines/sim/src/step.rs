@@ -115,6 +115,7 @@ impl Sim {
             }
         } else {
             let price = self.cores.price(effects.as_slice());
+            self.hosts[host].cpu += price;
             let (core, life) = (self.hosts[host].core, self.hosts[host].life);
             self.cores.cores[core].turn = Some(Turn { host, life, effects: effects.drain().collect() });
             self.queue.push(now + price, Occurrence::CoreFree { core: core as u32 });

@@ -81,6 +81,7 @@ impl Sim {
                 timers: Default::default(),
                 disk: member.has_disk.then(|| SimDisk::new(config.disk.clone(), disk_rng)),
                 ledger: Ledger::default(),
+                cpu: Nanos::ZERO,
                 inbox: VecDeque::new(),
                 watched: true,
             });
@@ -174,6 +175,11 @@ impl Sim {
     /// What `id` did since its last start.
     pub fn ledger(&self, id: NodeId) -> &Ledger {
         &self.host(id).ledger
+    }
+
+    /// The time of a core that `id` has taken in all its lives, by the prices of the [`CpuModel`](crate::CpuModel).
+    pub fn cpu(&self, id: NodeId) -> Nanos {
+        self.host(id).cpu
     }
 
     /// The disk of `id`, if it has one.

@@ -1,10 +1,10 @@
 //! The walk over all points, in one world or in copies of it.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use node::NodeId;
+use node::{Digest, NodeId};
 
 use super::{Coverage, CrashFailure, CrashPlan, Edge, Leg, Point, Scenario, Subsets};
 use crate::{Sim, Stop, Survival, Unit};
@@ -87,10 +87,15 @@ impl Explorer<'_> {
         let units = undurable(at, self.scenario.victims, self.plan.power);
         self.coverage.units += units.len() as u64;
         self.coverage.units_max = self.coverage.units_max.max(units.len() as u64);
+        let mut outcomes = BTreeSet::new();
         for survival in self.plan.subsets.list(&units, salt(point)) {
             let path = [Leg { point, survival }];
             self.coverage.crashes += 1;
             let sim = self.after_crash(at, &path)?;
+            if !outcomes.insert(outcome(&sim, self.scenario.victims)) {
+                continue;
+            }
+            self.coverage.outcomes += 1;
             match self.plan.again {
                 None => drop(self.judge(sim, &path)?),
                 Some(subsets) => self.crash_recovery(sim, &path, subsets)?,
@@ -105,11 +110,15 @@ impl Explorer<'_> {
         while let Some(point) = walk.next(self.plan, path)? {
             self.coverage.recovery_points += 1;
             let units = undurable(&walk.sim, self.scenario.victims, self.plan.power);
+            let mut outcomes = BTreeSet::new();
             for survival in subsets.list(&units, salt(point)) {
                 let path = [path, &[Leg { point, survival }]].concat();
                 self.coverage.second_crashes += 1;
                 let sim = self.after_crash(&walk.sim, &path)?;
-                self.judge(sim, &path)?;
+                if outcomes.insert(outcome(&sim, self.scenario.victims)) {
+                    self.coverage.second_outcomes += 1;
+                    self.judge(sim, &path)?;
+                }
             }
             self.coverage.recovery_points_reached += 1;
         }
@@ -225,6 +234,16 @@ fn for_victim(survival: Survival, victim: usize, first: usize, units: usize) -> 
 
 fn undurable(sim: &Sim, victims: &[NodeId], power: bool) -> Vec<Unit> {
     victims.iter().flat_map(|&victim| sim.undurable(victim, power)).collect()
+}
+
+/// What of a crash the victims' next lives can see. Crashes at one point with the same outcome have the same future.
+fn outcome(sim: &Sim, victims: &[NodeId]) -> Digest {
+    let mut digest = Digest::default();
+    for disk in victims.iter().filter_map(|&victim| sim.disk(victim)) {
+        digest.word(0);
+        disk.digest(&mut digest);
+    }
+    digest
 }
 
 fn salt(point: Point) -> u64 {

@@ -129,12 +129,17 @@ pub struct Coverage {
     pub points_reached: u64,
     /// First crashes.
     pub crashes: u64,
+    /// Those that left something else on the disks than an earlier crash at the same point; the others have the same
+    /// future and are not run again.
+    pub outcomes: u64,
     /// Points of all recoveries. Zero without [`CrashPlan::again`].
     pub recovery_points: u64,
     /// Those crashed at, recovered from and checked.
     pub recovery_points_reached: u64,
     /// Second crashes.
     pub second_crashes: u64,
+    /// Those with an outcome of their own.
+    pub second_outcomes: u64,
     /// The most undurable units at one point.
     pub units_max: u64,
     /// The undurable units at all points together.
@@ -143,13 +148,12 @@ pub struct Coverage {
 
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Coverage { points, points_reached, crashes, recovery_points, recovery_points_reached, .. } = self;
-        write!(
-            f,
-            "{points} points enumerated, {points_reached} reached, {crashes} crashes, up to {} undurable units; \
-             {recovery_points} points of recovery enumerated, {recovery_points_reached} reached, {} second crashes",
-            self.units_max, self.second_crashes
-        )
+        let Coverage { points, points_reached, crashes, outcomes, units_max, .. } = self;
+        write!(f, "{points} points enumerated, {points_reached} reached, ")?;
+        write!(f, "{crashes} crashes with {outcomes} outcomes of up to {units_max} undurable units; ")?;
+        let Coverage { recovery_points, recovery_points_reached, second_crashes, second_outcomes, .. } = self;
+        write!(f, "{recovery_points} points of recovery enumerated, {recovery_points_reached} reached, ")?;
+        write!(f, "{second_crashes} second crashes with {second_outcomes} outcomes")
     }
 }
 

@@ -253,8 +253,8 @@ fn a_correct_server_survives_every_crash_and_every_crash_of_its_recovery() {
     assert_eq!(coverage.points, coverage.points_reached);
     assert_eq!(coverage.recovery_points, coverage.recovery_points_reached);
     assert!(coverage.points >= 25, "{coverage}");
-    assert!(coverage.crashes > 150 && coverage.second_crashes > 2_000, "{coverage}");
-    assert!(coverage.units_max >= 2, "{coverage}");
+    assert!(coverage.crashes > 150 && coverage.second_crashes > 500, "{coverage}");
+    assert!(coverage.units_max >= 2 && coverage.outcomes < coverage.crashes, "{coverage}");
     let killed = outcome(Bug::None, &CrashPlan { power: false, ..twice() }, true).expect("survives");
     assert_eq!(killed.points, killed.points_reached);
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use node::Digest;
+
 const CHUNK_BYTES: usize = 4096;
 
 /// A sparse byte array in reference-counted chunks. A chunk never written is zeroes and takes no memory, and a clone
@@ -60,6 +62,17 @@ impl Contents {
             Arc::make_mut(chunk)[within..within + part.len()].copy_from_slice(part);
             at += part.len();
             rest = tail;
+        }
+    }
+
+    /// Chains length and bytes into `digest`; unwritten chunks and chunks of written zeroes differ.
+    pub(super) fn digest(&self, digest: &mut Digest) {
+        digest.word(self.len_bytes);
+        for (index, chunk) in self.chunks.iter().enumerate() {
+            if let Some(chunk) = chunk {
+                digest.word(index as u64);
+                digest.bytes(&chunk[..]);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use node::SECTOR_BYTES;
+use node::{Digest, SECTOR_BYTES};
 
 use super::contents::Contents;
 
@@ -42,13 +42,20 @@ impl Overwrite {
     }
 }
 
-/// The states one sector can be found in after power loss.
+/// The writes of one sector that the undo list knows, oldest first. State `i` of the sector is what it held before write
+/// `i`; the last state is what is seen now.
 #[derive(Debug)]
-pub(super) struct Versions {
-    /// What is durable for sure.
-    pub(super) base: Box<[u8]>,
-    /// Later completed writes, oldest first; any one of them, or none, may be what survives.
-    pub(super) later: Vec<Box<[u8]>>,
+pub(super) struct History {
+    writes: Vec<usize>,
+    /// The newest state that is durable for sure.
+    pub(super) durable: usize,
+}
+
+impl History {
+    /// The state seen now.
+    pub(super) fn newest(&self) -> usize {
+        self.writes.len()
+    }
 }
 
 /// A file. Reads see the contents; an undo list of completed but not durable writes remembers what power loss may bring
@@ -133,34 +140,33 @@ impl File {
         }
     }
 
-    /// Every sector that power loss may change, with its versions.
-    pub(super) fn undurable_sectors(&self) -> BTreeMap<u64, Versions> {
+    /// Every sector that power loss may change: any state from the durable one to the newest may be what survives.
+    pub(super) fn undurable_sectors(&self) -> BTreeMap<u64, History> {
         let sector_bytes = SECTOR_BYTES as u64;
-        let mut writes_of: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        let mut sectors: BTreeMap<u64, History> = BTreeMap::new();
         for (index, write) in self.overwrites.iter().enumerate() {
             for sector in write.offset / sector_bytes..write.end() / sector_bytes {
-                writes_of.entry(sector).or_default().push(index);
+                let history = sectors.entry(sector).or_insert(History { writes: Vec::new(), durable: 0 });
+                history.writes.push(index);
+                if write.standing == Standing::Durable {
+                    history.durable = history.newest();
+                }
             }
         }
-        let mut sectors = BTreeMap::new();
-        for (sector, writes) in writes_of {
-            let mut states: Vec<Box<[u8]>> =
-                writes.iter().map(|&index| self.overwrites[index].before(sector).into()).collect();
-            states.push(self.contents.copy(sector * sector_bytes, SECTOR_BYTES));
-            let durable = writes.iter().rposition(|&index| self.overwrites[index].standing == Standing::Durable);
-            let mut states = states.into_iter().skip(durable.map_or(0, |position| position + 1));
-            let base = states.next().expect("one state more than writes");
-            let later: Vec<_> = states.collect();
-            if !later.is_empty() {
-                sectors.insert(sector, Versions { base, later });
-            }
-        }
+        sectors.retain(|_, history| history.durable < history.newest());
         sectors
     }
 
-    /// Sets `sector` to what survived, durable.
-    pub(super) fn survive(&mut self, sector: u64, bytes: &[u8]) {
-        self.contents.write(sector * SECTOR_BYTES as u64, bytes);
+    /// Takes `sector` back to one of its states.
+    pub(super) fn take_back(&mut self, sector: u64, history: &History, state: usize) {
+        if let Some(&write) = history.writes.get(state) {
+            self.contents.write(sector * SECTOR_BYTES as u64, self.overwrites[write].before(sector));
+        }
+    }
+
+    /// Chains what reads would see into `digest`.
+    pub(super) fn digest(&self, digest: &mut Digest) {
+        self.contents.digest(digest);
     }
 
     /// Forgets that anything was not durable; what is seen now is what is stored.

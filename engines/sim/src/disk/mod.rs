@@ -20,7 +20,9 @@
 //!
 //! # Caveats
 //!
-//! - A read takes place at its completion and is never torn by a write in flight.
+//! - Lost, misdirected and rolled-back writes are not rules: a test makes them with [`SimDisk::damage`], or by putting an
+//!   earlier clone back in the disk's place.
+//! - A read takes place at its completion, and by [`DiskModel::torn_reads`] sees part of a write in flight.
 //! - A file that is written without ever being synced keeps an undo entry for each write.
 
 mod contents;
@@ -147,6 +149,11 @@ impl SimDisk {
     /// How many operations are in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len() - self.free_slots.len()
+    }
+
+    /// The time its servers spent serving, all together.
+    pub fn busy(&self) -> Nanos {
+        self.service.busy
     }
 
     /// Bytes of all files, those removed but not yet forgotten included.

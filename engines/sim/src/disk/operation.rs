@@ -1,6 +1,6 @@
 //! Operations: checked and bound to a file when submitted, carried out when they complete.
 
-use node::{Block, DiskError, DiskOp, DiskReply, DiskResult, FileId, FileName};
+use node::{Block, DiskError, DiskOp, DiskReply, DiskResult, FileId, FileName, SECTOR_BYTES};
 
 use super::file::File;
 use super::{Inode, SimDisk};
@@ -135,6 +135,9 @@ impl SimDisk {
                 }
                 let mut block = Block::zeroed(len_bytes);
                 self.file(inode).read(offset, &mut block);
+                if self.model.torn_reads {
+                    self.tear(inode, offset, &mut block);
+                }
                 Ok(DiskReply::Data(block))
             }
             Operation::Write { inode, offset, data, durable } => self.write(inode, offset, &data, durable),
@@ -150,6 +153,24 @@ impl SimDisk {
             Operation::Remove { name } => {
                 self.remove(name);
                 Ok(DiskReply::Done)
+            }
+        }
+    }
+
+    /// Lets writes in flight shine through a read of the same sectors, each sector by chance.
+    fn tear(&mut self, of: Inode, read_offset: u64, block: &mut Block) {
+        for flying in self.in_flight.iter().flatten() {
+            let Operation::Write { inode, offset, data, .. } = &flying.operation else { continue };
+            if *inode != of {
+                continue;
+            }
+            let start = read_offset.max(*offset);
+            let end = (read_offset + block.len() as u64).min(offset + data.len() as u64);
+            for at in (start..end).step_by(SECTOR_BYTES) {
+                if self.rng.chance(0.5) {
+                    let (to, from) = ((at - read_offset) as usize, (at - offset) as usize);
+                    block[to..to + SECTOR_BYTES].copy_from_slice(&data[from..from + SECTOR_BYTES]);
+                }
             }
         }
     }
@@ -237,5 +258,5 @@ impl SimDisk {
 }
 
 fn assert_whole_sectors(bytes: u64) {
-    assert!(bytes.is_multiple_of(node::SECTOR_BYTES as u64), "{bytes} bytes are not whole sectors");
+    assert!(bytes.is_multiple_of(SECTOR_BYTES as u64), "{bytes} bytes are not whole sectors");
 }

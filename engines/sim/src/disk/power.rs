@@ -13,8 +13,8 @@ impl SimDisk {
         let mut units = Vec::new();
         if power {
             for (name, file) in self.files.values() {
-                for (sector, versions) in file.undurable_sectors() {
-                    let versions = 0..versions.later.len();
+                for (sector, history) in file.undurable_sectors() {
+                    let versions = 0..history.newest() - history.durable;
                     units.extend(versions.map(|version| Unit::Sector { file: name.clone(), sector, version }));
                 }
             }
@@ -67,14 +67,14 @@ impl SimDisk {
 
     fn lose_sectors(&mut self, dealer: &mut Dealer) {
         for (_, file) in self.files.values_mut() {
-            for (sector, versions) in file.undurable_sectors() {
-                let mut survivor = &versions.base;
-                for version in &versions.later {
+            for (sector, history) in file.undurable_sectors() {
+                let mut survivor = history.durable;
+                for state in history.durable + 1..=history.newest() {
                     if dealer.next(false) == Fate::Kept {
-                        survivor = version;
+                        survivor = state;
                     }
                 }
-                file.survive(sector, survivor);
+                file.take_back(sector, &history, survivor);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The disk between operations: looking at stored bytes, and damaging them.
 
-use node::FileName;
+use node::{Digest, FileName};
 
 use super::{Inode, SimDisk};
 
@@ -16,6 +16,15 @@ impl SimDisk {
         let mut bytes = vec![0; file.len_bytes() as usize];
         file.read(0, &mut bytes);
         Some(bytes)
+    }
+
+    /// Chains all that the node's next life could see into `digest`. Equal disks may differ in it where one was written
+    /// with zeroes that the other holds unwritten.
+    pub fn digest(&self, digest: &mut Digest) {
+        for (name, inode) in &self.names {
+            digest.bytes(name.as_str().as_bytes());
+            self.files[inode].1.digest(digest);
+        }
     }
 
     /// Replaces stored bytes behind the node's back, durably: rot, a misdirected write, an operator. Returns whether

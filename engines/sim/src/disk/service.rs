@@ -21,6 +21,8 @@ pub struct DiskModel {
     pub parallelism: usize,
     /// Each completion comes up to this much late, uniformly, so that completions change order.
     pub shuffle: Nanos,
+    /// Whether a read sees a write in flight over the same sectors in part, sector by sector.
+    pub torn_reads: bool,
     /// Beyond this, creations and extensions answer `NoSpace`; `None` is unlimited.
     pub capacity_bytes: Option<u64>,
 }
@@ -39,6 +41,7 @@ impl DiskModel {
             bandwidth_bytes_per_s: None,
             parallelism: 16,
             shuffle: Nanos::from_micros(30),
+            torn_reads: true,
             capacity_bytes: None,
         }
     }
@@ -55,6 +58,7 @@ impl DiskModel {
             bandwidth_bytes_per_s: None,
             parallelism: 1,
             shuffle: Nanos::ZERO,
+            torn_reads: false,
             capacity_bytes: None,
         }
     }
@@ -64,12 +68,14 @@ impl DiskModel {
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     free_at: Vec<Nanos>,
+    /// Time of all servers spent serving.
+    pub(super) busy: Nanos,
 }
 
 impl Service {
     pub(super) fn new(model: &DiskModel) -> Service {
         assert!(model.parallelism > 0, "a disk serves at least one operation at a time");
-        Service { free_at: vec![Nanos::ZERO; model.parallelism] }
+        Service { free_at: vec![Nanos::ZERO; model.parallelism], busy: Nanos::ZERO }
     }
 
     /// The time `op` occupies a server.
@@ -89,6 +95,7 @@ impl Service {
     pub(super) fn occupy(&mut self, now: Nanos, cost: Nanos) -> Nanos {
         let server = self.free_at.iter_mut().min().expect("at least one server");
         *server = now.max(*server) + cost;
+        self.busy += cost;
         *server
     }
 

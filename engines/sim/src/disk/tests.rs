@@ -389,3 +389,20 @@ fn a_copy_of_a_disk_goes_its_own_way() {
     assert_eq!(left(&disk, Survival::None), [0, 0]);
     assert!(matches!(run(&mut disk, DiskOp::List), Ok(DiskReply::Names(names)) if names.len() == 1));
 }
+
+#[test]
+fn a_read_may_see_part_of_a_write_in_flight() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..50 {
+        let mut disk = SimDisk::new(DiskModel { torn_reads: true, ..DiskModel::instant() }, Rng::new(seed));
+        done(&mut disk, create("data", 4));
+        let flying = begin(&mut disk, write(1, &[8, 9], false));
+        let Ok(DiskReply::Data(block)) = run(&mut disk, DiskOp::Read { file: FILE, offset: 0, len_bytes: 2048 }) else {
+            panic!("a read answers with data");
+        };
+        seen.insert([0, 1, 2, 3].map(|sector| block[sector * SECTOR_BYTES]));
+        disk.complete(flying).1.expect("writes");
+        assert_eq!(values(&disk), [0, 8, 9, 0]);
+    }
+    assert_eq!(seen, [[0, 0, 0, 0], [0, 8, 0, 0], [0, 0, 9, 0], [0, 8, 9, 0]].into());
+}

@@ -43,6 +43,8 @@ fn effects_take_place_when_the_work_is_done() {
     let _ = sim.run_for(Nanos::from_millis(1));
     assert_eq!(answers_ns(&sim, asked_at), [(1, 2_100), (0, 7_100), (0, 8_200)]);
     assert_eq!(sim.ledger(NodeId(0)).work[Work::Statement as usize], 8);
+    // Its start is an event too.
+    assert_eq!(sim.cpu(NodeId(0)), Nanos(8_300));
 }
 
 #[test]
