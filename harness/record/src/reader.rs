@@ -76,7 +76,8 @@ impl Run {
     }
 }
 
-/// The rows of one file of a run directory.
+/// The rows of one file of a run directory. Columns are only ever added at the end: last ones that an older version did
+/// not write count as not measured, and those that a newer one added are ignored.
 pub fn read_rows<R: Row>(dir: &Path) -> Result<Vec<(Key, R)>, RecordError> {
     let path = dir.join(R::FILE);
     let text = std::fs::read_to_string(&path).map_err(RecordError::io(&path, "read it"))?;
@@ -84,14 +85,14 @@ pub fn read_rows<R: Row>(dir: &Path) -> Result<Vec<(Key, R)>, RecordError> {
     let mut csv = csv::ReaderBuilder::new().has_headers(false).from_reader(&text.as_bytes()[..whole_lines]);
     let mut records = csv.records();
     let header = records.next().transpose().map_err(csv_error(&path))?.unwrap_or_default();
-    if !header.iter().eq(R::header()) {
-        return Err(RecordError::malformed(
-            &path,
-            format!("its columns are {}", header.iter().collect::<Vec<_>>().join(",")),
-        ));
+    let columns = R::header();
+    if !header.iter().zip(&columns).all(|(found, column)| found == *column) || header.len() < Key::COLUMNS.len() {
+        let found = header.iter().collect::<Vec<_>>().join(",");
+        return Err(RecordError::malformed(&path, format!("its columns are {found}")));
     }
     let rows = records.map(|record| {
-        let record = record.map_err(csv_error(&path))?;
+        let mut record = record.map_err(csv_error(&path))?;
+        (record.len()..columns.len()).for_each(|_| record.push_field(""));
         record.deserialize(None).map_err(csv_error(&path))
     });
     rows.collect()
