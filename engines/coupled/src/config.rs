@@ -1,0 +1,266 @@
+//! Configuration: every size, checked once.
+
+use contract::Schema;
+use node::{Nanos, SECTOR_BYTES};
+use thiserror::Error;
+
+use crate::doublewrite::SlotFile;
+use crate::ids::VolumeId;
+use crate::superblock::Geometry;
+use crate::wal::{AppenderConfig, HEADER_BYTES, Layout};
+
+/// The coupled engine's configuration. Sizes are bytes unless named otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Identity of the database's files.
+    pub volume: VolumeId,
+    /// The tables, fixed when the database is made.
+    pub schema: Schema,
+    /// Seed of whatever the nodes draw.
+    pub seed: u64,
+    /// Bytes of a page.
+    pub page_bytes: usize,
+    /// Bytes of the buffer pool.
+    pub cache_bytes: u64,
+    /// How the log is written.
+    pub log: LogConfig,
+    /// When dirty pages go out.
+    pub flush: FlushConfig,
+    /// The page file grows by this much.
+    pub page_file_chunk_bytes: u64,
+    /// How recovery reads.
+    pub recovery: RecoveryConfig,
+    /// A local disk operation that takes longer halts the node.
+    pub io_timeout: Nanos,
+    /// The mirrored topology's part.
+    pub mirror: MirrorConfig,
+}
+
+/// The write-ahead log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogConfig {
+    /// Bytes of a segment file.
+    pub segment_bytes: u64,
+    /// How many segment files the ring has.
+    pub segments: u32,
+    /// Blocks start at multiples of this: the device's physical sector, 4096 by default.
+    pub align_bytes: u32,
+    /// The longest block.
+    pub block_bytes_max: u32,
+    /// Log writes in flight together.
+    pub writes_max: u32,
+    /// With a write in flight, another starts only when this much waits.
+    pub eager_bytes: u32,
+}
+
+/// The flusher and the checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlushConfig {
+    /// Slots of the double-write buffer, which is the most pages in a batch.
+    pub slots: u32,
+    /// The part of the log (0 to 1) behind the oldest dirty page below which the flusher rests.
+    pub log_low: f64,
+    /// The part of the log at which it no longer pauses between batches.
+    pub log_high: f64,
+    /// The part of the pool that may be dirty before it no longer pauses.
+    pub dirty_high: f64,
+    /// How often it looks while idle.
+    pub interval: Nanos,
+}
+
+/// Recovery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecoveryConfig {
+    /// Reads in flight together.
+    pub reads_max: u32,
+    /// Bytes of one read of the log.
+    pub chunk_bytes: u32,
+}
+
+/// What happens when the standby's zone does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZoneLoss {
+    /// Writes wait until it answers again. Nothing is lost, nothing goes on.
+    Stop,
+    /// After this long, writes go on without it; the durability class drops visibly. When it answers again it is resynced
+    /// and attached.
+    Detach(Nanos),
+}
+
+/// The mirrored topology.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MirrorConfig {
+    /// What to do without the standby's zone.
+    pub zone_loss: ZoneLoss,
+    /// A call not answered for this long is sent again.
+    pub retransmit: Nanos,
+    /// The unit of comparison and copying in a resync.
+    pub region_bytes: u32,
+    /// Regions in a resync's window: compared, copied and shut to writes together.
+    pub window: u32,
+}
+
+/// A configuration that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("configuration: {field} = {value}: {rule}")]
+pub struct ConfigError {
+    /// Which field.
+    pub field: &'static str,
+    /// What it says.
+    pub value: u64,
+    /// What it must be.
+    pub rule: String,
+}
+
+impl Config {
+    /// The defaults for `schema`: 16 KiB pages, 256 MiB of cache and of log.
+    pub fn new(schema: Schema, seed: u64) -> Config {
+        Config {
+            volume: VolumeId(0x005e_7c0d ^ seed.rotate_left(20)),
+            schema,
+            seed,
+            page_bytes: 16 << 10,
+            cache_bytes: 256 << 20,
+            log: LogConfig {
+                segment_bytes: 16 << 20,
+                segments: 16,
+                align_bytes: 4096,
+                block_bytes_max: 256 << 10,
+                writes_max: 2,
+                eager_bytes: 16 << 10,
+            },
+            flush: FlushConfig {
+                slots: 128,
+                log_low: 0.25,
+                log_high: 0.75,
+                dirty_high: 0.9,
+                interval: Nanos::from_millis(100),
+            },
+            page_file_chunk_bytes: 16 << 20,
+            recovery: RecoveryConfig { reads_max: 32, chunk_bytes: 1 << 20 },
+            io_timeout: Nanos::from_secs(30),
+            mirror: MirrorConfig {
+                zone_loss: ZoneLoss::Stop,
+                retransmit: Nanos::from_millis(50),
+                region_bytes: 256 << 10,
+                window: 8,
+            },
+        }
+    }
+
+    /// Small everything, so that a short run splits, evicts, wraps the log, checkpoints and throttles.
+    pub fn tiny(schema: Schema, seed: u64) -> Config {
+        Config {
+            page_bytes: 512,
+            cache_bytes: 64 * 512,
+            log: LogConfig {
+                segment_bytes: 16 << 10,
+                segments: 8,
+                align_bytes: 512,
+                block_bytes_max: 4096,
+                writes_max: 2,
+                eager_bytes: 512,
+            },
+            flush: FlushConfig {
+                slots: 4,
+                log_low: 0.1,
+                log_high: 0.4,
+                dirty_high: 0.5,
+                interval: Nanos::from_millis(1),
+            },
+            page_file_chunk_bytes: 8 * 512,
+            recovery: RecoveryConfig { reads_max: 3, chunk_bytes: 4096 },
+            mirror: MirrorConfig {
+                zone_loss: ZoneLoss::Stop,
+                retransmit: Nanos::from_millis(5),
+                region_bytes: 16 << 10,
+                window: 4,
+            },
+            ..Config::new(schema, seed)
+        }
+    }
+
+    /// Says what cannot work, or nothing.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let sector = SECTOR_BYTES as u64;
+        let multiple = |field, value: u64, of: u64| {
+            require(field, value, value > 0 && value.is_multiple_of(of), format!("a positive multiple of {of}"))
+        };
+        let log = &self.log;
+        multiple("page_bytes", self.page_bytes as u64, sector)?;
+        let pages = compute::page::PAGE_BYTES_MIN..=compute::page::PAGE_BYTES_MAX;
+        require("page_bytes", self.page_bytes as u64, pages.contains(&self.page_bytes), format!("within {pages:?}"))?;
+        multiple("log.align_bytes", u64::from(log.align_bytes), sector)?;
+        multiple("log.segment_bytes", log.segment_bytes, u64::from(log.align_bytes))?;
+        require("log.segments", u64::from(log.segments), log.segments >= 2, "at least 2".into())?;
+        let block = u64::from(log.block_bytes_max);
+        multiple("log.block_bytes_max", block, u64::from(log.align_bytes))?;
+        require("log.block_bytes_max", block, block >= 2 * HEADER_BYTES as u64, "more than its header".into())?;
+        require("log.block_bytes_max", block, block <= 8 << 20, "at most 8 MiB".into())?;
+        require("log.writes_max", u64::from(log.writes_max), log.writes_max >= 1, "at least 1".into())?;
+        let slots = u64::from(self.flush.slots);
+        require("flush.slots", slots, (1..=512).contains(&slots), "within 1..=512".into())?;
+        let ordered = 0.0 <= self.flush.log_low && self.flush.log_low < self.flush.log_high && self.flush.log_high < 1.0;
+        let percent = (self.flush.log_high * 100.0) as u64;
+        require("flush.log_high (percent)", percent, ordered, "0 <= log_low < log_high < 1".into())?;
+        let interval = self.flush.interval.0;
+        require("flush.interval", interval, interval > 0, "longer than nothing".into())?;
+        multiple("page_file_chunk_bytes", self.page_file_chunk_bytes, self.page_bytes as u64)?;
+        let reads = u64::from(self.recovery.reads_max);
+        require("recovery.reads_max", reads, reads > 0, "at least 1".into())?;
+        multiple("recovery.chunk_bytes", u64::from(self.recovery.chunk_bytes), u64::from(log.align_bytes))?;
+        multiple("mirror.region_bytes", u64::from(self.mirror.region_bytes), sector)?;
+        let region = u64::from(self.mirror.region_bytes);
+        require("mirror.region_bytes", region, region <= 8 << 20, "at most 8 MiB, to fit a frame".into())?;
+        require("mirror.window", u64::from(self.mirror.window), self.mirror.window > 0, "at least 1".into())?;
+        let batch = self.slot_file().file_bytes();
+        require("flush.slots", slots, batch <= 15 << 20, "a batch of at most 15 MiB, to fit a frame".into())
+    }
+
+    /// The sizes fixed when the database is made.
+    pub fn geometry(&self) -> Geometry {
+        Geometry { page_bytes: self.page_bytes as u32, log: self.layout(), slots: self.flush.slots }
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        let LogConfig { segment_bytes, segments, align_bytes, .. } = self.log;
+        Layout { segment_bytes, segments, align_bytes }
+    }
+
+    pub(crate) fn appender(&self) -> AppenderConfig {
+        let LogConfig { block_bytes_max, writes_max, eager_bytes, .. } = self.log;
+        AppenderConfig { layout: self.layout(), block_bytes_max, writes_max, eager_bytes }
+    }
+
+    pub(crate) fn slot_file(&self) -> SlotFile {
+        SlotFile { volume: self.volume, slots: self.flush.slots, page_bytes: self.page_bytes }
+    }
+
+    pub(crate) fn cache_pages(&self) -> u64 {
+        self.cache_bytes / self.page_bytes as u64
+    }
+}
+
+fn require(field: &'static str, value: u64, holds: bool, rule: String) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError { field, value, rule }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_presets_are_sound_and_bad_sizes_are_named() {
+        assert_eq!(Config::new(Schema::default(), 1).check(), Ok(()));
+        let tiny = Config::tiny(Schema::default(), 1);
+        assert_eq!(tiny.check(), Ok(()));
+        let odd = Config { page_bytes: 700, ..tiny.clone() };
+        assert_eq!(odd.check().map_err(|error| error.field), Err("page_bytes"));
+        let mut odd = tiny.clone();
+        odd.log.segment_bytes = 1000;
+        assert_eq!(odd.check().map_err(|error| error.field), Err("log.segment_bytes"));
+        let mut odd = tiny;
+        odd.flush.slots = 0;
+        assert_eq!(odd.check().map_err(|error| error.field), Err("flush.slots"));
+    }
+}

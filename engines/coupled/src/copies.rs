@@ -1,0 +1,231 @@
+//! Small records kept four times, so that no crash and no single damage loses all of them.
+//!
+//! A file of four copies, 4 KiB apart. An update writes the first two and, when both are durable, the other two.
+//!
+//! # Invariants
+//!
+//! - At every moment two copies are neither being written nor damaged by a crash.
+//! - An update is complete only when all four copies hold it. Whatever the previous record needs must stay until then.
+
+use node::Block;
+
+/// How many copies there are.
+pub const COPIES: u64 = 4;
+/// The distance between copies, and the bytes of each.
+pub const COPY_BYTES: u64 = 4096;
+/// The length of the file.
+pub const FILE_BYTES: u64 = COPIES * COPY_BYTES;
+
+const MAGIC: u32 = 0x5053_5853;
+/// The format version of everything this engine writes.
+pub const FORMAT_VERSION: u16 = 1;
+const HEADER_BYTES: usize = 24;
+
+/// What the four copies amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Picked {
+    /// The newest whole copy.
+    Found {
+        /// Counts updates.
+        generation: u64,
+        /// The record.
+        body: Vec<u8>,
+        /// How many copies are damaged or older.
+        stale: u32,
+    },
+    /// The first update never completed.
+    Blank,
+    /// Another format version.
+    Version(u16),
+    /// No copy is whole.
+    Damaged,
+}
+
+/// One copy's bytes. Panics when `body` does not fit.
+pub fn encode(kind: u16, generation: u64, body: &[u8]) -> Block {
+    let mut block = Block::zeroed(COPY_BYTES as usize);
+    block[0..4].copy_from_slice(&MAGIC.to_le_bytes());
+    block[4..6].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    block[6..8].copy_from_slice(&kind.to_le_bytes());
+    block[8..16].copy_from_slice(&generation.to_le_bytes());
+    block[16..20].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    block[HEADER_BYTES..HEADER_BYTES + body.len()].copy_from_slice(body);
+    let crc = checksum(&block, body.len());
+    block[20..24].copy_from_slice(&crc.to_le_bytes());
+    block
+}
+
+/// Reads the whole file and picks the newest whole copy of this kind.
+pub fn pick(kind: u16, file: &[u8]) -> Picked {
+    let copies: Vec<&[u8]> = file.chunks_exact(COPY_BYTES as usize).collect();
+    let version_of = |copy: &&[u8]| u16::from_le_bytes([copy[4], copy[5]]);
+    let is_ours = |copy: &&&[u8]| copy[0..4] == MAGIC.to_le_bytes();
+    if let Some(other) = copies.iter().filter(is_ours).map(version_of).find(|version| *version != FORMAT_VERSION) {
+        return Picked::Version(other);
+    }
+    let whole: Vec<(u64, &[u8])> = copies.iter().filter_map(|copy| decode(kind, copy)).collect();
+    match whole.iter().max_by_key(|(generation, _)| *generation) {
+        Some(&(generation, body)) => {
+            let current = whole.iter().filter(|(other, _)| *other == generation).count();
+            Picked::Found { generation, body: body.to_vec(), stale: COPIES as u32 - current as u32 }
+        }
+        None if copies.iter().any(|copy| copy.iter().all(|byte| *byte == 0)) => Picked::Blank,
+        None => Picked::Damaged,
+    }
+}
+
+fn decode(kind: u16, copy: &[u8]) -> Option<(u64, &[u8])> {
+    let field = |at: usize| u32::from_le_bytes(copy[at..at + 4].try_into().expect("four bytes"));
+    let body_bytes = field(16) as usize;
+    let ours = field(0) == MAGIC && u16::from_le_bytes([copy[6], copy[7]]) == kind;
+    let body = copy.get(HEADER_BYTES..HEADER_BYTES.checked_add(body_bytes)?)?;
+    let generation = u64::from_le_bytes(copy[8..16].try_into().expect("eight bytes"));
+    (ours && field(20) == checksum(copy, body_bytes)).then_some((generation, body))
+}
+
+fn checksum(copy: &[u8], body_bytes: usize) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&copy[..20]), &copy[HEADER_BYTES..HEADER_BYTES + body_bytes])
+}
+
+/// Writes to be submitted as durable: offset and bytes.
+pub type CopyWrites = Vec<(u64, Block)>;
+
+/// Carries one update at a time through its two rounds.
+#[derive(Debug)]
+pub struct CopyWriter {
+    kind: u16,
+    generation: u64,
+    body: Vec<u8>,
+    /// Writes in flight, and whether this is the second round.
+    round: Option<(u32, bool)>,
+}
+
+/// What follows a completed write.
+#[derive(Debug)]
+pub enum Progress {
+    /// More writes of this round are in flight.
+    Wait,
+    /// The second round is to be submitted.
+    Write(CopyWrites),
+    /// All four copies are durable.
+    Complete,
+}
+
+impl CopyWriter {
+    /// A writer of records of `kind` whose newest generation on disk is `generation`.
+    pub fn new(kind: u16, generation: u64) -> CopyWriter {
+        CopyWriter { kind, generation, body: Vec::new(), round: None }
+    }
+
+    /// Whether an update is under way.
+    pub fn is_busy(&self) -> bool {
+        self.round.is_some()
+    }
+
+    /// Starts an update. Panics when one is under way.
+    pub fn begin(&mut self, body: Vec<u8>) -> CopyWrites {
+        assert!(self.round.is_none(), "one update at a time");
+        self.generation += 1;
+        self.body = body;
+        self.round = Some((2, false));
+        self.writes(0)
+    }
+
+    /// One write of the update is durable. Panics when no update is under way.
+    pub fn completed(&mut self) -> Progress {
+        let (left, second) = self.round.expect("an update is under way");
+        match (left - 1, second) {
+            (0, false) => {
+                self.round = Some((2, true));
+                Progress::Write(self.writes(2))
+            }
+            (0, true) => {
+                self.round = None;
+                Progress::Complete
+            }
+            (left, second) => {
+                self.round = Some((left, second));
+                Progress::Wait
+            }
+        }
+    }
+
+    fn writes(&self, first: u64) -> CopyWrites {
+        (first..first + 2).map(|copy| (copy * COPY_BYTES, encode(self.kind, self.generation, &self.body))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(file: &mut [u8], writes: CopyWrites) {
+        for (offset, block) in writes {
+            file[offset as usize..offset as usize + block.len()].copy_from_slice(&block);
+        }
+    }
+
+    fn body_of(file: &[u8]) -> Vec<u8> {
+        match pick(1, file) {
+            Picked::Found { body, .. } => body,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_update_survives_the_loss_of_everything_in_flight() {
+        let mut file = vec![0; FILE_BYTES as usize];
+        let mut writer = CopyWriter::new(1, 0);
+        let first = writer.begin(b"old".to_vec());
+        let mut garbled = file.clone();
+        for (offset, _) in &first {
+            garbled[*offset as usize..*offset as usize + 512].fill(0xa5);
+        }
+        assert_eq!(pick(1, &garbled), Picked::Blank);
+        write(&mut file, first);
+        assert!(matches!(writer.completed(), Progress::Wait));
+        let Progress::Write(second) = writer.completed() else { panic!("second round") };
+        write(&mut file, second);
+        writer.completed();
+        assert!(matches!(writer.completed(), Progress::Complete));
+
+        let round = writer.begin(b"new".to_vec());
+        for (offset, _) in &round {
+            file[*offset as usize..*offset as usize + 512].fill(0xa5);
+        }
+        assert_eq!(body_of(&file), b"old");
+        write(&mut file, round);
+        writer.completed();
+        let Progress::Write(round) = writer.completed() else { panic!("second round") };
+        for (offset, _) in &round {
+            file[*offset as usize..*offset as usize + 512].fill(0xa5);
+        }
+        assert_eq!(body_of(&file), b"new");
+    }
+
+    #[test]
+    fn one_good_copy_of_four_is_enough() {
+        for good in 0..COPIES as usize {
+            let mut file = vec![0; FILE_BYTES as usize];
+            for copy in 0..COPIES as usize {
+                let block = encode(1, 5, b"record");
+                file[copy * 4096..copy * 4096 + 4096].copy_from_slice(&block);
+                if copy != good {
+                    file[copy * 4096 + 26] ^= 1;
+                }
+            }
+            assert_eq!(pick(1, &file), Picked::Found { generation: 5, body: b"record".to_vec(), stale: 3 });
+            file[good * 4096 + 9] ^= 1;
+            assert_eq!(pick(1, &file), Picked::Damaged);
+        }
+    }
+
+    #[test]
+    fn another_format_version_is_named() {
+        let mut file = vec![0; FILE_BYTES as usize];
+        let mut block = encode(1, 5, b"record");
+        block[4] = 9;
+        file[..4096].copy_from_slice(&block);
+        assert_eq!(pick(1, &file), Picked::Version(9));
+    }
+}

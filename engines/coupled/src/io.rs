@@ -1,0 +1,103 @@
+//! How the engine's machines reach the volume, and how its completions find them again.
+
+use node::{Block, DiskOp, Effects, FileId, FileName, IoClass, Nanos, TimerId, Token};
+
+use crate::volume::Volume;
+
+/// The storage's owner byte in tokens and timers.
+pub const OWNER: u8 = 1;
+/// The timer that wakes the flusher.
+pub const FLUSH_TIMER: TimerId = TimerId::new(OWNER, 1);
+/// The timer of the local disk's watchdog.
+pub const WATCHDOG_TIMER: TimerId = TimerId::new(OWNER, 2);
+/// The timer that retries an extension refused for lack of space.
+pub const SPACE_TIMER: TimerId = TimerId::new(OWNER, 3);
+/// The first of the mirrored volume's timers.
+pub const MIRROR_TIMER: TimerId = TimerId::new(OWNER, 16);
+
+const KIND_SHIFT: u32 = 48;
+
+/// Which machine a completion belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A superblock copy.
+    Superblock = 1,
+    /// A log block; the detail is the low bits of its number.
+    Log = 2,
+    /// A step of a page batch.
+    Batch = 3,
+    /// A page fetch; the detail is the page.
+    Fetch = 4,
+    /// Growth of the page file.
+    Extend = 5,
+    /// Recovery; the detail is the phase's own.
+    Recovery = 6,
+}
+
+impl Kind {
+    fn from_code(code: u8) -> Option<Kind> {
+        [Kind::Superblock, Kind::Log, Kind::Batch, Kind::Fetch, Kind::Extend, Kind::Recovery]
+            .into_iter()
+            .find(|kind| *kind as u8 == code)
+    }
+}
+
+/// The token of `kind` with 48 bits of detail.
+pub fn token(kind: Kind, detail: u64) -> Token {
+    Token::new(OWNER, u64::from(kind as u8) << KIND_SHIFT | detail & DETAIL_MASK)
+}
+
+/// The bits of a token's detail.
+pub const DETAIL_MASK: u64 = (1 << KIND_SHIFT) - 1;
+
+/// Takes a token apart; `None` when it is not the storage's.
+pub fn parse(token: Token) -> Option<(Kind, u64)> {
+    let kind = Kind::from_code((token.own() >> KIND_SHIFT) as u8)?;
+    (token.owner() == OWNER).then_some((kind, token.own() & DETAIL_MASK))
+}
+
+/// What a machine needs to issue operations.
+pub struct Io<'a> {
+    /// The time.
+    pub now: Nanos,
+    /// The volume.
+    pub volume: &'a mut dyn Volume,
+    /// Where effects go.
+    pub out: &'a mut Effects,
+}
+
+impl Io<'_> {
+    /// Submits `op` for `kind`.
+    pub fn submit(&mut self, kind: Kind, detail: u64, op: DiskOp, class: IoClass) {
+        self.volume.submit(self.now, token(kind, detail), op, class, self.out);
+    }
+
+    /// Submits a write.
+    pub fn write(&mut self, kind: Kind, detail: u64, file: FileId, offset: u64, data: Block, class: IoClass) {
+        let durable = class != IoClass::DataPage;
+        self.submit(kind, detail, DiskOp::Write { file, offset, data, durable }, class);
+    }
+}
+
+/// The superblock's file.
+pub const SUPERBLOCK: FileId = FileId(1);
+/// The double-write buffer's file.
+pub const DOUBLE_WRITE: FileId = FileId(2);
+/// The page file.
+pub const PAGES: FileId = FileId(3);
+
+/// The file of log segment `segment`.
+pub fn log_file(segment: u32) -> FileId {
+    FileId(16 + segment)
+}
+
+/// A file's name.
+pub fn name_of(file: FileId) -> FileName {
+    match file {
+        SUPERBLOCK => FileName::new("superblock"),
+        DOUBLE_WRITE => FileName::new("double-write"),
+        PAGES => FileName::new("pages"),
+        FileId(log) => FileName::new(format!("log-{:03}", log - 16)),
+    }
+}

@@ -1,0 +1,99 @@
+//! Reads the ring from the checkpoint on, several chunks ahead, and feeds them to the scan in order.
+
+use std::collections::BTreeMap;
+
+use node::{Block, DiskReply, DiskResult, IoClass};
+
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::ids::LogPos;
+use crate::io::{Io, log_file};
+use crate::recovery::read;
+use crate::wal::{Layout, Scan};
+
+/// The reader. Reads are named by their position relative to the checkpoint.
+#[derive(Debug)]
+pub struct LogReader {
+    scan: Scan,
+    layout: Layout,
+    start: LogPos,
+    chunk_bytes: u64,
+    reads_max: usize,
+    /// Where the next read goes.
+    next: LogPos,
+    /// Reads in flight: position and length.
+    reading: BTreeMap<LogPos, u64>,
+    /// Chunks that came before their turn.
+    waiting: BTreeMap<LogPos, Block>,
+}
+
+impl LogReader {
+    /// Starts reading at `checkpoint`.
+    pub fn start(io: &mut Io<'_>, config: &Config, checkpoint: Checkpoint) -> LogReader {
+        let layout = config.layout();
+        let mut reader = LogReader {
+            scan: Scan::new(layout, config.volume, checkpoint),
+            layout,
+            start: checkpoint.position,
+            chunk_bytes: u64::from(config.recovery.chunk_bytes),
+            reads_max: config.recovery.reads_max as usize,
+            next: checkpoint.position,
+            reading: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        };
+        reader.read_ahead(io);
+        reader
+    }
+
+    fn read_ahead(&mut self, io: &mut Io<'_>) {
+        let end = self.start.plus(self.layout.capacity_bytes());
+        while self.scan.wants().is_some()
+            && self.next < end
+            && self.reading.len() + self.waiting.len() < self.reads_max
+        {
+            let room = self.layout.room_bytes(self.next).min(end.0 - self.next.0);
+            let len_bytes = self.chunk_bytes.min(room);
+            self.submit(io, self.next, len_bytes);
+            self.next = self.next.plus(len_bytes);
+        }
+    }
+
+    fn submit(&mut self, io: &mut Io<'_>, position: LogPos, len_bytes: u64) {
+        let (segment, offset) = self.layout.locate(position);
+        let detail = position.0 - self.start.0;
+        read(io, detail, log_file(segment), offset, len_bytes as usize, IoClass::Redo);
+        self.reading.insert(position, len_bytes);
+    }
+
+    /// Takes a read up. `true` when the scan has seen enough and nothing is in flight.
+    pub fn completed(&mut self, io: &mut Io<'_>, detail: u64, result: DiskResult) -> bool {
+        let position = self.start.plus(detail);
+        let len_bytes = self.reading.remove(&position).expect("one answer to each read");
+        let unit = u64::from(self.layout.align_bytes);
+        match result {
+            Ok(DiskReply::Data(block)) => {
+                self.waiting.insert(position, block);
+            }
+            _ if len_bytes > unit => {
+                // Somewhere in the chunk is a sector that cannot be read. Find out which.
+                for offset in (0..len_bytes).step_by(unit as usize) {
+                    self.submit(io, position.plus(offset), unit);
+                }
+            }
+            _ => {
+                self.scan.unreadable(position);
+                self.waiting.insert(position, Block::zeroed(unit as usize));
+            }
+        }
+        while let Some(block) = self.scan.wants().and_then(|wanted| self.waiting.remove(&wanted)) {
+            self.scan.feed(&block);
+        }
+        self.read_ahead(io);
+        self.scan.wants().is_none() && self.reading.is_empty()
+    }
+
+    /// The scan, with all there is to see.
+    pub fn into_scan(self) -> Scan {
+        self.scan
+    }
+}

@@ -1,0 +1,378 @@
+//! Opening: make a database, or bring one back from whatever a crash left.
+//!
+//! # Mechanism
+//!
+//! 1. List the directory. Without a completed superblock and with an empty log, make the files ([`create`]).
+//! 2. Read the four superblock copies; refuse what is not ours.
+//! 3. Open every file and *sync* it: what a killed process had written is visible without being durable, and is
+//!    about to be believed.
+//! 4. Restore pages torn in place from the double-write buffer ([`restore`]).
+//! 5. Read the log from the checkpoint and decide where it ends ([`log`]).
+//! 6. Redo, partitioned by page: each page is read once, all its records are applied, and batches of changed pages go out
+//!    through the double-write buffer ([`redo`]).
+//! 7. Write the superblock: the next incarnation, with the checkpoint at the log's end.
+//!
+//! # Invariants
+//!
+//! - Every step may be cut short and run again from the top, any number of times: restoring and redoing bring a page to
+//!   a state that depends on the log alone, and the log is not touched.
+//! - A failed write or sync halts. A damaged page or log that nothing can vouch for or rebuild halts.
+
+mod create;
+mod log;
+mod redo;
+mod restore;
+
+use compute::Lsn;
+use node::{DiskOp, DiskReply, DiskResult, FileId, FileName, IoClass, SECTOR_BYTES};
+
+use crate::config::Config;
+use crate::copies::{self, CopyWriter, Progress};
+use crate::error::CoupledError;
+use crate::io::{DOUBLE_WRITE, Io, Kind, PAGES, SUPERBLOCK, log_file, name_of};
+use crate::superblock::{self, Superblock};
+use crate::wal::Tail;
+
+use create::Create;
+use log::LogReader;
+use redo::RedoPages;
+use restore::Restore;
+
+/// What recovery did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Log blocks read back.
+    pub blocks: u64,
+    /// Redo records of complete groups among them.
+    pub records: u64,
+    /// Pages those records belong to.
+    pub pages: u64,
+    /// Pages that lacked some of them and were written.
+    pub pages_redone: u64,
+    /// Pages torn in place and restored from the double-write buffer.
+    pub pages_restored: u64,
+    /// Whether something that never became durable was cut off the log's end.
+    pub tail_cut: bool,
+}
+
+/// An opened database.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The superblock as it stands.
+    pub superblock: Superblock,
+    /// Its writer.
+    pub writer: CopyWriter,
+    /// The page file's length.
+    pub page_file_bytes: u64,
+    /// What was done.
+    pub report: RecoveryReport,
+}
+
+/// The state machine of one opening.
+#[derive(Debug)]
+pub struct Recovery {
+    config: Config,
+    phase: Phase,
+    superblock: Option<(u64, Superblock)>,
+    page_file_bytes: u64,
+    report: RecoveryReport,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Listing,
+    /// No completed superblock: is the log empty?
+    Probing { reading: bool },
+    Creating(Create),
+    /// Opening, then reading, the superblock file.
+    Superblock { names: Vec<(FileName, u64)>, reading: bool },
+    Opening { left: u32 },
+    Syncing { left: u32 },
+    Restoring(Restore),
+    Log(LogReader, Lsn),
+    Redoing(RedoPages),
+    /// The last superblock write of this opening.
+    Finishing(CopyWriter, Superblock),
+}
+
+impl Recovery {
+    /// Starts.
+    pub fn start(config: Config, io: &mut Io<'_>) -> Recovery {
+        io.submit(Kind::Recovery, 0, DiskOp::List, IoClass::Metadata);
+        Recovery {
+            config,
+            phase: Phase::Listing,
+            superblock: None,
+            page_file_bytes: 0,
+            report: RecoveryReport::default(),
+        }
+    }
+
+    /// Takes a completion up. The database is open when it gives one.
+    pub fn completed(
+        &mut self,
+        io: &mut Io<'_>,
+        kind: Kind,
+        detail: u64,
+        result: DiskResult,
+    ) -> Result<Option<Recovered>, CoupledError> {
+        match &mut self.phase {
+            Phase::Listing => self.listed(io, result),
+            Phase::Probing { .. } => self.probed(io, result),
+            Phase::Creating(create) => {
+                if create.completed(io, result)? {
+                    self.finish(io, Superblock::first(&self.config));
+                }
+                Ok(None)
+            }
+            Phase::Superblock { .. } => self.superblock_came(io, result),
+            Phase::Opening { .. } => self.opened(io, detail, result),
+            Phase::Syncing { .. } => self.synced(io, result),
+            Phase::Restoring(restore) => {
+                if restore.completed(io, kind, detail, result)? {
+                    self.report.pages_restored = restore.restored();
+                    let vouched = restore.durable();
+                    self.read_log(io, vouched);
+                }
+                Ok(None)
+            }
+            Phase::Log(reader, _) => {
+                if reader.completed(io, detail, result) {
+                    self.log_read(io)?;
+                }
+                Ok(None)
+            }
+            Phase::Redoing(redo) => {
+                if redo.completed(io, kind, detail, result)? {
+                    self.redone(io);
+                }
+                Ok(None)
+            }
+            Phase::Finishing(..) => self.superblock_written(io, result),
+        }
+    }
+
+    fn listed(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
+        let DiskReply::Names(names) = result.map_err(CoupledError::device("listing the directory"))? else {
+            unreachable!("a listing is answered by names")
+        };
+        let has = |file: FileId| names.iter().any(|(name, _)| *name == name_of(file));
+        if has(SUPERBLOCK) {
+            self.phase = Phase::Superblock { names, reading: false };
+            open(io, SUPERBLOCK);
+        } else {
+            self.probe(io, has(log_file(0)));
+        }
+        Ok(None)
+    }
+
+    /// Without a superblock a log that holds anything must not be overwritten.
+    fn probe(&mut self, io: &mut Io<'_>, has_log: bool) {
+        if has_log {
+            self.phase = Phase::Probing { reading: false };
+            open(io, log_file(0));
+        } else {
+            self.phase = Phase::Creating(Create::start(io, &self.config));
+        }
+    }
+
+    fn probed(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
+        let Phase::Probing { reading } = &mut self.phase else { unreachable!("the phase is probing") };
+        let empty = match result.map_err(CoupledError::device("reading the log's start"))? {
+            DiskReply::Opened { len_bytes } if len_bytes >= SECTOR_BYTES as u64 && !*reading => {
+                *reading = true;
+                read(io, 0, log_file(0), 0, SECTOR_BYTES, IoClass::Metadata);
+                return Ok(None);
+            }
+            DiskReply::Data(block) => block.iter().all(|byte| *byte == 0),
+            _ => true,
+        };
+        if !empty {
+            return Err(CoupledError::Refused(
+                "the log holds data but no superblock was completed; restore from a copy or choose another directory".into(),
+            ));
+        }
+        self.phase = Phase::Creating(Create::start(io, &self.config));
+        Ok(None)
+    }
+
+    fn superblock_came(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
+        let Phase::Superblock { names, reading } = &mut self.phase else { unreachable!("the phase is superblock") };
+        let file = match result.map_err(CoupledError::device("reading the superblock"))? {
+            DiskReply::Opened { len_bytes } if len_bytes >= copies::FILE_BYTES && !*reading => {
+                *reading = true;
+                read(io, 0, SUPERBLOCK, 0, copies::FILE_BYTES as usize, IoClass::Metadata);
+                return Ok(None);
+            }
+            DiskReply::Data(block) => block.to_vec(),
+            _ => vec![0; copies::FILE_BYTES as usize],
+        };
+        let geometry = self.config.geometry();
+        let Some(found) = Superblock::open(&file, self.config.volume, &geometry)? else {
+            let has_log = names.iter().any(|(name, _)| *name == name_of(log_file(0)));
+            self.probe(io, has_log);
+            return Ok(None);
+        };
+        let files: Vec<FileId> =
+            [DOUBLE_WRITE, PAGES].into_iter().chain((0..geometry.log.segments).map(log_file)).collect();
+        for file in &files {
+            let name = name_of(*file);
+            if !names.iter().any(|(listed, _)| *listed == name) {
+                return Err(CoupledError::Refused(format!("the file {} is missing; restore from a copy", name.as_str())));
+            }
+            open(io, *file);
+        }
+        self.superblock = Some(found);
+        self.phase = Phase::Opening { left: files.len() as u32 };
+        Ok(None)
+    }
+
+    fn opened(&mut self, io: &mut Io<'_>, detail: u64, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
+        let DiskReply::Opened { len_bytes } = result.map_err(CoupledError::device("opening a file"))? else {
+            unreachable!("an open is answered by a length")
+        };
+        let file = FileId(detail as u32);
+        let expected = match file {
+            PAGES => len_bytes,
+            DOUBLE_WRITE => self.config.slot_file().file_bytes(),
+            _ => self.config.log.segment_bytes,
+        };
+        if len_bytes != expected {
+            let name = name_of(file);
+            return Err(CoupledError::Refused(format!(
+                "the file {} has {len_bytes} bytes instead of {expected}; restore from a copy",
+                name.as_str()
+            )));
+        }
+        if file == PAGES {
+            self.page_file_bytes = len_bytes;
+        }
+        let Phase::Opening { left } = &mut self.phase else { unreachable!("the phase is opening") };
+        *left -= 1;
+        if *left == 0 {
+            let logs = (0..self.config.log.segments).map(log_file);
+            let files: Vec<FileId> = [SUPERBLOCK, DOUBLE_WRITE, PAGES].into_iter().chain(logs).collect();
+            for file in &files {
+                io.submit(Kind::Recovery, u64::from(file.0), DiskOp::Sync { file: *file }, IoClass::Metadata);
+            }
+            self.phase = Phase::Syncing { left: files.len() as u32 };
+        }
+        Ok(None)
+    }
+
+    fn synced(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
+        result.map_err(CoupledError::device("syncing what was found"))?;
+        let Phase::Syncing { left } = &mut self.phase else { unreachable!("the phase is syncing") };
+        *left -= 1;
+        if *left == 0 {
+            self.phase = Phase::Restoring(Restore::start(io, &self.config, self.page_file_bytes));
+        }
+        Ok(None)
+    }
+
+    fn read_log(&mut self, io: &mut Io<'_>, vouched: Lsn) {
+        let checkpoint = self.superblock.as_ref().expect("read before").1.checkpoint;
+        self.phase = Phase::Log(LogReader::start(io, &self.config, checkpoint), vouched);
+    }
+
+    fn log_read(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
+        let superblock = self.superblock.as_ref().expect("read before").1;
+        let Phase::Log(reader, doubled) = std::mem::replace(&mut self.phase, Phase::Listing) else {
+            unreachable!("the phase is log")
+        };
+        let scan = reader.into_scan();
+        self.report.blocks = scan.blocks();
+        let (vouched, witness) = if doubled > superblock.durable {
+            (doubled, "the double-write buffer")
+        } else {
+            (superblock.durable, "the superblock")
+        };
+        match scan.finish(vouched, witness) {
+            (Tail::Corrupt { lsn, position, witness }, _) => {
+                Err(CoupledError::LogCorrupt { lsn, position: position.0, witness })
+            }
+            (Tail::Cut { head, torn }, records) => {
+                self.report.tail_cut = torn;
+                self.report.records = records.len() as u64;
+                let redo = RedoPages::start(io, &self.config, self.page_file_bytes, records, head)?;
+                self.phase = Phase::Redoing(redo);
+                let Phase::Redoing(redo) = &self.phase else { unreachable!("just set") };
+                if redo.is_done() {
+                    self.redone(io);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn redone(&mut self, io: &mut Io<'_>) {
+        let Phase::Redoing(redo) = &self.phase else { unreachable!("the phase is redoing") };
+        (self.report.pages, self.report.pages_redone) = redo.counts();
+        let mut checkpoint = redo.head();
+        let mut superblock = self.superblock.as_ref().expect("read before").1;
+        superblock.incarnation = superblock.incarnation.next();
+        checkpoint.incarnation = superblock.incarnation;
+        superblock.durable = checkpoint.before;
+        superblock.checkpoint = checkpoint;
+        self.finish(io, superblock);
+    }
+
+    fn finish(&mut self, io: &mut Io<'_>, superblock: Superblock) {
+        let generation = self.superblock.as_ref().map_or(0, |found| found.0);
+        let mut writer = CopyWriter::new(superblock::KIND, generation);
+        write_copies(io, writer.begin(superblock.encode()));
+        self.phase = Phase::Finishing(writer, superblock);
+    }
+
+    fn superblock_written(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
+        result.map_err(CoupledError::device("writing the superblock"))?;
+        let Phase::Finishing(writer, superblock) = &mut self.phase else { unreachable!("the phase is finishing") };
+        match writer.completed() {
+            Progress::Wait => Ok(None),
+            Progress::Write(writes) => {
+                write_copies(io, writes);
+                Ok(None)
+            }
+            Progress::Complete => {
+                let writer = std::mem::replace(writer, CopyWriter::new(superblock::KIND, 0));
+                let page_file_bytes = match self.superblock {
+                    Some(_) => self.page_file_bytes,
+                    None => self.config.page_file_chunk_bytes,
+                };
+                Ok(Some(Recovered { superblock: *superblock, writer, page_file_bytes, report: self.report }))
+            }
+        }
+    }
+
+    /// A number for the phase, for fingerprints.
+    pub fn phase(&self) -> u64 {
+        match &self.phase {
+            Phase::Listing => 0,
+            Phase::Probing { .. } => 1,
+            Phase::Creating(_) => 2,
+            Phase::Superblock { .. } => 3,
+            Phase::Opening { .. } => 4,
+            Phase::Syncing { .. } => 5,
+            Phase::Restoring(_) => 6,
+            Phase::Log(..) => 7,
+            Phase::Redoing(_) => 8,
+            Phase::Finishing(..) => 9,
+        }
+    }
+}
+
+/// Submits superblock copies.
+pub fn write_copies(io: &mut Io<'_>, writes: copies::CopyWrites) {
+    for (offset, block) in writes {
+        io.write(Kind::Superblock, offset, SUPERBLOCK, offset, block, IoClass::Metadata);
+    }
+}
+
+fn open(io: &mut Io<'_>, file: FileId) {
+    let op = DiskOp::Open { file, name: name_of(file) };
+    io.submit(Kind::Recovery, u64::from(file.0), op, IoClass::Metadata);
+}
+
+fn read(io: &mut Io<'_>, detail: u64, file: FileId, offset: u64, len_bytes: usize, class: IoClass) {
+    io.submit(Kind::Recovery, detail, DiskOp::Read { file, offset, len_bytes }, class);
+}

@@ -1,0 +1,179 @@
+//! Redo, partitioned by page.
+//!
+//! Records of different pages commute, so each page is brought up to date on its own: read once, apply everything, write
+//! through the double-write buffer. Reads of a batch are in flight together, up to the configured number.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use compute::{Page, PageId, Record, RedoOp};
+use node::{Block, DiskReply, DiskResult, IoClass, Work};
+
+use crate::batch::{Batch, PageCopy};
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::doublewrite::SlotFile;
+use crate::error::CoupledError;
+use crate::io::{Io, Kind, PAGES};
+use crate::recovery::read;
+use crate::wal::Redo;
+
+/// The machine.
+#[derive(Debug)]
+pub struct RedoPages {
+    slots: SlotFile,
+    page_file_bytes: u64,
+    reads_max: usize,
+    head: Checkpoint,
+    to_read: VecDeque<(PageId, Vec<Redo>)>,
+    reading: BTreeMap<PageId, Vec<Redo>>,
+    changed: Vec<PageCopy>,
+    writing: Option<Batch>,
+    pages: u64,
+    redone: u64,
+}
+
+impl RedoPages {
+    /// Starts reading pages. `head` is the log's end, `records` everything from the checkpoint to there.
+    pub fn start(
+        io: &mut Io<'_>,
+        config: &Config,
+        page_file_bytes: u64,
+        records: Vec<Redo>,
+        head: Checkpoint,
+    ) -> Result<RedoPages, CoupledError> {
+        let mut by_page: BTreeMap<PageId, Vec<Redo>> = BTreeMap::new();
+        for record in records {
+            by_page.entry(record.page).or_default().push(record);
+        }
+        let mut redo = RedoPages {
+            slots: config.slot_file(),
+            page_file_bytes,
+            reads_max: config.recovery.reads_max as usize,
+            head,
+            pages: by_page.len() as u64,
+            to_read: by_page.into_iter().collect(),
+            reading: BTreeMap::new(),
+            changed: Vec::new(),
+            writing: None,
+            redone: 0,
+        };
+        redo.advance(io)?;
+        Ok(redo)
+    }
+
+    /// Takes a completion up. `true` when every page is up to date and durable.
+    pub fn completed(
+        &mut self,
+        io: &mut Io<'_>,
+        kind: Kind,
+        detail: u64,
+        result: DiskResult,
+    ) -> Result<bool, CoupledError> {
+        if kind == Kind::Batch {
+            if let Some(batch) = &mut self.writing {
+                if batch.completed(io, result)? {
+                    self.writing = None;
+                }
+            }
+        } else {
+            let page = PageId(detail);
+            let records = self.reading.remove(&page).expect("one answer to each read");
+            let (page, changed) = self.bring_up_to_date(io, page, &records, result)?;
+            if changed {
+                self.changed.push((page.id(), page.lsn(), page.sealed()));
+                self.redone += 1;
+            }
+        }
+        self.advance(io)?;
+        Ok(self.is_done())
+    }
+
+    /// Reads while there is room in the next batch, and writes a batch when it is full or the last.
+    fn advance(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
+        let slots = self.slots.slots as usize;
+        while self.reading.len() < self.reads_max && self.reading.len() + self.changed.len() < slots {
+            let Some((page, records)) = self.to_read.pop_front() else { break };
+            let offset = page.0 * self.slots.page_bytes as u64;
+            if offset + self.slots.page_bytes as u64 > self.page_file_bytes {
+                let reason = "the log changes it, but the page file ends before it".into();
+                return Err(CoupledError::PageCorrupt { page, reason });
+            }
+            read(io, page.0, PAGES, offset, self.slots.page_bytes, IoClass::DataPage);
+            self.reading.insert(page, records);
+        }
+        let full = self.changed.len() == slots || (self.to_read.is_empty() && self.reading.is_empty());
+        if self.writing.is_none() && full && !self.changed.is_empty() {
+            let copies = std::mem::take(&mut self.changed);
+            self.writing = Some(Batch::start(io, &self.slots, self.head.before, copies));
+            return self.advance(io);
+        }
+        Ok(())
+    }
+
+    fn bring_up_to_date(
+        &self,
+        io: &mut Io<'_>,
+        id: PageId,
+        records: &[Redo],
+        result: DiskResult,
+    ) -> Result<(Page, bool), CoupledError> {
+        let corrupt = |reason: String| CoupledError::PageCorrupt { page: id, reason };
+        let decoded = records.iter().map(|redo| Record::decode(&redo.bytes).map(|(record, _)| record));
+        let decoded: Vec<Record<'_>> = decoded.collect::<Result<_, _>>().map_err(|error| corrupt(error.to_string()))?;
+        let (mut page, from) = match starting_page(id, result) {
+            Ok(page) => (page, 0),
+            Err(damage) => {
+                let format = decoded.iter().rposition(|record| matches!(record.op, RedoOp::Format { .. }));
+                let from = format.ok_or_else(|| {
+                    corrupt(format!("{damage}; neither the double-write buffer nor the log from the checkpoint rebuilds it"))
+                })?;
+                (Page::empty(id, self.slots.page_bytes), from)
+            }
+        };
+        if page.lsn() > self.head.before {
+            return Err(CoupledError::LogCorrupt {
+                lsn: self.head.before.next(),
+                position: self.head.position.0,
+                witness: format!("page {id} carries LSN {}", page.lsn()),
+            });
+        }
+        let mut applied = 0;
+        for record in &decoded[from..] {
+            let changed = compute::apply::apply(&mut page, record).map_err(|error| corrupt(error.to_string()))?;
+            applied += u64::from(changed);
+        }
+        io.out.charge(Work::Apply, applied);
+        let changed = applied > 0 || from > 0;
+        Ok((page, changed))
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        self.to_read.is_empty() && self.reading.is_empty() && self.changed.is_empty() && self.writing.is_none()
+    }
+
+    /// The log's end.
+    pub fn head(&self) -> Checkpoint {
+        self.head
+    }
+
+    /// Pages with records, and pages that lacked some of them.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.pages, self.redone)
+    }
+}
+
+/// The page in place; a place never written is an empty page.
+fn starting_page(id: PageId, result: DiskResult) -> Result<Page, String> {
+    match result {
+        Ok(DiskReply::Data(block)) if is_blank(&block) => Ok(Page::empty(id, block.len())),
+        Ok(DiskReply::Data(block)) => Page::open(block, id).map_err(|error| error.to_string()),
+        Ok(_) => unreachable!("a read is answered by data"),
+        Err(error) => Err(format!("the device cannot read it: {error}")),
+    }
+}
+
+fn is_blank(block: &Block) -> bool {
+    block.iter().all(|byte| *byte == 0)
+}
+

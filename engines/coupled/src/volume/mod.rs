@@ -1,0 +1,67 @@
+//! The block volume below the engine: one local disk, or a mirrored one reached over links.
+//!
+//! The engine issues the same disk operations either way and hears of their completions through
+//! [`Volume::next_completion`].
+
+mod local;
+
+use node::{Digest, DiskOp, DiskResult, Effects, Event, IoClass, Nanos, Token};
+
+pub use local::LocalVolume;
+
+/// What carries out the engine's disk operations.
+pub trait Volume: Send {
+    /// The node was started.
+    fn start(&mut self, now: Nanos, out: &mut Effects);
+
+    /// Whether operations may be submitted. Once true it stays so.
+    fn is_ready(&self) -> bool;
+
+    /// Submits an operation; its completion carries `token`.
+    fn submit(&mut self, now: Nanos, token: Token, op: DiskOp, class: IoClass, out: &mut Effects);
+
+    /// Handles a completion, frame or timer that may be the volume's.
+    fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects);
+
+    /// The next completion to be taken up.
+    fn next_completion(&mut self) -> Option<(Token, DiskResult)>;
+
+    /// What the copies stand at.
+    fn status(&self) -> VolumeStatus;
+
+    /// Chains a fingerprint of the state.
+    fn digest(&self, digest: &mut Digest);
+}
+
+/// Where the copies of a volume stand; the durability class of what is acknowledged now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumeStatus {
+    /// One copy on one disk.
+    Local,
+    /// Four copies in two zones acknowledge every write.
+    Attached {
+        /// Rises with every detachment and attachment.
+        epoch: u64,
+    },
+    /// Two copies in the writer's zone acknowledge; the standby's zone is away or being resynced.
+    Detached {
+        /// Rises with every detachment and attachment.
+        epoch: u64,
+        /// Regions still to be compared, when a resync is running.
+        resync_left: Option<u64>,
+    },
+    /// Not yet ready.
+    Connecting,
+}
+
+impl VolumeStatus {
+    /// The durability class as printed on every row.
+    pub const fn durability_class(&self) -> &'static str {
+        match self {
+            VolumeStatus::Local => "1 of 1 copies, one disk",
+            VolumeStatus::Attached { .. } => "4 of 4 copies, two zones",
+            VolumeStatus::Detached { .. } => "2 of 2 copies, one zone (standby detached)",
+            VolumeStatus::Connecting => "none: not serving",
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Reading the log back: follow the chain, then ask who vouches for what is missing.
+//!
+//! # Mechanism
+//!
+//! The scan starts at the checkpoint and takes blocks while each is the one its predecessor announces: its number, its
+//! position, its hash, an incarnation not older. The first place where that fails is the *hole*. From there on it
+//! looks at every unit of alignment up to the end of the ring for later blocks of this lap. One that was written when
+//! the hole's first LSN was already durable proves that the hole is damage and not a torn tail.
+//!
+//! A block that is whole but ends in the middle of a group belongs to the chain; the group is dropped, since its CPL
+//! never became durable.
+
+use bytes::{Bytes, BytesMut};
+use compute::{Lsn, PageId, Record};
+
+use crate::checkpoint::Checkpoint;
+use crate::ids::{LogPos, VolumeId};
+use crate::wal::{BlockHeader, HEADER_BYTES, Layout};
+
+/// What the end of the log looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// The log ends at `head`; whatever was beyond never became durable.
+    Cut {
+        /// Where the next block goes. Its incarnation is that of the last block; the opener raises it.
+        head: Checkpoint,
+        /// Whether there was something beyond, torn or left over.
+        torn: bool,
+    },
+    /// The log is damaged: this LSN was durable and cannot be read.
+    Corrupt {
+        /// The first LSN that is missing.
+        lsn: Lsn,
+        /// Where the block that held it should be.
+        position: LogPos,
+        /// What proves that it was durable.
+        witness: String,
+    },
+}
+
+/// One redo record of a complete group, encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redo {
+    /// The page it changes.
+    pub page: PageId,
+    /// Its position.
+    pub lsn: Lsn,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// The scan, fed with the ring's bytes in order of position, starting at the checkpoint.
+#[derive(Debug)]
+pub struct Scan {
+    layout: Layout,
+    volume: VolumeId,
+    /// Bytes not yet looked at, starting at `window_at`.
+    window: BytesMut,
+    window_at: LogPos,
+    /// The ring ends here: the checkpoint's place, one lap on.
+    end: LogPos,
+    /// What the next block must be.
+    next: Checkpoint,
+    chained: u64,
+    hole: Option<Hole>,
+    /// Redo bytes of groups that are not complete yet.
+    stream: BytesMut,
+    /// Whether `stream` starts at a group's start; not so before the first group of the checkpoint's block.
+    aligned: bool,
+    /// The LSN of the next record in `stream`.
+    expected: Lsn,
+    open: Vec<Redo>,
+    redo: Vec<Redo>,
+    damage: Option<Tail>,
+    /// Where the device could not read; the window holds zeroes there.
+    unreadable: Vec<LogPos>,
+}
+
+#[derive(Debug)]
+struct Hole {
+    torn: bool,
+}
+
+/// What to do with the front of the window.
+enum Look {
+    /// More bytes are needed.
+    Wait,
+    /// Pass this many bytes.
+    Pass(usize),
+}
+
+impl Scan {
+    /// A scan from `checkpoint`.
+    pub fn new(layout: Layout, volume: VolumeId, checkpoint: Checkpoint) -> Scan {
+        Scan {
+            layout,
+            volume,
+            window: BytesMut::new(),
+            window_at: checkpoint.position,
+            end: checkpoint.position.plus(layout.capacity_bytes()),
+            next: checkpoint,
+            chained: 0,
+            hole: None,
+            stream: BytesMut::new(),
+            aligned: false,
+            expected: Lsn::ZERO,
+            open: Vec::new(),
+            redo: Vec::new(),
+            damage: None,
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// Notes that the device cannot read the unit of alignment at `position`, which is fed as zeroes. An unreadable place
+    /// is never a torn tail: tearing leaves other bytes, not errors.
+    pub fn unreadable(&mut self, position: LogPos) {
+        self.unreadable.push(position);
+    }
+
+    /// Where the next bytes to feed lie, or `None` when the scan is over.
+    pub fn wants(&self) -> Option<LogPos> {
+        let at = self.window_at.plus(self.window.len() as u64);
+        (at < self.end && self.damage.is_none()).then_some(at)
+    }
+
+    /// Takes the bytes at [`Scan::wants`]. They do not cross a segment's end.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.window.extend_from_slice(bytes);
+        while self.damage.is_none() && self.window.len() >= HEADER_BYTES {
+            let look = if self.hole.is_none() { self.follow() } else { self.search() };
+            match look {
+                Look::Wait => break,
+                Look::Pass(len_bytes) => {
+                    let _ = self.window.split_to(len_bytes);
+                    self.window_at = self.window_at.plus(len_bytes as u64);
+                }
+            }
+        }
+    }
+
+    /// Whether the block `header` is all there, could be there, or cannot fit where it stands.
+    fn whole(&self, header: &BlockHeader) -> Option<bool> {
+        let padded = self.layout.padded_bytes(header.len_bytes());
+        if padded as u64 > self.layout.room_bytes(self.window_at) {
+            return None;
+        }
+        Some(self.window.len() >= padded)
+    }
+
+    fn follow(&mut self) -> Look {
+        let fits = BlockHeader::peek(&self.window, self.volume).ok().filter(|header| {
+            header.sequence == self.next.sequence
+                && header.position == self.window_at
+                && header.previous == self.next.previous
+                && header.incarnation >= self.next.incarnation
+        });
+        let Some(header) = fits else { return self.open_hole() };
+        match self.whole(&header) {
+            None => self.open_hole(),
+            Some(false) => Look::Wait,
+            Some(true) => self.take(&header),
+        }
+    }
+
+    fn take(&mut self, header: &BlockHeader) -> Look {
+        let Ok((_, hash, payload)) = BlockHeader::decode(&self.window, self.volume) else { return self.open_hole() };
+        if header.incarnation > self.next.incarnation {
+            // A group the earlier incarnation left unfinished was dropped when the later one opened.
+            self.stream.clear();
+            self.open.clear();
+            self.aligned = false;
+        }
+        if self.aligned {
+            self.stream.extend_from_slice(payload);
+        } else if header.first != Lsn::ZERO {
+            self.stream.extend_from_slice(payload.get(header.first_at as usize..).unwrap_or_default());
+            self.aligned = true;
+            self.expected = header.first;
+        }
+        self.decode(header);
+        let padded = self.layout.padded_bytes(header.len_bytes());
+        self.chained += 1;
+        self.next = Checkpoint {
+            position: self.window_at.plus(padded as u64),
+            sequence: header.sequence.next(),
+            previous: hash,
+            incarnation: header.incarnation,
+            before: header.last,
+        };
+        Look::Pass(padded)
+    }
+
+    fn decode(&mut self, header: &BlockHeader) {
+        let mut rest = std::mem::take(&mut self.stream);
+        let trouble = loop {
+            match Record::decode(&rest) {
+                Ok((record, _)) if record.lsn != self.expected => break Some(format!("holds LSN {}", record.lsn)),
+                Ok((record, len_bytes)) => {
+                    let (page, lsn, cpl) = (record.page, record.lsn, record.cpl);
+                    self.expected = lsn.next();
+                    self.open.push(Redo { page, lsn, bytes: rest.split_to(len_bytes).freeze() });
+                    if cpl {
+                        self.redo.append(&mut self.open);
+                    }
+                }
+                Err(compute::RedoError::Truncated) => break None,
+                Err(error) => break Some(error.to_string()),
+            }
+        };
+        if let Some(trouble) = trouble {
+            let witness = format!("block {} is whole, but {trouble}", header.sequence.0);
+            self.damage = Some(Tail::Corrupt { lsn: self.expected, position: header.position, witness });
+        }
+        self.stream = rest;
+    }
+
+    fn open_hole(&mut self) -> Look {
+        let unit = self.layout.align_bytes as usize;
+        if self.window.len() < unit {
+            return Look::Wait;
+        }
+        let len_bytes = BlockHeader::peek(&self.window, self.volume).map_or(unit, |header| header.len_bytes());
+        let end = self.window_at.plus(len_bytes.max(unit) as u64);
+        if let Some(place) = self.unreadable.iter().find(|place| (self.window_at..end).contains(place)) {
+            let witness = format!("the device cannot read log position {}", place.0);
+            self.damage =
+                Some(Tail::Corrupt { lsn: self.next.before.next(), position: self.next.position, witness });
+            return Look::Pass(unit);
+        }
+        self.hole = Some(Hole { torn: false });
+        self.search()
+    }
+
+    /// Looks at one unit of alignment behind the hole.
+    fn search(&mut self) -> Look {
+        let unit = self.layout.align_bytes as usize;
+        if self.window.len() < unit {
+            return Look::Wait;
+        }
+        let candidate = BlockHeader::peek(&self.window, self.volume).ok().filter(|header| {
+            header.position == self.window_at
+                && header.sequence >= self.next.sequence
+                && header.incarnation >= self.next.incarnation
+        });
+        let Some(header) = candidate else { return Look::Pass(unit) };
+        if let Some(hole) = &mut self.hole {
+            hole.torn = true;
+        }
+        match self.whole(&header) {
+            None => return Look::Pass(unit),
+            Some(false) => return Look::Wait,
+            Some(true) => {}
+        }
+        if BlockHeader::decode(&self.window, self.volume).is_ok() && header.durable > self.next.before {
+            let witness = format!(
+                "block {} at log position {} was written when LSN {} was durable",
+                header.sequence.0, header.position.0, header.durable
+            );
+            self.damage =
+                Some(Tail::Corrupt { lsn: self.next.before.next(), position: self.next.position, witness });
+        }
+        Look::Pass(unit)
+    }
+
+    /// The verdict, once [`Scan::wants`] is `None`, and the redo of complete groups in order of LSN. `vouched` is the
+    /// highest durable LSN known from elsewhere, and who knows it.
+    pub fn finish(self, vouched: Lsn, witness: &str) -> (Tail, Vec<Redo>) {
+        if let Some(damage) = self.damage {
+            return (damage, Vec::new());
+        }
+        if vouched > self.next.before {
+            let witness = format!("{witness} knows LSN {vouched} as durable");
+            let tail = Tail::Corrupt { lsn: self.next.before.next(), position: self.next.position, witness };
+            return (tail, Vec::new());
+        }
+        let torn = self.hole.is_some_and(|hole| hole.torn) || !self.stream.is_empty() || !self.open.is_empty();
+        (Tail::Cut { head: self.next, torn }, self.redo)
+    }
+
+    /// Blocks accepted so far.
+    pub fn blocks(&self) -> u64 {
+        self.chained
+    }
+}
