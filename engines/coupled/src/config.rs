@@ -134,7 +134,7 @@ impl Config {
                 log_low: 0.25,
                 log_high: 0.75,
                 dirty_high: 0.9,
-                interval: Nanos::from_millis(100),
+                interval: Nanos::from_millis(20),
             },
             page_file_chunk_bytes: 16 << 20,
             recovery: RecoveryConfig { reads_max: 32, chunk_bytes: 1 << 20 },
@@ -200,7 +200,8 @@ impl Config {
         require("log.writes_max", u64::from(log.writes_max), log.writes_max >= 1, "at least 1".into())?;
         let slots = u64::from(self.flush.slots);
         require("flush.slots", slots, (1..=512).contains(&slots), "within 1..=512".into())?;
-        let ordered = 0.0 <= self.flush.log_low && self.flush.log_low < self.flush.log_high && self.flush.log_high < 1.0;
+        let ordered =
+            0.0 <= self.flush.log_low && self.flush.log_low < self.flush.log_high && self.flush.log_high < 1.0;
         let percent = (self.flush.log_high * 100.0) as u64;
         require("flush.log_high (percent)", percent, ordered, "0 <= log_low < log_high < 1".into())?;
         let interval = self.flush.interval.0;

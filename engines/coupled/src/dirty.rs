@@ -50,11 +50,10 @@ impl DirtyTable {
             if taken.len() == count {
                 break;
             }
-            if let Some(entry) = self.pages.get_mut(&page).filter(|entry| entry.changed == Some(lsn)) {
-                if entry.flushing.is_none() {
-                    entry.flushing = entry.changed.take();
-                    taken.push((page, entry.cpl));
-                }
+            let Some(entry) = self.pages.get_mut(&page) else { continue };
+            if entry.changed == Some(lsn) && entry.flushing.is_none() {
+                entry.flushing = entry.changed.take();
+                taken.push((page, entry.cpl));
             }
         }
         taken

@@ -11,7 +11,9 @@ pub enum CoupledError {
     #[error("refused: {0}")]
     Refused(String),
     /// Durable log is damaged. Restore from a copy; going on would lose committed work.
-    #[error("log corrupt: LSN {lsn} at log position {position} is missing or damaged, and {witness}; restore from a copy")]
+    #[error(
+        "log corrupt: LSN {lsn} at log position {position} is missing or damaged, and {witness}; restore from a copy"
+    )]
     LogCorrupt {
         /// The first LSN that cannot be had.
         lsn: Lsn,

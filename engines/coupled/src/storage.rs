@@ -106,9 +106,13 @@ impl CoupledStorage {
         cx.out.halt(error.to_string());
     }
 
-    fn open<'a>(&'a mut self, cx: &'a mut Context<'_>) -> (&'a mut Engine, Io<'a>) {
-        let State::Open(engine) = &mut self.state else { panic!("the storage is used only between opening and halt") };
-        (engine, Io { now: cx.now, volume: self.volume.as_mut(), out: cx.out })
+    /// The opened engine; `None` after a halt, when whatever the node still asks in the same event leads nowhere.
+    fn open<'a>(&'a mut self, cx: &'a mut Context<'_>) -> Option<(&'a mut Engine, Io<'a>)> {
+        match &mut self.state {
+            State::Open(engine) => Some((engine, Io { now: cx.now, volume: self.volume.as_mut(), out: cx.out })),
+            State::Halted => None,
+            State::Waiting | State::Recovering(_) => panic!("the storage is not open yet"),
+        }
     }
 }
 
@@ -132,8 +136,7 @@ impl Storage for CoupledStorage {
     }
 
     fn reserve(&mut self, cx: &mut Context<'_>, page: PageId) -> bool {
-        let (engine, mut io) = self.open(cx);
-        engine.reserve(&mut io, page)
+        self.open(cx).is_some_and(|(engine, mut io)| engine.reserve(&mut io, page))
     }
 
     fn admits(&mut self, _: Lsn, bytes: usize) -> bool {
@@ -144,16 +147,15 @@ impl Storage for CoupledStorage {
     }
 
     fn append(&mut self, cx: &mut Context<'_>, group: Group) {
-        if matches!(self.state, State::Halted) {
-            return;
+        if let Some((engine, mut io)) = self.open(cx) {
+            engine.append(&mut io, &group);
         }
-        let (engine, mut io) = self.open(cx);
-        engine.append(&mut io, &group);
     }
 
     fn fetch(&mut self, cx: &mut Context<'_>, page: PageId) {
-        let (engine, mut io) = self.open(cx);
-        engine.fetch(&mut io, page);
+        if let Some((engine, mut io)) = self.open(cx) {
+            engine.fetch(&mut io, page);
+        }
     }
 
     fn evictable(&self, page: PageId, page_lsn: Lsn) -> bool {

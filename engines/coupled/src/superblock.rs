@@ -103,24 +103,20 @@ impl Superblock {
         })
     }
 
-    /// Reads the superblock file: its generation and record, or `None` when the database was never completed.
+    /// Reads the superblock file: its generation and record, or `None` when no copy is whole. That is so in a database
+    /// whose making was cut short, and after damage to all four copies: the log tells the two apart.
     ///
-    /// Refuses what is not `volume` with `geometry`, another format version, and a file without a whole copy.
-    pub fn open(
-        file: &[u8],
-        volume: VolumeId,
-        geometry: &Geometry,
-    ) -> Result<Option<(u64, Superblock)>, CoupledError> {
+    /// Refuses what is not `volume` with `geometry`, and another format version.
+    pub fn open(file: &[u8], volume: VolumeId, geometry: &Geometry) -> Result<Option<(u64, Superblock)>, CoupledError> {
         let refused = |why: String| Err(CoupledError::Refused(why));
         let (generation, body) = match copies::pick(KIND, file) {
             Picked::Found { generation, body, .. } => (generation, body),
-            Picked::Blank => return Ok(None),
+            Picked::Blank | Picked::Damaged => return Ok(None),
             Picked::Version(found) => {
                 return refused(format!(
                     "the superblock has format version {found}, this program reads {FORMAT_VERSION}; use the program that wrote it"
                 ));
             }
-            Picked::Damaged => return refused("all four copies of the superblock are damaged; restore from a copy".into()),
         };
         let Some(superblock) = Superblock::decode(&body) else {
             return refused("the superblock is not a coupled engine's; choose another data directory".into());

@@ -192,16 +192,15 @@ impl Engine {
 
     /// Starts whatever is due: a batch whose log is durable, the next batch, a checkpoint.
     fn work(&mut self, io: &mut Io<'_>, pool: &Pool) {
-        if let Flush::Copied(need, _) = &self.flush {
-            if *need <= self.appender.durable() {
-                let Flush::Copied(_, copies) = std::mem::replace(&mut self.flush, Flush::Idle) else {
-                    unreachable!("just looked")
-                };
+        match std::mem::replace(&mut self.flush, Flush::Idle) {
+            Flush::Copied(need, copies) if need <= self.appender.durable() => {
                 let batch = Batch::start(io, &self.config.slot_file(), self.appender.durable(), copies);
                 self.flush = Flush::Writing(batch);
             }
+            other => self.flush = other,
         }
-        if matches!(self.flush, Flush::Idle) {
+        let waited_for = self.hungry.get() || self.refused || self.settling;
+        if matches!(self.flush, Flush::Idle) || (waited_for && matches!(self.flush, Flush::Pausing)) {
             self.consider_flush(io, pool, false);
         }
         self.consider_checkpoint(io, false);
@@ -233,7 +232,7 @@ impl Engine {
                 self.batch_took = Nanos::ZERO;
                 self.flush = Flush::Pausing;
                 self.timer_armed = true;
-                io.out.set_timer(FLUSH_TIMER, pause);
+                io.out.set_timer(FLUSH_TIMER, Nanos(pause.0.min(self.config.flush.interval.0)));
             }
             Choice::Flush { .. } => self.start_batch(io, pool),
         }
@@ -241,6 +240,10 @@ impl Engine {
 
     fn start_batch(&mut self, io: &mut Io<'_>, pool: &Pool) {
         let taken = self.dirty.take_oldest(self.config.flush.slots as usize);
+        self.flush = Flush::Idle;
+        if taken.is_empty() {
+            return;
+        }
         let need = taken.iter().map(|(_, cpl)| *cpl).max().unwrap_or_default();
         let copy = |(page, _): (PageId, Lsn)| -> PageCopy {
             let page = pool.peek(page).expect("a dirty page stays in the pool");
@@ -391,7 +394,9 @@ impl Engine {
             Ok(found) if ahead(&found) => Err(format!("page {page} carries LSN {} above the durable log", found.lsn())),
             other => other,
         };
-        let result = result.map_err(|why| FetchError::Corrupt(format!("{why}, in the page file of volume {:016x}", self.config.volume.0)));
+        let result = result.map_err(|why| {
+            FetchError::Corrupt(format!("{why}, in the page file of volume {:016x}", self.config.volume.0))
+        });
         up.push(Upcall::Fetched { page, result });
     }
 

@@ -51,11 +51,11 @@ mod tests {
 
     #[test]
     fn the_pause_shrinks_as_the_log_fills() {
-        let config = FlushConfig { log_low: 0.2, log_high: 0.6, ..Config::new(Schema::default(), 0).flush };
+        let config = FlushConfig { log_low: 0.25, log_high: 0.75, ..Config::new(Schema::default(), 0).flush };
         let at = |log| choose(&config, &Debts { log, ..Debts::default() }, Nanos(1000));
-        assert_eq!(at(0.2), Choice::Rest);
-        assert_eq!(at(0.4), Choice::Flush { pause: Nanos(1000) });
-        assert_eq!(at(0.6), Choice::Flush { pause: Nanos(0) });
+        assert_eq!(at(0.25), Choice::Rest);
+        assert_eq!(at(0.5), Choice::Flush { pause: Nanos(1000) });
+        assert_eq!(at(0.75), Choice::Flush { pause: Nanos(0) });
         assert_eq!(at(0.9), Choice::Flush { pause: Nanos(0) });
     }
 

@@ -47,9 +47,7 @@ impl LogReader {
 
     fn read_ahead(&mut self, io: &mut Io<'_>) {
         let end = self.start.plus(self.layout.capacity_bytes());
-        while self.scan.wants().is_some()
-            && self.next < end
-            && self.reading.len() + self.waiting.len() < self.reads_max
+        while self.scan.wants().is_some() && self.next < end && self.reading.len() + self.waiting.len() < self.reads_max
         {
             let room = self.layout.room_bytes(self.next).min(end.0 - self.next.0);
             let len_bytes = self.chunk_bytes.min(room);

@@ -2,7 +2,8 @@
 //!
 //! # Mechanism
 //!
-//! 1. List the directory. Without a completed superblock and with an empty log, make the files ([`create`]).
+//! 1. List the directory. Without a whole superblock and with a log in which no block ever started, make the files
+//!    ([`create`]).
 //! 2. Read the four superblock copies; refuse what is not ours.
 //! 3. Open every file and *sync* it: what a killed process had written is visible without being durable, and is
 //!    about to be believed.
@@ -31,7 +32,7 @@ use crate::copies::{self, CopyWriter, Progress};
 use crate::error::CoupledError;
 use crate::io::{DOUBLE_WRITE, Io, Kind, PAGES, SUPERBLOCK, log_file, name_of};
 use crate::superblock::{self, Superblock};
-use crate::wal::Tail;
+use crate::wal::{BlockHeader, Tail};
 
 use create::Create;
 use log::LogReader;
@@ -81,13 +82,23 @@ pub struct Recovery {
 #[derive(Debug)]
 enum Phase {
     Listing,
-    /// No completed superblock: is the log empty?
-    Probing { reading: bool },
+    /// No whole superblock: was anything ever logged? The text says what is wrong if so.
+    Probing {
+        reading: bool,
+        otherwise: &'static str,
+    },
     Creating(Create),
     /// Opening, then reading, the superblock file.
-    Superblock { names: Vec<(FileName, u64)>, reading: bool },
-    Opening { left: u32 },
-    Syncing { left: u32 },
+    Superblock {
+        names: Vec<(FileName, u64)>,
+        reading: bool,
+    },
+    Opening {
+        left: u32,
+    },
+    Syncing {
+        left: u32,
+    },
     Restoring(Restore),
     Log(LogReader, Lsn),
     Redoing(RedoPages),
@@ -161,15 +172,16 @@ impl Recovery {
             self.phase = Phase::Superblock { names, reading: false };
             open(io, SUPERBLOCK);
         } else {
-            self.probe(io, has(log_file(0)));
+            self.probe(io, has(log_file(0)), "the superblock is missing");
         }
         Ok(None)
     }
 
-    /// Without a superblock a log that holds anything must not be overwritten.
-    fn probe(&mut self, io: &mut Io<'_>, has_log: bool) {
+    /// Without a superblock a log that holds anything must not be overwritten. A log in which no block ever started is
+    /// that of a database whose making was cut short.
+    fn probe(&mut self, io: &mut Io<'_>, has_log: bool, otherwise: &'static str) {
         if has_log {
-            self.phase = Phase::Probing { reading: false };
+            self.phase = Phase::Probing { reading: false, otherwise };
             open(io, log_file(0));
         } else {
             self.phase = Phase::Creating(Create::start(io, &self.config));
@@ -177,20 +189,20 @@ impl Recovery {
     }
 
     fn probed(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
-        let Phase::Probing { reading } = &mut self.phase else { unreachable!("the phase is probing") };
-        let empty = match result.map_err(CoupledError::device("reading the log's start"))? {
+        let Phase::Probing { reading, otherwise } = &mut self.phase else { unreachable!("the phase is probing") };
+        let logged = match result.map_err(CoupledError::device("reading the log's start"))? {
             DiskReply::Opened { len_bytes } if len_bytes >= SECTOR_BYTES as u64 && !*reading => {
                 *reading = true;
                 read(io, 0, log_file(0), 0, SECTOR_BYTES, IoClass::Metadata);
                 return Ok(None);
             }
-            DiskReply::Data(block) => block.iter().all(|byte| *byte == 0),
-            _ => true,
+            DiskReply::Data(block) => {
+                !matches!(BlockHeader::peek(&block, self.config.volume), Err(crate::wal::BlockError::Magic))
+            }
+            _ => false,
         };
-        if !empty {
-            return Err(CoupledError::Refused(
-                "the log holds data but no superblock was completed; restore from a copy or choose another directory".into(),
-            ));
+        if logged {
+            return Err(CoupledError::Refused(format!("{otherwise}, yet the log holds data; restore from a copy")));
         }
         self.phase = Phase::Creating(Create::start(io, &self.config));
         Ok(None)
@@ -210,7 +222,7 @@ impl Recovery {
         let geometry = self.config.geometry();
         let Some(found) = Superblock::open(&file, self.config.volume, &geometry)? else {
             let has_log = names.iter().any(|(name, _)| *name == name_of(log_file(0)));
-            self.probe(io, has_log);
+            self.probe(io, has_log, "no copy of the superblock is whole");
             return Ok(None);
         };
         let files: Vec<FileId> =
@@ -218,7 +230,10 @@ impl Recovery {
         for file in &files {
             let name = name_of(*file);
             if !names.iter().any(|(listed, _)| *listed == name) {
-                return Err(CoupledError::Refused(format!("the file {} is missing; restore from a copy", name.as_str())));
+                return Err(CoupledError::Refused(format!(
+                    "the file {} is missing; restore from a copy",
+                    name.as_str()
+                )));
             }
             open(io, *file);
         }

@@ -70,10 +70,10 @@ impl RedoPages {
         result: DiskResult,
     ) -> Result<bool, CoupledError> {
         if kind == Kind::Batch {
-            if let Some(batch) = &mut self.writing {
-                if batch.completed(io, result)? {
-                    self.writing = None;
-                }
+            if let Some(batch) = &mut self.writing
+                && batch.completed(io, result)?
+            {
+                self.writing = None;
             }
         } else {
             let page = PageId(detail);
@@ -125,7 +125,9 @@ impl RedoPages {
             Err(damage) => {
                 let format = decoded.iter().rposition(|record| matches!(record.op, RedoOp::Format { .. }));
                 let from = format.ok_or_else(|| {
-                    corrupt(format!("{damage}; neither the double-write buffer nor the log from the checkpoint rebuilds it"))
+                    corrupt(format!(
+                        "{damage}; neither the double-write buffer nor the log from the checkpoint rebuilds it"
+                    ))
                 })?;
                 (Page::empty(id, self.slots.page_bytes), from)
             }
@@ -176,4 +178,3 @@ fn starting_page(id: PageId, result: DiskResult) -> Result<Page, String> {
 fn is_blank(block: &Block) -> bool {
     block.iter().all(|byte| *byte == 0)
 }
-

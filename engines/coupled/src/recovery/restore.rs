@@ -62,11 +62,11 @@ impl Restore {
         match &mut self.step {
             Step::Buffer => {
                 // An unreadable buffer is an empty one: a batch that was needed shows as damaged pages later.
-                if let Ok(DiskReply::Data(block)) = result {
-                    if let Some(last) = self.slots.decode(&block) {
-                        self.durable = last.durable;
-                        self.to_read = last.pages.into();
-                    }
+                if let Ok(DiskReply::Data(block)) = result
+                    && let Some(last) = self.slots.decode(&block)
+                {
+                    self.durable = last.durable;
+                    self.to_read = last.pages.into();
                 }
                 self.step = Step::Pages;
             }

@@ -41,10 +41,8 @@ impl Volume for LocalVolume {
 
     fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects) {
         match event {
-            Event::Disk { token, result } => {
-                if self.submitted.remove(&token).is_some() {
-                    self.completions.push_back((token, result));
-                }
+            Event::Disk { token, result } if self.submitted.remove(&token).is_some() => {
+                self.completions.push_back((token, result));
             }
             Event::Timer { timer } if timer == self.watchdog => {
                 let oldest = self.submitted.values().min().copied();

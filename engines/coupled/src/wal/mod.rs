@@ -27,6 +27,8 @@ pub mod appender;
 pub mod block;
 pub mod layout;
 pub mod scan;
+#[cfg(test)]
+mod tests;
 
 pub use appender::{Appender, AppenderConfig, LogWrite};
 pub use block::{BlockError, BlockHeader, HEADER_BYTES};

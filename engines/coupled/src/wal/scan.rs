@@ -223,8 +223,7 @@ impl Scan {
         let end = self.window_at.plus(len_bytes.max(unit) as u64);
         if let Some(place) = self.unreadable.iter().find(|place| (self.window_at..end).contains(place)) {
             let witness = format!("the device cannot read log position {}", place.0);
-            self.damage =
-                Some(Tail::Corrupt { lsn: self.next.before.next(), position: self.next.position, witness });
+            self.damage = Some(Tail::Corrupt { lsn: self.next.before.next(), position: self.next.position, witness });
             return Look::Pass(unit);
         }
         self.hole = Some(Hole { torn: false });
@@ -256,8 +255,7 @@ impl Scan {
                 "block {} at log position {} was written when LSN {} was durable",
                 header.sequence.0, header.position.0, header.durable
             );
-            self.damage =
-                Some(Tail::Corrupt { lsn: self.next.before.next(), position: self.next.position, witness });
+            self.damage = Some(Tail::Corrupt { lsn: self.next.before.next(), position: self.next.position, witness });
         }
         Look::Pass(unit)
     }
