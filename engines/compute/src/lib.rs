@@ -24,17 +24,28 @@
 pub mod apply;
 pub mod btree;
 pub mod catalog;
+mod cell;
+pub mod config;
 pub mod ids;
+pub mod index_key;
+mod locks;
 pub mod page;
 pub mod pool;
+mod recent;
 pub mod redo;
+pub mod serve;
+pub mod stats;
 pub mod storage;
+mod txn;
 
 pub use catalog::Roots;
+pub use config::{ComputeConfig, ConfigError};
 pub use ids::{Lsn, PageId, TreeId};
 pub use page::{Page, PageError, PageKind};
 pub use pool::{Pool, PoolConfig};
 pub use redo::{Group, GroupBuilder, Record, RedoError, RedoOp};
+pub use serve::ComputeNode;
+pub use stats::Stats;
 pub use storage::{Context, Fence, FenceTicket, FetchError, Opened, Storage, Upcall, Upcalls};
 
 /// A hash map whose hasher is fixed. It is looked up in and never iterated.
