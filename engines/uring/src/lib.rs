@@ -30,6 +30,8 @@
 //!   to the nodes in the same proportion. Time of the kernel's own workers (syncs) shows in the process's total only.
 //! - Six copies on one device share that device.
 
+pub mod floor;
+
 mod clock;
 mod config;
 mod data_dir;

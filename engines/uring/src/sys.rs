@@ -70,8 +70,8 @@ impl EventFd {
         let _ = unsafe { libc::read(self.fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
     }
 
-    /// Sleeps until the counter is raised, or for `timeout`.
-    pub(crate) fn wait(&self, timeout: Option<Nanos>) {
+    /// Sleeps until the counter is raised, or for `timeout`. Returns whether it was the timeout.
+    pub(crate) fn wait(&self, timeout: Option<Nanos>) -> bool {
         let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let time = timeout.map(|t| libc::timespec {
             tv_sec: (t.0 / 1_000_000_000) as libc::time_t,
@@ -79,7 +79,7 @@ impl EventFd {
         });
         let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: `poll` and the timespec behind `time` live until the call returns; the mask may be null.
-        let _ = unsafe { libc::ppoll(&mut poll, 1, time, std::ptr::null()) };
+        unsafe { libc::ppoll(&mut poll, 1, time, std::ptr::null()) == 0 }
     }
 
     pub(crate) fn as_raw_fd(&self) -> RawFd {

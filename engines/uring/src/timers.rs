@@ -151,6 +151,38 @@ impl<T> Delayed<T> {
     }
 }
 
+/// How much later than asked the kernel wakes this thread, and what follows for things that may be half as much early
+/// or late, but not late on average.
+///
+/// Timeouts fire tens of microseconds late on a virtual machine, which is a good part of a zone-to-zone delay. A
+/// delayed frame is therefore slept for less by the lateness learnt; when less than half of it is left, no sleep could
+/// come nearer. Timers of nodes are never early.
+#[derive(Debug, Default)]
+pub(crate) struct Lateness {
+    learnt: Nanos,
+}
+
+const LATENESS_MAX: Nanos = Nanos::from_micros(200);
+
+impl Lateness {
+    /// Takes in how late one wakeup was. One far off moves the estimate no more than one twice as late as expected.
+    pub(crate) fn learn(&mut self, late: Nanos) {
+        let most = self.learnt.0 * 2 + 10_000;
+        let learnt = (self.learnt.0 * 15 + late.0.min(most)) / 16;
+        self.learnt = Nanos(learnt).min(LATENESS_MAX);
+    }
+
+    /// When to wake, seen from `now`, for something due at `due`: `now` itself when no sleep comes nearer to it.
+    pub(crate) fn wake_for(&self, due: Nanos, now: Nanos) -> Nanos {
+        if due <= self.release_until(now, true) { now } else { due.saturating_sub(self.learnt).max(now + Nanos(1)) }
+    }
+
+    /// Up to which due time things are released at `now`: those that no sleep comes nearer to, if the thread is `idle`.
+    pub(crate) fn release_until(&self, now: Nanos, idle: bool) -> Nanos {
+        if idle { now + Nanos(self.learnt.0 / 2) } else { now }
+    }
+}
+
 impl<T> PartialEq for Held<T> {
     fn eq(&self, other: &Held<T>) -> bool {
         self.cmp(other) == Ordering::Equal
@@ -229,6 +261,24 @@ mod tests {
         timers.set(0, T, Nanos(5));
         assert!(timers.pop_due(Nanos(5), mark).is_none());
         assert_eq!(fire(&mut timers, 5), [T]);
+    }
+
+    #[test]
+    fn lateness_is_learnt_and_neither_one_late_wakeup_nor_a_stall_spoils_it() {
+        let mut lateness = Lateness::default();
+        let due = Nanos(1_000_000);
+        assert_eq!(lateness.wake_for(due, Nanos(7)), due);
+        (0..200).for_each(|_| lateness.learn(Nanos(50_000)));
+        let wake = lateness.wake_for(due, Nanos(7));
+        assert!((949_000..=955_000).contains(&wake.0), "{wake:?}");
+        lateness.learn(Nanos(1_000_000_000));
+        assert!(lateness.wake_for(due, Nanos(7)) >= Nanos(940_000));
+        assert_eq!(lateness.wake_for(due, Nanos(960_000)), Nanos(960_001), "the shortest sleep comes nearest");
+        assert_eq!(lateness.wake_for(due, Nanos(990_000)), Nanos(990_000), "no sleep comes nearer");
+        assert_eq!(lateness.release_until(Nanos(5), false), Nanos(5));
+        assert!(lateness.release_until(Nanos(5), true) < Nanos(40_000));
+        (0..1000).for_each(|_| lateness.learn(Nanos(1_000_000_000)));
+        assert_eq!(lateness.wake_for(due, Nanos(7)), Nanos(800_000));
     }
 
     #[test]

@@ -76,12 +76,13 @@ fn a_delayed_link_delays_every_frame_and_says_by_how_much() {
     assert_eq!(next(&reports), 50);
     let at = runtime.now();
     let delays = runtime.stop().expect("stops").usage.delays;
-    assert!(at >= Nanos::from_micros(400 * 100), "100 frames in a row took {at:?}");
+    // A frame may be half the learnt lateness of a wakeup early, which is 100 µs at most.
+    assert!(at >= Nanos::from_micros(300 * 100), "100 frames in a row took {at:?}");
     for (from, to) in [(Zone::A, Zone::B), (Zone::B, Zone::A)] {
         let record = delays.between(from, to).expect("delayed");
         assert_eq!(record.frames(), 50);
         assert!(record.intended_ns.min() >= 396_000, "two digits of 400 µs");
-        assert!(record.realised_ns.min() >= record.intended_ns.min());
+        assert!(record.realised_ns.min() >= 300_000);
     }
     assert!(delays.between(Zone::A, Zone::C).is_none());
 }

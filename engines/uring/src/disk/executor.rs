@@ -92,13 +92,14 @@ impl Executor {
     }
 
     /// Hands over what was started, sleeps until something is done, the inbox wakes this thread or `timeout` is
-    /// over, and collects what is done.
-    pub(crate) fn wait(&mut self, timeout: Option<Nanos>, done: &mut Vec<Completion>) {
+    /// over, and collects what is done. Returns whether it was the timeout.
+    pub(crate) fn wait(&mut self, timeout: Option<Nanos>, done: &mut Vec<Completion>) -> bool {
         match self {
             Executor::Ring(ring) => ring.wait(timeout, done),
             Executor::Pool(disk) => {
-                disk.inbox.wake().wait(timeout);
+                let timed_out = disk.inbox.wake().wait(timeout);
                 disk.inbox.wake().drain();
+                timed_out
             }
         }
     }

@@ -214,10 +214,12 @@ impl Disks {
     }
 
     /// The same, sleeping for at most `timeout` until there is something to do.
-    pub(crate) fn wait(&mut self, timeout: Option<Nanos>) {
+    /// Returns whether the whole of `timeout` was slept.
+    pub(crate) fn wait(&mut self, timeout: Option<Nanos>) -> bool {
         let mut done = std::mem::take(&mut self.done);
-        self.executor.wait(timeout, &mut done);
+        let timed_out = self.executor.wait(timeout, &mut done);
         self.finish_all(done);
+        timed_out
     }
 
     fn finish_all(&mut self, mut done: Vec<Completion>) {

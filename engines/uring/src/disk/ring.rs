@@ -144,7 +144,7 @@ impl RingDisk {
         self.reap(done);
     }
 
-    pub(crate) fn wait(&mut self, timeout: Option<Nanos>, done: &mut Vec<Completion>) {
+    pub(crate) fn wait(&mut self, timeout: Option<Nanos>, done: &mut Vec<Completion>) -> bool {
         self.push_waiting();
         let result = match timeout {
             None => self.ring.0.submit_and_wait(1),
@@ -153,9 +153,9 @@ impl RingDisk {
                 self.ring.0.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))
             }
         };
-        // ETIME is the timeout; EBUSY, EAGAIN and EINTR leave the entries queued for the next call.
-        drop(result);
         self.reap(done);
+        // EBUSY, EAGAIN and EINTR leave the entries queued for the next call.
+        result.is_err_and(|error| error.raw_os_error() == Some(libc::ETIME))
     }
 
     fn slab_slot_for(&mut self, action: &Action) -> Option<u32> {
@@ -356,7 +356,8 @@ pub(crate) fn probe(config: &RingConfig) -> Result<(), String> {
     Ok(())
 }
 
-fn build(config: &RingConfig) -> io::Result<(IoUring, bool)> {
+/// The kind of ring every thread uses, and whether it defers its task work.
+pub(crate) fn build(config: &RingConfig) -> io::Result<(IoUring, bool)> {
     let completions = config.entries.saturating_mul(4);
     let deferred = IoUring::builder()
         .setup_single_issuer()

@@ -34,7 +34,7 @@ use crate::link::{LinkDelays, Links};
 use crate::mail::{Mail, Passage, ThreadEnd};
 use crate::report::Halt;
 use crate::sys;
-use crate::timers::{Delayed, Timers};
+use crate::timers::{Delayed, Lateness, Timers};
 
 /// Where every node of the runtime is.
 #[derive(Debug)]
@@ -75,6 +75,7 @@ pub(crate) struct Work {
     queue: VecDeque<Delivery>,
     timers: Timers,
     delayed: Delayed<Later>,
+    lateness: Lateness,
     delays: LinkDelays,
     outboxes: Vec<Vec<Mail>>,
     effects: Effects,
@@ -158,7 +159,8 @@ impl Thread {
     }
 
     fn release_delayed(&mut self) {
-        while let Some(later) = self.work.delayed.pop_due(self.work.now) {
+        let due = self.work.lateness.release_until(self.work.now, self.work.queue.is_empty());
+        while let Some(later) = self.work.delayed.pop_due(due) {
             match later {
                 Later::Disk(settled) => self.work.queue.push_back(Delivery::Disk(settled)),
                 Later::Passage(passage) => {
@@ -281,24 +283,31 @@ impl Thread {
     }
 
     fn sleep_until_next(&mut self) {
-        let next = [self.work.timers.next(), self.work.delayed.next()].into_iter().flatten().min();
-        let timeout = next.map(|due| due.saturating_sub(self.work.now));
-        if timeout == Some(Nanos::ZERO) {
-            self.disks.flush();
-        } else {
-            self.sleep(timeout);
+        let now = self.work.now;
+        let delayed = self.work.delayed.next().map(|due| self.work.lateness.wake_for(due, now));
+        let next = [self.work.timers.next(), delayed].into_iter().flatten().min();
+        match next.map(|due| due.saturating_sub(now)) {
+            Some(Nanos::ZERO) => self.disks.flush(),
+            timeout => {
+                let timed_out = self.sleep(timeout);
+                if let (true, Some(timeout)) = (timed_out, timeout) {
+                    self.work.lateness.learn(self.clock.now().saturating_sub(now + timeout));
+                }
+            }
         }
     }
 
-    fn sleep(&mut self, timeout: Option<Nanos>) {
+    /// Returns whether the whole of `timeout` was slept.
+    fn sleep(&mut self, timeout: Option<Nanos>) -> bool {
         let inbox = &self.routes.inboxes[self.index];
-        if inbox.prepare_to_sleep() {
-            self.disks.wait(timeout);
-            inbox.awake();
-            self.work.sleeps += 1;
-        } else {
+        if !inbox.prepare_to_sleep() {
             self.disks.flush();
+            return false;
         }
+        let timed_out = self.disks.wait(timeout);
+        inbox.awake();
+        self.work.sleeps += 1;
+        timed_out
     }
 
     fn end(mut self) {
