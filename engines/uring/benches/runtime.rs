@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use bytes::BufMut;
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use node::{
     Block, Delay, Digest, DiskOp, Effects, Event, FileId, FileName, Frame, FrameKind, IoClass, Member, Nanos, Node,
     NodeId, Role, Token, Topology, Zone,
@@ -189,7 +189,7 @@ fn appends(criterion: &mut Criterion) {
             Duration::from_nanos(floor.elapsed.0)
         });
     });
-    for depth in [1, 16] {
+    for depth in [1, 4, 16] {
         let bench = Bench::appender(&dir, depth);
         bench.print_cpu(&format!("durable append, {depth} in flight"), 2000);
         group.bench_function(format!("node/depth-{depth}"), |bencher| bencher.iter_custom(|count| bench.run(count)));
@@ -222,7 +222,7 @@ fn memory(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("block");
     for bytes in [4 << 10, 16 << 10] {
         group.bench_function(format!("zeroed/{bytes}"), |bencher| {
-            bencher.iter_batched(|| (), |()| Block::zeroed(bytes), BatchSize::SmallInput);
+            bencher.iter(|| Block::zeroed(bytes));
         });
     }
     group.finish();

@@ -9,9 +9,10 @@
 //!
 //! - Mail put before [`Inbox::prepare_to_sleep`] returned true raises no wakeup, and the owner does not sleep on it.
 //! - Mail of one sender keeps its order.
+//! - Once the owner is gone, mail is dropped where it stands, and with it the channel its sender waits on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::sys::EventFd;
 
@@ -28,26 +29,49 @@ pub(crate) struct Inbox<T> {
 struct State<T> {
     mail: Vec<T>,
     sleeping: bool,
+    closed: bool,
+}
+
+/// Closes the inbox when its owner ends, by a panic too.
+#[derive(Debug)]
+pub(crate) struct Closing<T>(pub(crate) Arc<Inbox<T>>);
+
+impl<T> Drop for Closing<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        let unread = std::mem::take(&mut state.mail);
+        drop(state);
+        // Outside the lock: what is dropped here may answer somebody.
+        drop(unread);
+    }
 }
 
 impl<T> Inbox<T> {
     pub(crate) fn new() -> std::io::Result<Inbox<T>> {
-        let state = Mutex::new(State { mail: Vec::new(), sleeping: false });
+        let state = Mutex::new(State { mail: Vec::new(), sleeping: false, closed: false });
         Ok(Inbox { state, hint: AtomicBool::new(false), wake: EventFd::new()? })
     }
 
     /// Puts one item in.
     pub(crate) fn put(&self, item: T) {
         let mut state = self.lock();
-        state.mail.push(item);
-        self.finish_put(state);
+        if !state.closed {
+            state.mail.push(item);
+            self.finish_put(state);
+        }
     }
 
     /// Moves all of `items` in, with one wakeup at most.
     pub(crate) fn put_all(&self, items: &mut Vec<T>) {
         let mut state = self.lock();
-        state.mail.append(items);
-        self.finish_put(state);
+        if state.closed {
+            drop(state);
+            items.clear();
+        } else {
+            state.mail.append(items);
+            self.finish_put(state);
+        }
     }
 
     fn finish_put(&self, mut state: MutexGuard<'_, State<T>>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 
 use node::{Member, NodeId, Rng, Topology, Zone};
 
@@ -15,7 +16,7 @@ use crate::disk::pool::Pool;
 use crate::disk::ring::{self, RingDisk};
 use crate::disk::{Disks, Service};
 use crate::error::Error;
-use crate::inbox::Inbox;
+use crate::inbox::{Closing, Inbox};
 use crate::journal::Journal;
 use crate::link::Links;
 use crate::report::{BackendReport, Description, DiskReport, Halt, ThreadReport};
@@ -53,10 +54,12 @@ pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Err
         _data_dirs: data_dirs,
     };
     let mut started = Vec::new();
+    let mut refused = None;
     for (index, nodes) in config.placement.threads.iter().enumerate() {
-        let seats = nodes
-            .iter()
-            .map(|id| Seat { member: members.remove(id).expect("checked"), directory: directories.remove(id) });
+        let seats = nodes.iter().map(|id| {
+            let member = members.remove(id).expect("every node is placed once");
+            Seat { member, directory: directories.remove(id) }
+        });
         let plan = Plan {
             index,
             seats: seats.collect(),
@@ -68,27 +71,27 @@ pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Err
             halts: halts_in.clone(),
             journal: journal.clone(),
         };
-        let (report_in, report) = channel();
-        let (go, may_go) = channel();
-        let thread = std::thread::Builder::new().name(format!("sextant-{index}"));
-        let thread = thread.spawn(move || plan.run(&report_in, &may_go));
-        runtime.threads.push(thread.map_err(|source| Error::System { what: "start a thread", source })?);
-        started.push((report, go));
+        match plan.spawn() {
+            Ok((thread, gate)) => {
+                runtime.threads.push(thread);
+                started.push((nodes[0], gate));
+            }
+            Err(source) => {
+                refused = Some(Error::System { what: "start a thread", source });
+                break;
+            }
+        }
     }
     let mut reports = Vec::new();
-    let mut gates = Vec::new();
-    let mut refused = None;
-    for (index, (report, go)) in started.into_iter().enumerate() {
-        let node = config.placement.threads[index][0];
-        match report.recv().unwrap_or(Err(Error::ThreadEnded { node })) {
+    for (node, gate) in &started {
+        match gate.report.recv().unwrap_or(Err(Error::ThreadEnded { node: *node })) {
             Ok(report) => reports.push(report),
             Err(error) => refused = refused.or(Some(error)),
         }
-        gates.push(go);
     }
     if let Some(error) = refused {
         // Threads whose gate closes unopened end by themselves.
-        drop(gates);
+        drop(started);
         for thread in runtime.threads.drain(..) {
             // Its error is the one being returned, or came after it.
             let _ = thread.join();
@@ -97,9 +100,9 @@ pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Err
     }
     runtime.description.threads = reports;
     runtime.description.notices = notices(&runtime.description);
-    for go in gates {
+    for (_, gate) in started {
         // The thread is waiting for this; if it died, the owner's first order finds out.
-        let _ = go.send(());
+        let _ = gate.go.send(());
     }
     Ok(runtime)
 }
@@ -230,7 +233,24 @@ struct Plan {
     journal: Option<Arc<Journal>>,
 }
 
+/// How a thread says that it is ready, and is told to begin.
+struct Gate {
+    report: Receiver<Result<ThreadReport, Error>>,
+    go: Sender<()>,
+}
+
 impl Plan {
+    fn spawn(self) -> std::io::Result<(JoinHandle<()>, Gate)> {
+        let (report_in, report) = channel();
+        let (go, may_go) = channel();
+        let closing = Closing(Arc::clone(&self.routes.inboxes[self.index]));
+        let thread = std::thread::Builder::new().name(format!("sextant-{}", self.index)).spawn(move || {
+            let _closing = closing;
+            self.run(&report_in, &may_go);
+        })?;
+        Ok((thread, Gate { report, go }))
+    }
+
     fn run(self, report: &Sender<Result<ThreadReport, Error>>, may_go: &Receiver<()>) {
         match self.prepare() {
             Ok((thread, about)) => {

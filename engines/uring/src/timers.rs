@@ -79,22 +79,22 @@ impl Timers {
             if top.due > now || top.number >= mark {
                 return None;
             }
-            let HeapEntry { number, host, timer, .. } = self.heap.pop()?.0;
-            let Some(known) = self.set.get(&(host, timer)) else { continue };
+            let HeapEntry { due, number, host, timer } = self.heap.pop()?.0;
+            let Some(known) = self.set.get_mut(&(host, timer)) else { continue };
             if known.entry != number {
                 continue;
             }
             match known.due {
-                None => {
-                    self.set.remove(&(host, timer));
+                // Put back even when it is due by now: timers due before it come first.
+                Some(moved) if moved > due => {
+                    known.entry_due = moved;
+                    self.heap.push(Reverse(HeapEntry { due: moved, number, host, timer }));
                 }
-                Some(due) if due <= now => {
+                known => {
                     self.set.remove(&(host, timer));
-                    return Some((host, timer));
-                }
-                Some(due) => {
-                    let number = self.push(host, timer, due);
-                    self.set.insert((host, timer), Timer { due: Some(due), entry: number, entry_due: due });
+                    if known.is_some() {
+                        return Some((host, timer));
+                    }
                 }
             }
         }
@@ -225,6 +225,17 @@ mod tests {
         assert_eq!(timers.next(), Some(Nanos(20)));
         assert_eq!(fire(&mut timers, 20), [T]);
         assert_eq!(fire(&mut timers, 100), []);
+    }
+
+    #[test]
+    fn timers_found_due_together_fire_in_the_order_they_are_due() {
+        let mut timers = Timers::default();
+        for (id, due) in [(1, 1), (2, 2), (3, 10)] {
+            timers.set(0, TimerId(id), Nanos(due));
+        }
+        timers.set(0, TimerId(3), Nanos(3));
+        timers.set(0, TimerId(1), Nanos(5));
+        assert_eq!(fire(&mut timers, 40), [TimerId(2), TimerId(3), TimerId(1)]);
     }
 
     #[test]

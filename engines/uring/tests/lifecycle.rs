@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use node::fault::Fault;
 use node::{Block, DiskOp, DiskReply, Effects, Event, FileId, IoClass, Nanos, NodeId, TimerId, Token, Zone};
 use nodes::{Acting, acting, backends, config, data_dir, diskless, member, name, next, topology};
-use uring::{Error, Placement, Runtime};
+use uring::{Backend, Error, FileSystem, Placement, Runtime};
 
 const NODE: NodeId = NodeId(0);
 const LOG: FileId = FileId(1);
@@ -200,6 +200,86 @@ fn bad_configurations_are_refused_with_a_reason() {
     let runtime = Runtime::start(idle(), &good).expect("starts");
     assert!(matches!(runtime.crash(NodeId(5)), Err(Error::NoSuchNode { .. })));
     assert!(matches!(runtime.resume(NodeId(0)), Err(Error::Up { .. })));
+}
+
+#[test]
+fn a_refused_ring_is_replaced_by_the_pool_with_a_notice_unless_it_was_demanded() {
+    let idle = || topology(vec![member(0, |_| acting((), |(), _, _, _: &mut Effects| {}))]);
+    let dir = data_dir();
+    let mut config = config(&idle(), &dir, "data");
+    // No kernel makes a ring this large.
+    config.ring.entries = 1 << 20;
+    let runtime = Runtime::start(idle(), &config).expect("falls back");
+    let about = runtime.description();
+    assert_eq!(about.backend.name, "thread_pool");
+    assert!(about.notices.iter().any(|notice| notice.contains("io_uring")), "{:?}", about.notices);
+    assert!(about.threads.iter().all(|thread| thread.ring.is_none()));
+    drop(runtime);
+    config.backend = Backend::Ring;
+    assert!(matches!(Runtime::start(idle(), &config), Err(Error::RingRefused { .. })));
+}
+
+#[test]
+fn a_ram_disk_is_never_used_silently() {
+    let shm = std::path::Path::new("/dev/shm");
+    if !FileSystem::of(shm).is_ok_and(FileSystem::in_memory) {
+        return;
+    }
+    let idle = topology(vec![member(0, |_| acting((), |(), _, _, _: &mut Effects| {}))]);
+    let dir = tempfile::tempdir_in(shm).expect("a directory in memory");
+    let config = config(&idle, &dir, "data");
+    let runtime = Runtime::start(idle, &config).expect("starts");
+    let about = runtime.description();
+    assert!(about.disks[0].in_memory);
+    assert!(about.notices.iter().any(|notice| notice.contains("nothing is durable")), "{:?}", about.notices);
+}
+
+#[test]
+fn a_node_that_cannot_be_built_again_is_halted_and_its_neighbour_goes_on() {
+    let fragile = diskless(0, Zone::A, |incarnation| {
+        assert_eq!(incarnation, 0, "no second life");
+        acting((), |(), _, _, _: &mut Effects| {})
+    });
+    let neighbour = diskless(1, Zone::A, |_| acting(7, |_, _, _, _: &mut Effects| {}));
+    let topology = topology(vec![fragile, neighbour]);
+    let dir = data_dir();
+    let mut config = config(&topology, &dir, "data");
+    config.placement = Placement::single(&topology);
+    let runtime = Runtime::start(topology, &config).expect("starts");
+    runtime.crash(NODE).expect("known");
+    assert!(matches!(runtime.restart(NODE), Err(Error::Down { .. })));
+    assert!(next(runtime.halts()).reason.contains("no second life"));
+    let seen = |any: &mut dyn std::any::Any| any.downcast_ref::<Acting<i32>>().expect("the neighbour").state;
+    assert_eq!(runtime.probe(NodeId(1), seen).expect("up"), 7);
+}
+
+#[test]
+fn the_cpu_time_of_a_thread_is_shared_out_among_its_nodes() {
+    let (done, reports) = channel();
+    let idle = diskless(0, Zone::A, |_| acting((), |(), _, _, _: &mut Effects| {}));
+    let busy = diskless(1, Zone::A, move |_| {
+        let done = done.clone();
+        acting(0, move |count, _, _, out: &mut Effects| {
+            *count += 1;
+            match *count {
+                10_000 => done.send(()).expect("the test waits"),
+                _ => out.send(NodeId(1), nodes::number_frame(0), nodes::CLASS),
+            }
+        })
+    });
+    let topology = topology(vec![idle, busy]);
+    let dir = data_dir();
+    let mut config = config(&topology, &dir, "data");
+    config.placement = Placement::single(&topology);
+    let runtime = Runtime::start(topology, &config).expect("starts");
+    next(&reports);
+    let usage = runtime.usage().expect("runs");
+    let [idle, busy] = &usage.nodes[..] else { panic!("two nodes") };
+    assert_eq!((idle.events, busy.events), (1, 10_000));
+    assert!(busy.cpu > Nanos::ZERO && busy.cpu > idle.cpu);
+    assert!(idle.cpu + busy.cpu <= usage.threads[0].cpu);
+    assert!(usage.threads[0].cpu <= usage.process_cpu);
+    assert_eq!(usage.threads[0].events, 10_001);
 }
 
 #[test]

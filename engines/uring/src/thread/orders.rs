@@ -1,12 +1,13 @@
 //! What the runtime's owner may ask of a thread, between two events.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 
 use node::NodeId;
 
-use super::Thread;
 use super::host::{Delivery, State};
+use super::{Thread, panic_text};
 use crate::error::Error;
 use crate::mail::{Order, ProbeFn};
 
@@ -90,12 +91,22 @@ impl Thread {
             }
             let host = &mut self.hosts[index];
             host.incarnation += 1;
-            host.node = Some((host.member.build)(host.incarnation));
-            host.state = State::Up;
             let done = host.restart.take().expect("just seen");
             self.work.restarting -= 1;
-            self.work.queue.push_back(Delivery::Start { host: index, incarnation: self.hosts[index].incarnation });
-            answer(&done, Ok(()));
+            match catch_unwind(AssertUnwindSafe(|| (host.member.build)(host.incarnation))) {
+                Ok(node) => {
+                    host.node = Some(node);
+                    host.state = State::Up;
+                    let incarnation = host.incarnation;
+                    self.work.queue.push_back(Delivery::Start { host: index, incarnation });
+                    answer(&done, Ok(()));
+                }
+                Err(panic) => {
+                    let node = host.member.id;
+                    self.halt(index, format!("panicked while being built: {}", panic_text(&*panic)));
+                    answer(&done, Err(Error::Down { node }));
+                }
+            }
         }
     }
 
