@@ -44,7 +44,7 @@ pub struct SimConfig {
     pub cpu: CpuModel,
     /// Whether things due at the same nanosecond happen in random order rather than in the order they were caused.
     pub shuffle_ties: bool,
-    /// A virtual instant with more events than this is taken for a livelock.
+    /// A virtual instant with more occurrences than this is taken for a livelock.
     pub events_per_instant_max: u64,
 }
 
@@ -73,6 +73,7 @@ impl SimConfig {
             links_in_order: true,
             disk: DiskModel::instant(),
             shuffle_ties: false,
+            events_per_instant_max: 200_000_000,
             ..SimConfig::shuffled(seed)
         }
     }

@@ -92,15 +92,10 @@ impl Sim {
     }
 
     fn resume(&mut self, id: NodeId) {
-        let (index, now) = (self.index(id), self.now());
-        let host = &mut self.hosts[index];
-        if host.status != Status::Paused {
-            return;
-        }
-        host.status = Status::Running;
-        let life = host.life;
-        for delivery in std::mem::take(&mut host.inbox) {
-            self.queue.push(now, Occurrence::Delivery { host: index as u32, life, delivery });
+        let index = self.index(id);
+        if self.hosts[index].status == Status::Paused {
+            self.hosts[index].status = Status::Running;
+            self.release_inbox(index);
         }
     }
 

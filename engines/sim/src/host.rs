@@ -63,6 +63,8 @@ pub(crate) struct Host {
     pub(crate) status: Status,
     /// Counts lives: whatever was meant for an earlier one is ignored.
     pub(crate) life: u32,
+    /// Whether its first event, the start, was delivered in this life.
+    pub(crate) started: bool,
     /// Counts starts: the argument of the next build.
     pub(crate) starts: u64,
     pub(crate) timers: Timers,
@@ -70,7 +72,7 @@ pub(crate) struct Host {
     pub(crate) ledger: Ledger,
     /// Time of a core spent on it.
     pub(crate) cpu: Nanos,
-    /// What came while paused.
+    /// What came while paused, or before its start.
     pub(crate) inbox: VecDeque<Delivery>,
     /// Whether its effects are counted and can stop a run.
     pub(crate) watched: bool,
@@ -100,6 +102,7 @@ impl Host {
     /// Forgets everything that a process forgets.
     pub(crate) fn end_life(&mut self) {
         self.life += 1;
+        self.started = false;
         self.timers.clear();
         self.inbox.clear();
     }
@@ -113,6 +116,7 @@ impl Host {
             node,
             status: self.status.clone(),
             life: self.life,
+            started: self.started,
             starts: self.starts,
             timers: self.timers.clone(),
             disk: self.disk.clone(),

@@ -75,7 +75,8 @@ impl Sim {
         if target.life != life || !target.is_up() {
             return;
         }
-        if target.status == Status::Paused {
+        let is_start = matches!(delivery, Delivery::Start);
+        if target.status == Status::Paused || !(target.started || is_start) {
             target.inbox.push_back(delivery);
             return;
         }
@@ -86,8 +87,21 @@ impl Sim {
                 return;
             }
         }
+        target.started = true;
         if let Some(event) = target.event(delivery) {
             self.handle(host, event);
+        }
+        if is_start {
+            self.release_inbox(host);
+        }
+    }
+
+    /// Queues again what waited for its node, due now.
+    pub(crate) fn release_inbox(&mut self, host: usize) {
+        let now = self.queue.now();
+        let life = self.hosts[host].life;
+        for delivery in std::mem::take(&mut self.hosts[host].inbox) {
+            self.queue.push(now, Occurrence::Delivery { host: host as u32, life, delivery });
         }
     }
 

@@ -77,6 +77,7 @@ impl Sim {
                 node: None,
                 status: Status::Crashed,
                 life: 0,
+                started: false,
                 starts: 0,
                 timers: Default::default(),
                 disk: member.has_disk.then(|| SimDisk::new(config.disk.clone(), disk_rng)),

@@ -6,11 +6,13 @@ use node::Digest;
 
 const CHUNK_BYTES: usize = 4096;
 
+type Chunk = Option<Arc<[u8; CHUNK_BYTES]>>;
+
 /// A sparse byte array in reference-counted chunks. A chunk never written is zeroes and takes no memory, and a clone
 /// shares all chunks, so that a simulated machine can be copied at every effect of a run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contents {
-    chunks: Vec<Option<Arc<[u8; CHUNK_BYTES]>>>,
+    chunks: Vec<Chunk>,
     len_bytes: u64,
 }
 
@@ -36,18 +38,7 @@ impl Contents {
     /// Fills `out` from `offset`. Panics beyond the end.
     pub(super) fn read(&self, offset: u64, out: &mut [u8]) {
         assert!(offset + out.len() as u64 <= self.len_bytes, "a read was let through beyond the end");
-        let mut at = offset as usize;
-        let mut rest = out;
-        while !rest.is_empty() {
-            let within = at % CHUNK_BYTES;
-            let (part, tail) = rest.split_at_mut((CHUNK_BYTES - within).min(rest.len()));
-            match &self.chunks[at / CHUNK_BYTES] {
-                Some(chunk) => part.copy_from_slice(&chunk[within..within + part.len()]),
-                None => part.fill(0),
-            }
-            at += part.len();
-            rest = tail;
-        }
+        read_chunks(&self.chunks, offset as usize, out);
     }
 
     /// Replaces the bytes at `offset`. Panics beyond the end.
@@ -58,8 +49,7 @@ impl Contents {
         while !rest.is_empty() {
             let within = at % CHUNK_BYTES;
             let (part, tail) = rest.split_at((CHUNK_BYTES - within).min(rest.len()));
-            let chunk = self.chunks[at / CHUNK_BYTES].get_or_insert_with(|| Arc::new([0; CHUNK_BYTES]));
-            Arc::make_mut(chunk)[within..within + part.len()].copy_from_slice(part);
+            write_chunk(&mut self.chunks[at / CHUNK_BYTES], within, part);
             at += part.len();
             rest = tail;
         }
@@ -77,10 +67,58 @@ impl Contents {
     }
 
     /// The bytes of `offset..offset + len_bytes`.
-    pub(super) fn copy(&self, offset: u64, len_bytes: usize) -> Box<[u8]> {
-        let mut bytes = vec![0; len_bytes].into_boxed_slice();
+    pub(super) fn copy(&self, offset: u64, len_bytes: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len_bytes];
         self.read(offset, &mut bytes);
         bytes
+    }
+
+    /// The bytes of `offset..offset + len_bytes` as they are now, without copying them.
+    pub(super) fn keep(&self, offset: u64, len_bytes: usize) -> Kept {
+        let first_chunk = offset as usize / CHUNK_BYTES;
+        let last_chunk = (offset as usize + len_bytes).div_ceil(CHUNK_BYTES);
+        Kept { first_chunk, chunks: self.chunks[first_chunk..last_chunk].into() }
+    }
+}
+
+/// A part of a file as it was.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    first_chunk: usize,
+    chunks: Box<[Chunk]>,
+}
+
+impl Kept {
+    /// Fills `out` from `offset` in the file, which must lie inside the part.
+    pub(super) fn read(&self, offset: u64, out: &mut [u8]) {
+        read_chunks(&self.chunks, offset as usize - self.first_chunk * CHUNK_BYTES, out);
+    }
+}
+
+fn read_chunks(chunks: &[Chunk], offset: usize, out: &mut [u8]) {
+    let mut at = offset;
+    let mut rest = out;
+    while !rest.is_empty() {
+        let within = at % CHUNK_BYTES;
+        let (part, tail) = rest.split_at_mut((CHUNK_BYTES - within).min(rest.len()));
+        match &chunks[at / CHUNK_BYTES] {
+            Some(chunk) => part.copy_from_slice(&chunk[within..within + part.len()]),
+            None => part.fill(0),
+        }
+        at += part.len();
+        rest = tail;
+    }
+}
+
+/// Replaces a part of a chunk. A chunk that is shared and replaced as a whole need not be copied first.
+fn write_chunk(chunk: &mut Chunk, within: usize, part: &[u8]) {
+    match (chunk.as_mut().and_then(Arc::get_mut), <&[u8; CHUNK_BYTES]>::try_from(part)) {
+        (Some(own), _) => own[within..within + part.len()].copy_from_slice(part),
+        (None, Ok(whole)) => *chunk = Some(Arc::new(*whole)),
+        (None, Err(_)) => {
+            let shared = chunk.get_or_insert_with(|| Arc::new([0; CHUNK_BYTES]));
+            Arc::make_mut(shared)[within..within + part.len()].copy_from_slice(part);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use node::{Digest, SECTOR_BYTES};
 
-use super::contents::Contents;
+use super::contents::{Contents, Kept};
 
 /// Whether a completed write survives power loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,22 +23,24 @@ struct Overwrite {
     /// When it completed, on the disk's own count.
     at: u64,
     offset: u64,
-    before: Box<[u8]>,
+    len_bytes: u64,
+    before: Kept,
     standing: Standing,
 }
 
 impl Overwrite {
     fn end(&self) -> u64 {
-        self.offset + self.before.len() as u64
+        self.offset + self.len_bytes
     }
 
     fn overlaps(&self, offset: u64, end: u64) -> bool {
         self.offset < end && offset < self.end()
     }
 
-    fn before(&self, sector: u64) -> &[u8] {
-        let start = (sector * SECTOR_BYTES as u64 - self.offset) as usize;
-        &self.before[start..start + SECTOR_BYTES]
+    fn before(&self, sector: u64) -> [u8; SECTOR_BYTES] {
+        let mut bytes = [0; SECTOR_BYTES];
+        self.before.read(sector * SECTOR_BYTES as u64, &mut bytes);
+        bytes
     }
 }
 
@@ -86,9 +88,10 @@ impl File {
     /// Carries out a write that completes as number `at`.
     pub(super) fn write(&mut self, at: u64, offset: u64, data: &[u8], durable: bool) {
         if !durable || self.is_unsynced(offset, offset + data.len() as u64) {
-            let before = self.contents.copy(offset, data.len());
+            let before = self.contents.keep(offset, data.len());
+            let len_bytes = data.len() as u64;
             let standing = if durable { Standing::Durable } else { Standing::Unsynced };
-            self.overwrites.push(Overwrite { at, offset, before, standing });
+            self.overwrites.push(Overwrite { at, offset, len_bytes, before, standing });
         }
         self.contents.write(offset, data);
     }
@@ -160,7 +163,7 @@ impl File {
     /// Takes `sector` back to one of its states.
     pub(super) fn take_back(&mut self, sector: u64, history: &History, state: usize) {
         if let Some(&write) = history.writes.get(state) {
-            self.contents.write(sector * SECTOR_BYTES as u64, self.overwrites[write].before(sector));
+            self.contents.write(sector * SECTOR_BYTES as u64, &self.overwrites[write].before(sector));
         }
     }
 

@@ -176,3 +176,24 @@ fn faults_happen_when_they_are_scheduled() {
     let _ = sim.run_for(Nanos::from_micros(20));
     assert_eq!(sim.node::<Recorder>(A).expect("there").seen, [(Nanos::from_micros(30), Seen::Start)]);
 }
+
+#[test]
+fn the_start_is_the_first_event_whatever_is_due_at_the_same_instant() {
+    for seed in 0..50 {
+        for shuffle_ties in [false, true] {
+            let mut sim = recorders(2, SimConfig { shuffle_ties, ..SimConfig::instant(seed) });
+            sim.crash(A, true, Survival::None);
+            for number in 0..5 {
+                sim.schedule(Nanos::from_micros(10), Fault::Pause { node: B });
+                sim.schedule(Nanos::from_micros(10), Fault::Resume { node: B });
+                sim.act(B, send(A, number));
+            }
+            sim.restart(A);
+            sim.act(B, send(A, 9));
+            settle(&mut sim);
+            let seen = seen(&sim, 0);
+            assert_eq!(seen[0], Seen::Start, "seed {seed}");
+            assert_eq!(seen.len(), 7, "and nothing that waited is lost");
+        }
+    }
+}
