@@ -13,7 +13,44 @@
 //!   ([`LatencyBook`]). Whole windows are *merged* histograms; percentiles are never averaged (Tene, "How NOT to
 //!   measure latency").
 //! - [`Run`] reads a directory back, [`check()`] verifies that its files agree with each other, [`table`] prints it.
+//! - [`validity`] says whether the figures may be used.
 //! - [`stats`] holds what comparisons need: bootstrap intervals, Mann-Whitney U, effective sample size.
+//!
+//! # Example
+//!
+//! ```
+//! use record::{IntervalInput, LatencyBook, LatencyKind, Phase, RunPlan, RunWriter, Span};
+//! # let parent = tempfile::tempdir()?;
+//! let mut run = RunWriter::create(parent.path(), RunPlan { command: "bench".into(), ..RunPlan::default() })?;
+//! let origin_ns = run.now_ns();
+//! let segment = run.segment("coupled", "bank", 1, origin_ns);
+//!
+//! // Wherever operations complete:
+//! let mut book = LatencyBook::new(&[LatencyKind::Service, LatencyKind::Response]);
+//! let transfer = book.op("transfer");
+//! book.complete(transfer, true, 210_000, 230_000);
+//!
+//! // At the end of every interval, on the runtime's own clock:
+//! let ops = book.swap();
+//! run.interval(segment, &IntervalInput {
+//!     phase: Phase::Measure,
+//!     span: Span { start_ns: 0, len_ns: 250_000_000 },
+//!     offered_per_s: Some(4.0),
+//!     in_flight_mean: None,
+//!     sched_lag: None,
+//!     ops: &ops,
+//! })?;
+//! book.recycle(ops);
+//!
+//! // At the end of the engine's turn, after `run.io` and `run.fault`; then at the end of the run:
+//! run.close(segment)?;
+//! run.metrics_mut(segment, Phase::Measure).hit_ratio = Some(0.99);
+//! let validity = run.validity();
+//! let dir = run.finish(validity.status, None, validity.reasons)?;
+//! assert_eq!(record::check(&dir), []);
+//! record::report::render(&dir)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Invariants
 //!
@@ -46,6 +83,7 @@ pub mod report;
 pub mod schema;
 pub mod stats;
 pub mod table;
+pub mod validity;
 pub mod writer;
 
 pub use check::{Inconsistency, check};
@@ -56,6 +94,7 @@ pub use latency::{Latencies, LatencyBook, LatencyKind, OpCounts, OpInterval, OpS
 pub use reader::Run;
 pub use row::{Key, Keyed, Row};
 pub use schema::{Event, Fault, HistogramCell, Interval, Io, Metrics, Percentile, Phase, Recovery, Resource, Summary};
+pub use validity::Validity;
 pub use writer::{IntervalInput, RunPlan, RunWriter, SegmentId, Span};
 
 /// The version of the layout and columns of run directories, written to `run.json` and `index.csv`. It grows when a

@@ -2,7 +2,7 @@
 
 use super::Findings;
 use crate::schema::{Metrics, Summary};
-use crate::{LatencyKind, Row, Run, writer};
+use crate::{LatencyKind, Row, Run, validity, writer};
 
 /// The I/O per transaction in the summary follows from `io.csv`.
 pub(super) fn io_per_txn(run: &Run, findings: &mut Findings) {
@@ -36,31 +36,12 @@ fn agree(a: Option<f64>, b: Option<f64>) -> bool {
     }
 }
 
-/// Below this many operations for each one in flight, those that began or ended outside the window matter.
-const OPERATIONS_PER_IN_FLIGHT_MIN: f64 = 100.0;
-const OPERATIONS_MIN: u64 = 1_000;
-const DEVIATION_RATIO_MAX: f64 = 0.05;
-
-/// Little's law: operations in flight = rate × time each spends there. Both sides are measured independently, so a
-/// generator that records the wrong times, or drops some, fails here.
+/// Little's law, as [`crate::validity`] judges it.
 pub(super) fn littles_law(run: &Run, findings: &mut Findings) {
-    for (key, row) in &run.summary {
-        let window = &row.window;
-        if window.op != "ALL" || window.latency_kind != LatencyKind::Service {
-            continue;
+    let service = |row: &Summary| row.window.op == "ALL" && row.window.latency_kind == LatencyKind::Service;
+    for (key, row) in run.summary.iter().filter(|(_, row)| service(row)) {
+        if let Some(disagreement) = validity::in_flight_disagrees(key, &row.window) {
+            findings.add(Summary::FILE, disagreement);
         }
-        let (Some(in_flight), Some(mean_ns)) = (window.in_flight_mean, window.mean_ns) else { continue };
-        let is_short = (window.completed as f64) < in_flight * OPERATIONS_PER_IN_FLIGHT_MIN;
-        if in_flight <= 0.0 || window.completed < OPERATIONS_MIN || is_short {
-            continue;
-        }
-        let expected = window.completed as f64 / window.t_len_s * mean_ns as f64 / 1e9;
-        let deviation_ratio = (in_flight - expected).abs() / in_flight;
-        findings.demand(deviation_ratio <= DEVIATION_RATIO_MAX, Summary::FILE, || {
-            format!(
-                "{} repeat {} {}: Little's law: {in_flight:.2} in flight, but rate times mean service time is {expected:.2}",
-                key.engine, key.repeat, window.phase
-            )
-        });
     }
 }

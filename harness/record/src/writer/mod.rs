@@ -31,6 +31,7 @@ use crate::info::{Code, EngineInfo, Factors, RunInfo, Status, Verdict};
 use crate::schema::{
     Event, Fault, HistogramCell, Interval, Io, Metrics, Percentile, Phase, Recovery, Resource, Summary,
 };
+use crate::validity::{self, Validity};
 use crate::{Host, Key, LatencyKind, OpInterval, RecordError, Row, SCHEMA_VERSION, hgrm, index, seconds};
 
 use rows::{Lines, Table};
@@ -302,6 +303,25 @@ impl RunWriter {
         self.write_summary()
     }
 
+    /// What the figures so far say of themselves, with the share of CPU time stolen until now. Close the segments
+    /// first; pass its notices to [`Self::notice`], and its status and reasons to [`Self::finish`].
+    pub fn validity(&self) -> Validity {
+        let host = Host { steal_ratio: self.steal_ratio(), ..self.info.host.clone() };
+        validity::judge(&host, &self.summary())
+    }
+
+    /// The rows of `summary.csv` as they stand: those of closed segments, with their metrics.
+    pub fn summary(&self) -> Vec<(Key, Summary)> {
+        let rows =
+            |segment: &'_ Segment| segment.summary_rows().map(|row| (segment.key.clone(), row)).collect::<Vec<_>>();
+        self.segments.iter().flat_map(rows).collect()
+    }
+
+    /// What `run.json` will say.
+    pub fn info(&self) -> &RunInfo {
+        &self.info
+    }
+
     /// Ends the run: closes what is open, writes the summary with the metrics as they stand, `run.json`, and the
     /// run's rows in `index.csv` of the parent. Returns the directory.
     pub fn finish(
@@ -326,19 +346,18 @@ impl RunWriter {
         self.info.end_utc = Some(Timestamp::now().to_string());
         self.info.elapsed_s = Some(seconds(self.now_ns()));
         self.info.host.loadavg_end = host::loadavg();
-        let cpu_end = CpuTimes::now();
-        self.info.host.steal_ratio = self.cpu_start.zip(cpu_end).and_then(|(start, end)| end.steal_ratio_since(start));
+        self.info.host.steal_ratio = self.steal_ratio();
         self.info.write(&self.dir)?;
         let parent = self.dir.parent().unwrap_or(Path::new("."));
-        index::append(parent, &index::rows(&self.info, &self.summary_rows()))
+        index::append(parent, &index::rows(&self.info, &self.summary()))
     }
 
-    fn summary_rows(&self) -> Vec<(Key, Summary)> {
-        self.segments.iter().flat_map(|segment| segment.summary_rows().map(|row| (segment.key.clone(), row))).collect()
+    fn steal_ratio(&self) -> Option<f64> {
+        self.cpu_start.zip(CpuTimes::now()).and_then(|(start, end)| end.steal_ratio_since(start))
     }
 
     fn write_summary(&self) -> Result<(), RecordError> {
-        let rows = self.summary_rows();
+        let rows = self.summary();
         replace(&self.dir.join(Summary::FILE), &rows::encode(&rows)?)
     }
 }
