@@ -24,16 +24,20 @@
 //!   blindly.
 //! - There is no SQL and no query planner. Statements are those that sysbench, YCSB and TPC-C need.
 
+pub mod acks;
 pub mod codec;
 pub mod error;
+pub mod history;
 pub mod model;
 pub mod program;
 pub mod row;
 pub mod schema;
 pub mod statement;
 
+pub use acks::{Ack, Effect, Mark, Write};
 pub use codec::{DecodeError, REQUEST_KIND, RESPONSE_KIND};
 pub use error::{Certainty, ConflictKind, Error};
+pub use history::{Outcome, Transaction};
 pub use model::Model;
 pub use program::{Program, Programs, Step};
 pub use row::{Key, Row};

@@ -78,6 +78,26 @@ impl Model {
         self.undo.as_ref().is_some_and(|undo| !undo.is_empty())
     }
 
+    /// What the open transaction has overwritten so far, oldest first: the row that was there before, if any.
+    pub fn overwritten(&self) -> &[(TableId, Key, Option<Row>)] {
+        self.undo.as_deref().unwrap_or_default()
+    }
+
+    /// Commits the open transaction and gives what [`Model::overwritten`] gave, for a caller that may want to go back.
+    /// Panics when no transaction is open.
+    pub fn commit_revocably(&mut self) -> Vec<(TableId, Key, Option<Row>)> {
+        let undo = self.undo.take().expect("a transaction is open");
+        self.position.0 += u64::from(!undo.is_empty());
+        undo
+    }
+
+    /// Takes back the last transaction committed with [`Model::commit_revocably`].
+    pub fn revoke(&mut self, overwritten: Vec<(TableId, Key, Option<Row>)>) {
+        self.position.0 -= u64::from(!overwritten.is_empty());
+        self.undo = Some(overwritten);
+        self.undo_all();
+    }
+
     /// Does what one request of a serial client asks.
     pub fn apply(&mut self, verb: &Verb) -> Result<Reply, Error> {
         match verb {
