@@ -1,0 +1,21 @@
+//! Black-box checkers: they judge an engine by what its clients saw, and see nothing else.
+//!
+//! - [`replay`]: strict serializability. The committed transactions are given to the model one after the other, in the order
+//!   of their commit positions; every reply must be the model's, and the order must respect real time.
+//! - [`durability`]: after a crash, every key holds its last acknowledged version or a later unknown one.
+//!
+//! # Invariants
+//!
+//! - A checker says *invalid* only when no outcome of the unknown transactions could explain what was seen, and *valid* only
+//!   when one does. When it gives up looking, it says *unknown*.
+//!
+//! # Caveats
+//!
+//! - The replay believes commit positions: it checks the order that the engine itself claims. An engine that is serializable
+//!   in another order than it claims is judged invalid, which is intended.
+
+pub mod durability;
+pub mod replay;
+mod verdict;
+
+pub use verdict::Verdict;
