@@ -31,6 +31,7 @@ pub mod bank;
 mod clients;
 pub mod distribution;
 pub mod list_append;
+mod math;
 pub mod register;
 mod registry;
 mod rng;

@@ -46,6 +46,10 @@ pub enum Verb {
 }
 
 /// One request of one session.
+///
+/// A request of a later attempt makes the engine drop what the session has open from an earlier one, also a statement
+/// that is still waiting: it is how a client that gave up a reply hangs up. Links may deliver a request twice; the engine
+/// carries it out once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Whose.

@@ -164,11 +164,6 @@ impl Running {
         matches!(self.waiting, Waiting::Commit | Waiting::Single { writes: true })
     }
 
-    /// Whether the engine may hold a transaction open for the session.
-    pub fn is_open(&self) -> bool {
-        matches!(self.waiting, Waiting::Inside | Waiting::Commit | Waiting::Rollback)
-    }
-
     pub fn take_seen(&mut self) -> Attempt {
         mem::take(&mut self.attempt_seen)
     }

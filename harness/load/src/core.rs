@@ -382,12 +382,12 @@ impl Core {
         self.deadline = deadlines.min().unwrap_or(NEVER);
     }
 
-    /// Tells the engine that the session is gone, as a closed connection does, so that it drops what the session holds.
+    /// Tells the engine that the session is gone, as a closed connection does: a request of a later attempt makes it drop
+    /// what the session has open, whatever became of the last one.
     fn hang_up(&mut self, client: usize, out: &mut Vec<Request>) {
         let Client { session, txn, running } = &self.clients[client];
-        if let Some(running) = running.as_ref().filter(|running| running.is_open()) {
-            let (session, txn, step) = (*session, TxnSeq(*txn), running.request);
-            out.push(Request { session, txn, step, verb: Verb::Rollback });
+        if running.is_some() {
+            out.push(Request { session: *session, txn: TxnSeq(*txn + 1), step: 0, verb: Verb::Rollback });
         }
     }
 

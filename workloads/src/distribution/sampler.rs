@@ -4,6 +4,7 @@ use super::Distribution;
 use super::ycsb::{GrayZipf, Scrambled};
 use super::zipf::Zipf;
 use crate::Rng;
+use crate::math::{ln, pow};
 
 /// A distribution prepared for `n` keys.
 #[derive(Clone, Debug)]
@@ -33,7 +34,7 @@ impl Sampler {
             Distribution::Special { iterations, hot_percent, hot_share_percent } => {
                 Law::Special { iterations, hot_percent, hot_share_percent }
             }
-            Distribution::Pareto { h } => Law::Pareto { power: h.ln() / (1.0 - h).ln() },
+            Distribution::Pareto { h } => Law::Pareto { power: ln(h) / ln(1.0 - h) },
             Distribution::Zipf { theta } => Law::Zipf(Zipf::new(n, theta)),
             Distribution::YcsbScrambled => Law::Scrambled(Scrambled::new()),
             Distribution::Latest => Law::Latest(GrayZipf::over(n)),
@@ -55,7 +56,7 @@ impl Sampler {
             Law::Special { iterations, hot_percent, hot_share_percent } => {
                 special(n - 1.0, *iterations, f64::from(*hot_percent), f64::from(*hot_share_percent), rng)
             }
-            Law::Pareto { power } => (n * rng.unit_f64().powf(*power)) as u64,
+            Law::Pareto { power } => (n * pow(rng.unit_f64(), *power)) as u64,
             Law::Zipf(zipf) => zipf.draw(rng),
             Law::Scrambled(scrambled) => scrambled.draw(self.n, rng),
             Law::Latest(gray) => self.n - 1 - gray.draw(rng),

@@ -3,6 +3,7 @@
 //! Source: J. Gray et al., *Quickly generating billion-record synthetic databases*, SIGMOD 1994, as YCSB codes it.
 
 use crate::Rng;
+use crate::math::pow;
 
 /// YCSB's zipfian constant.
 pub const THETA: f64 = 0.99;
@@ -27,8 +28,8 @@ impl GrayZipf {
     }
 
     fn with_zeta(items: f64, zeta: f64) -> GrayZipf {
-        let zeta_two = 1.0 + 0.5f64.powf(THETA);
-        let eta = (1.0 - (2.0 / items).powf(1.0 - THETA)) / (1.0 - zeta_two / zeta);
+        let zeta_two = 1.0 + pow(0.5, THETA);
+        let eta = (1.0 - pow(2.0 / items, 1.0 - THETA)) / (1.0 - zeta_two / zeta);
         GrayZipf { items, zeta, eta }
     }
 
@@ -43,18 +44,18 @@ impl GrayZipf {
         let scaled = u * self.zeta;
         if scaled < 1.0 {
             0
-        } else if scaled < 1.0 + 0.5f64.powf(THETA) {
+        } else if scaled < 1.0 + pow(0.5, THETA) {
             1
         } else {
             let alpha = 1.0 / (1.0 - THETA);
-            (self.items * (self.eta * u - self.eta + 1.0).powf(alpha)) as u64
+            (self.items * pow(self.eta * u - self.eta + 1.0, alpha)) as u64
         }
     }
 }
 
 /// The sum of `i^-θ` for `i` in `first..=last`.
 fn terms(first: u64, last: u64) -> f64 {
-    (first..=last).map(|i| (i as f64).powf(-THETA)).sum()
+    (first..=last).map(|i| pow(i as f64, -THETA)).sum()
 }
 
 /// Gray's draw over ten billion items, hashed onto the keys there are.

@@ -5,6 +5,7 @@
 //! rejected, whatever `n` and the exponent.
 
 use crate::Rng;
+use crate::math::{exp, exp_m1, ln, ln_1p};
 
 #[derive(Clone, Debug)]
 pub struct Zipf {
@@ -37,27 +38,27 @@ impl Zipf {
     }
 
     fn hat(&self, x: f64) -> f64 {
-        (-self.theta * x.ln()).exp()
+        exp(-self.theta * ln(x))
     }
 
     /// An antiderivative of the hat: `(x^(1−θ) − 1) / (1−θ)`, which is `ln x` at `θ = 1`.
     fn hat_integral(&self, x: f64) -> f64 {
-        let log = x.ln();
+        let log = ln(x);
         expm1_over((1.0 - self.theta) * log) * log
     }
 
     fn hat_integral_inverse(&self, y: f64) -> f64 {
-        let t = (y * (1.0 - self.theta)).max(-1.0);
-        (ln1p_over(t) * y).exp()
+        let t = (y * (1.0 - self.theta)).max(-1.0 + f64::EPSILON);
+        exp(ln1p_over(t) * y)
     }
 }
 
 /// `(e^x − 1) / x`, with its limit at zero.
 fn expm1_over(x: f64) -> f64 {
-    if x.abs() > 1e-8 { x.exp_m1() / x } else { 1.0 + x / 2.0 }
+    if x.abs() > 1e-8 { exp_m1(x) / x } else { 1.0 + x / 2.0 }
 }
 
 /// `ln(1 + x) / x`, with its limit at zero.
 fn ln1p_over(x: f64) -> f64 {
-    if x.abs() > 1e-8 { x.ln_1p() / x } else { 1.0 - x / 2.0 }
+    if x.abs() > 1e-8 { ln_1p(x) / x } else { 1.0 - x / 2.0 }
 }
