@@ -79,7 +79,8 @@ impl IoClass {
     }
 }
 
-/// Operations and bytes of one class at one node. All counts are since the node's start.
+/// Operations and bytes of one class at one node. All counts are since the runtime's start, over all lives
+/// of the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Disk reads submitted.

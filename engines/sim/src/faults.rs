@@ -86,7 +86,6 @@ impl Sim {
         host.node = Some((self.topology.members[index].build)(host.starts));
         host.starts += 1;
         host.status = Status::Running;
-        host.ledger = node::Ledger::default();
         let life = host.life;
         self.queue.push(now, Occurrence::Delivery { host: index as u32, life, delivery: Delivery::Start });
     }

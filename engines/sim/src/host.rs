@@ -70,6 +70,8 @@ pub(crate) struct Host {
     pub(crate) timers: Timers,
     pub(crate) disk: Option<SimDisk>,
     pub(crate) ledger: Ledger,
+    /// Events delivered to it.
+    pub(crate) events: u64,
     /// Time of a core spent on it.
     pub(crate) cpu: Nanos,
     /// What came while paused, or before its start.
@@ -121,6 +123,7 @@ impl Host {
             timers: self.timers.clone(),
             disk: self.disk.clone(),
             ledger: self.ledger.clone(),
+            events: self.events,
             cpu: self.cpu,
             inbox: self.inbox.clone(),
             watched: self.watched,

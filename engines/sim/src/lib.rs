@@ -43,6 +43,7 @@ mod cpu;
 pub mod crash;
 pub mod disk;
 mod faults;
+mod fingerprint;
 mod fork;
 mod host;
 mod links;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use node::{Digest, DiskError, DiskOp, DiskReply, DiskResult, Effect, Event, Frame, FrameKind, Nanos, TimerId, Token};
+use node::{DiskError, DiskOp, Effect, Event, Frame, TimerId, Token};
 
 use crate::cpu::{Turn, Waiting};
 use crate::host::{Delivery, Halt, Status};
@@ -10,7 +10,7 @@ use crate::links::Wire;
 use crate::timers::Fired;
 use crate::trace::Line;
 use crate::world::{Held, Occurrence};
-use crate::{Sim, Survival};
+use crate::{Sim, Survival, fingerprint};
 
 impl Sim {
     /// Carries out effects still held from a stopped run, or else the next occurrence. Returns whether there was
@@ -109,7 +109,8 @@ impl Sim {
         self.events += 1;
         let now = self.queue.now();
         let target = &mut self.hosts[host];
-        chain(&mut self.digest, now, target.id.0, &event);
+        target.events += 1;
+        fingerprint::chain(&mut self.digest, now, target.id, &event);
         if let Some(trace) = &mut self.trace {
             trace.line(&Line::Event { at: now, node: target.id, event: &event });
         }
@@ -262,46 +263,4 @@ const NO_DISK: DiskError = DiskError::Io { errno: 19 };
 /// Whether an effect reaches beyond the memory of its node, so that a crash before and after it differ.
 fn is_boundary(effect: &Effect) -> bool {
     matches!(effect, Effect::Send { .. } | Effect::Disk { .. } | Effect::Halt { .. })
-}
-
-fn chain(digest: &mut Digest, now: Nanos, id: u32, event: &Event) {
-    let kind = match event {
-        Event::Start => 0,
-        Event::Frame { .. } => 1,
-        Event::Disk { .. } => 2,
-        Event::Timer { .. } => 3,
-    };
-    digest.word(now.0);
-    digest.word(u64::from(id) << 8 | kind);
-    match event {
-        Event::Start => {}
-        Event::Frame { from, frame } => {
-            let FrameKind(kind) = frame.kind();
-            digest.word(u64::from(from.0) << 16 | u64::from(kind));
-            digest.bytes(frame.bytes());
-        }
-        Event::Disk { token, result } => {
-            digest.word(token.0);
-            chain_result(digest, result);
-        }
-        Event::Timer { timer } => digest.word(timer.0),
-    }
-}
-
-fn chain_result(digest: &mut Digest, result: &DiskResult) {
-    match result {
-        Ok(DiskReply::Done) => digest.word(0),
-        Ok(DiskReply::Opened { len_bytes }) => digest.word(1 | len_bytes << 8),
-        Ok(DiskReply::Data(block)) => digest.bytes(block),
-        Ok(DiskReply::Names(names)) => {
-            for (name, len_bytes) in names {
-                digest.bytes(name.as_str().as_bytes());
-                digest.word(*len_bytes);
-            }
-        }
-        Err(DiskError::NotFound) => digest.word(2),
-        Err(DiskError::NoSpace) => digest.word(3),
-        Err(DiskError::OutOfRange { len_bytes }) => digest.word(4 | len_bytes << 8),
-        Err(DiskError::Io { errno }) => digest.word(5 | (*errno as u64) << 8),
-    }
 }

@@ -82,6 +82,7 @@ impl Sim {
                 timers: Default::default(),
                 disk: member.has_disk.then(|| SimDisk::new(config.disk.clone(), disk_rng)),
                 ledger: Ledger::default(),
+                events: 0,
                 cpu: Nanos::ZERO,
                 inbox: VecDeque::new(),
                 watched: true,
@@ -173,9 +174,14 @@ impl Sim {
         node.downcast_mut()
     }
 
-    /// What `id` did since its last start.
+    /// What `id` did in all its lives.
     pub fn ledger(&self, id: NodeId) -> &Ledger {
         &self.host(id).ledger
+    }
+
+    /// How many events were delivered to `id` in all its lives.
+    pub fn events_of(&self, id: NodeId) -> u64 {
+        self.host(id).events
     }
 
     /// The time of a core that `id` has taken in all its lives, by the prices of the [`CpuModel`](crate::CpuModel).

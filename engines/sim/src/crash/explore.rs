@@ -221,7 +221,7 @@ fn crash_and_restart(sim: &mut Sim, victims: &[NodeId], plan: &CrashPlan, surviv
 }
 
 /// The part of `survival` that concerns the victim whose `units` are numbered from `first`.
-fn for_victim(survival: Survival, victim: usize, first: usize, units: usize) -> Survival {
+pub(super) fn for_victim(survival: Survival, victim: usize, first: usize, units: usize) -> Survival {
     let own = |unit: usize| unit.checked_sub(first).filter(|&own| own < units);
     match survival {
         Survival::OneDropped(unit) => own(unit).map_or(Survival::All, Survival::OneDropped),

@@ -7,7 +7,7 @@ use node::{
 };
 
 use super::{Coverage, CrashFailure, CrashPlan, Scenario, Subsets, explain, explore, replay};
-use crate::{Sim, SimConfig, copy_as};
+use crate::{Sim, SimConfig, Survival, copy_as};
 
 const SERVER: NodeId = NodeId(0);
 const CLIENT: NodeId = NodeId(1);
@@ -49,6 +49,7 @@ enum Phase {
 /// Appends numbered records to a log, durably, and counts the whole ones when it starts.
 struct Server {
     bug: Bug,
+    client: NodeId,
     phase: Phase,
     records: u64,
     waiting: Vec<u64>,
@@ -75,7 +76,7 @@ fn number_of(frame: &Frame) -> u64 {
 
 impl Server {
     fn new(bug: Bug) -> Server {
-        Server { bug, phase: Phase::Listing, records: 0, waiting: Vec::new() }
+        Server { bug, client: CLIENT, phase: Phase::Listing, records: 0, waiting: Vec::new() }
     }
 
     fn disk(&self, op: DiskOp, out: &mut Effects) {
@@ -103,7 +104,7 @@ impl Server {
         if self.bug == Bug::AcknowledgesBeforeSync {
             self.disk(DiskOp::Sync { file: LOG }, out);
         }
-        out.send(CLIENT, number_frame(APPENDED, number), IoClass::Client);
+        out.send(self.client, number_frame(APPENDED, number), IoClass::Client);
     }
 
     fn scan(&mut self, log: &Block, out: &mut Effects) {
@@ -161,15 +162,22 @@ impl Node for Server {
 }
 
 /// Asks for records one after the other, again and again until each is acknowledged.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Client {
+    server: NodeId,
     acknowledged: u64,
+}
+
+impl Default for Client {
+    fn default() -> Client {
+        Client { server: SERVER, acknowledged: 0 }
+    }
 }
 
 impl Client {
     fn ask(&self, out: &mut Effects) {
         if self.acknowledged < RECORDS {
-            out.send(SERVER, number_frame(APPEND, self.acknowledged + 1), IoClass::Client);
+            out.send(self.server, number_frame(APPEND, self.acknowledged + 1), IoClass::Client);
             out.set_timer(node::TimerId(0), Nanos::from_millis(5));
         }
     }
@@ -263,7 +271,9 @@ fn a_correct_server_survives_every_crash_and_every_crash_of_its_recovery() {
 fn copies_and_reruns_explore_the_same() {
     let plan = CrashPlan { again: Some(Subsets { torn: 0, random: 1, ..Subsets::FEW }), ..CrashPlan::power_loss() };
     let plan = CrashPlan { stride: 3, ..plan };
-    assert_eq!(outcome(Bug::None, &plan, true), outcome(Bug::None, &plan, false));
+    let copied = outcome(Bug::None, &plan, true).expect("survives");
+    assert_eq!(copied.points_reached, copied.points.div_ceil(3));
+    assert_eq!(Ok(copied), outcome(Bug::None, &plan, false));
     for bug in [Bug::AcknowledgesUnsynced, Bug::TrustsTornRecords] {
         let copied = outcome(bug, &CrashPlan::power_loss(), true).expect_err("is found");
         assert_eq!(Err(copied), outcome(bug, &CrashPlan::power_loss(), false));
@@ -314,4 +324,66 @@ fn a_workload_that_never_ends_is_a_failure() {
         explore(&never, &plan).expect_err("does not end")
     });
     assert!(failure.path.is_empty() && failure.what.contains("workload did not end"), "{failure}");
+}
+
+/// A server and its client, twice; only the servers crash, together.
+fn two_servers() -> Sim {
+    let mut topology = Topology::default();
+    for pair in 0..2u32 {
+        let (server, client) = (NodeId(pair * 2), NodeId(pair * 2 + 1));
+        let member = |id, role, build| Member {
+            id,
+            name: format!("node-{}", id.0),
+            role,
+            zone: Zone::A,
+            has_disk: id == server,
+            build,
+        };
+        let serve = move |_| Box::new(Server { client, ..Server::new(Bug::None) }) as Box<dyn Node>;
+        topology.members.push(member(server, Role::Compute, Box::new(serve)));
+        let ask = move |_| Box::new(Client { server, ..Client::default() }) as Box<dyn Node>;
+        topology.members.push(member(client, Role::Load, Box::new(ask)));
+    }
+    Sim::new(topology, SimConfig::shuffled(5))
+}
+
+#[test]
+fn several_victims_crash_together_and_their_units_are_numbered_through() {
+    let servers = [NodeId(0), NodeId(2)];
+    let clients = [NodeId(1), NodeId(3)];
+    let acknowledged = |sim: &Sim, client| sim.node::<Client>(client).expect("a client survives").acknowledged;
+    let records = |sim: &Sim, server| sim.node::<Server>(server).map(|server| (server.phase, server.records));
+    let scenario = Scenario {
+        build: &two_servers,
+        victims: &servers,
+        finished: &|sim| clients.iter().all(|&client| acknowledged(sim, client) == RECORDS),
+        recovered: &|sim| servers.iter().all(|&id| records(sim, id).is_some_and(|(phase, _)| phase == Phase::Serving)),
+        check: &|sim| {
+            for (&server, &client) in servers.iter().zip(&clients) {
+                let (kept, acknowledged) = (records(sim, server).expect("recovered").1, acknowledged(sim, client));
+                if kept < acknowledged {
+                    return Err(format!("{server:?} kept {kept} of {acknowledged}"));
+                }
+            }
+            Ok(())
+        },
+        copy: Some(&|_, node| copy_as::<Client>(node)),
+    };
+    let plan = CrashPlan { subsets: Subsets { random: 2, ..Subsets::EVERY }, ..CrashPlan::power_loss() };
+    let coverage = explore(&scenario, &plan).expect("both survive");
+    assert_eq!(coverage.points_reached, coverage.points);
+    assert!(coverage.units_max >= 4, "both servers have a record in flight at some point: {coverage}");
+}
+
+#[test]
+fn one_unit_of_many_victims_is_the_unit_of_one() {
+    let own = |survival| {
+        [0, 1, 2].map(|victim| super::explore::for_victim(survival, victim, [0, 3, 3][victim], [3, 0, 2][victim]))
+    };
+    use Survival::{All, None, OneDropped, OneKept};
+    assert_eq!(own(OneDropped(2)), [OneDropped(2), All, All]);
+    assert_eq!(own(OneDropped(4)), [All, All, OneDropped(1)]);
+    assert_eq!(own(OneKept(3)), [None, None, OneKept(0)]);
+    assert_eq!(own(All), [All; 3]);
+    assert_ne!(own(Survival::Random(1))[0], own(Survival::Random(1))[2]);
 }
