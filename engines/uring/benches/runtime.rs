@@ -1,6 +1,7 @@
 //! What the runtime adds: a durable append through a node against the raw floor of the same write, and frames between
 //! nodes on one thread and on two.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use node::{
     Block, Delay, Digest, DiskOp, Effects, Event, FileId, FileName, Frame, FrameKind, IoClass, Member, Nanos, Node,
     NodeId, Role, Token, Topology, Zone,
 };
-use uring::floor::{Via, durable_write};
+use uring::floor::{COPIES, Via, WRITE_QUORUM, durable_write, quorum};
 use uring::{Config, Placement, Runtime};
 
 const OWNER: NodeId = NodeId(0);
@@ -119,6 +120,91 @@ impl Node for Ponger {
     fn digest(&self, _: &mut Digest) {}
 }
 
+/// Sends each record to six stores, `depth` records at a time; a record is done when four have answered.
+struct QuorumWriter {
+    depth: u64,
+    to_send: u64,
+    to_finish: u64,
+    next: u64,
+    answers: BTreeMap<u64, usize>,
+    done: Sender<()>,
+}
+
+impl QuorumWriter {
+    fn ship(&mut self, out: &mut Effects) {
+        self.to_send -= 1;
+        let record = Frame::encode(FrameKind(1), WRITE_BYTES as usize, |body| {
+            body.put_u64_le(self.next);
+            body.put_bytes(7, WRITE_BYTES as usize - 8);
+        });
+        self.answers.insert(self.next, 0);
+        self.next += 1;
+        (1..=COPIES as u32).for_each(|store| out.send(NodeId(store), record.clone(), IoClass::LogShipping));
+    }
+}
+
+impl Node for QuorumWriter {
+    fn handle(&mut self, _: Nanos, event: Event, out: &mut Effects) {
+        let Event::Frame { from, frame } = event else { return };
+        if from == OWNER {
+            self.to_send = count_of(&frame);
+            self.to_finish = self.to_send;
+            (0..self.depth.min(self.to_send)).for_each(|_| self.ship(out));
+            return;
+        }
+        let record = count_of(&frame);
+        let Some(answers) = self.answers.get_mut(&record) else { return };
+        *answers += 1;
+        if *answers < WRITE_QUORUM {
+            return;
+        }
+        self.answers.remove(&record);
+        self.to_finish -= 1;
+        if self.to_send > 0 {
+            self.ship(out);
+        }
+        if self.to_finish == 0 {
+            self.done.send(()).expect("the bench waits");
+        }
+    }
+
+    fn digest(&self, _: &mut Digest) {}
+}
+
+/// Makes each record durable and answers with its number.
+struct Store {
+    offset: u64,
+    made: Sender<()>,
+}
+
+impl Node for Store {
+    fn handle(&mut self, _: Nanos, event: Event, out: &mut Effects) {
+        match event {
+            Event::Start => {
+                let op = DiskOp::Create { file: LOG, name: FileName::new("log"), len_bytes: LOG_BYTES };
+                out.disk(Token(u64::MAX), op, IoClass::Metadata);
+            }
+            Event::Frame { frame, .. } => {
+                let data = Block::padded(&frame.body()[..WRITE_BYTES as usize]);
+                let op = DiskOp::Write { file: LOG, offset: self.offset, data, durable: true };
+                self.offset = (self.offset + WRITE_BYTES) % LOG_BYTES;
+                out.disk(Token(count_of(&frame)), op, IoClass::HotLog);
+            }
+            Event::Disk { token: Token(u64::MAX), result } => {
+                result.expect("a log");
+                self.made.send(()).expect("the bench waits");
+            }
+            Event::Disk { token, result } => {
+                result.expect("a healthy disk");
+                out.send(OWNER, order(token.0), IoClass::LogShipping);
+            }
+            Event::Timer { .. } => {}
+        }
+    }
+
+    fn digest(&self, _: &mut Digest) {}
+}
+
 fn member(id: NodeId, has_disk: bool, build: impl Fn() -> Box<dyn Node> + Send + 'static) -> Member {
     let name = format!("node-{}", id.0);
     Member { id, name, role: Role::Storage, zone: Zone::A, has_disk, build: Box::new(move |_| build()) }
@@ -143,6 +229,28 @@ impl Bench {
         Bench { runtime, done }
     }
 
+    /// One writer on a thread of its own, six stores on another.
+    fn quorum(dir: &tempfile::TempDir, depth: u64) -> Bench {
+        let (tell, done) = channel();
+        let ready = tell.clone();
+        let writer = move || -> Box<dyn Node> {
+            let (answers, done) = (BTreeMap::new(), tell.clone());
+            Box::new(QuorumWriter { depth, to_send: 0, to_finish: 0, next: 0, answers, done })
+        };
+        let stores = (1..=COPIES as u32).map(|id| {
+            let made = ready.clone();
+            member(NodeId(id), true, move || Box::new(Store { offset: 0, made: made.clone() }))
+        });
+        let members = std::iter::once(member(OWNER, false, writer)).chain(stores).collect();
+        let topology = Topology { members };
+        let mut config = Config::new(&topology, dir.path().join(format!("quorum-{depth}")));
+        let stores = (1..=COPIES as u32).map(NodeId).collect();
+        config.placement = Placement { threads: vec![vec![OWNER], stores] };
+        let runtime = Runtime::start(topology, &config).expect("starts");
+        (0..COPIES).for_each(|_| done.recv().expect("a log is made"));
+        Bench { runtime, done }
+    }
+
     fn ping_pong(dir: &tempfile::TempDir, threads: &[&[NodeId]], delay: Nanos) -> Bench {
         let (tell, done) = channel();
         let pinger = member(OWNER, false, move || Box::new(Pinger { rounds: 0, done: tell.clone() }));
@@ -161,8 +269,12 @@ impl Bench {
         Duration::from_nanos(self.runtime.now().saturating_sub(since).0)
     }
 
-    /// CPU time a round takes on the runtime's threads, and on the kernel's workers for it.
+    /// Prints the CPU time a round takes on the runtime's threads and in the whole process. As a test, runs a few.
     fn print_cpu(&self, what: &str, count: u64) {
+        if !measuring() {
+            self.run(count / 100);
+            return;
+        }
         let cpu = |bench: &Bench| {
             let usage = bench.runtime.usage().expect("runs");
             (usage.threads.iter().map(|thread| thread.cpu.0).sum::<u64>(), usage.process_cpu.0)
@@ -178,6 +290,11 @@ impl Bench {
             each(process_after - process)
         );
     }
+}
+
+/// Whether this is `cargo bench`, rather than the small twin under `cargo test`.
+fn measuring() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
 }
 
 fn appends(criterion: &mut Criterion) {
@@ -197,6 +314,23 @@ fn appends(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn quorums(criterion: &mut Criterion) {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the build's device");
+    let mut group = criterion.benchmark_group("quorum_4_of_6");
+    for depth in [1, 4] {
+        group.bench_function(format!("floor/depth-{depth}"), |bencher| {
+            bencher.iter_custom(|records| {
+                let floor = quorum(dir.path(), depth, records).expect("measures");
+                Duration::from_nanos(floor.elapsed.0)
+            });
+        });
+        let bench = Bench::quorum(&dir, depth as u64);
+        bench.print_cpu(&format!("six durable copies, {depth} records in flight"), 1000);
+        group.bench_function(format!("nodes/depth-{depth}"), |bencher| bencher.iter_custom(|count| bench.run(count)));
+    }
+    group.finish();
+}
+
 fn frames(criterion: &mut Criterion) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the build's device");
     let mut group = criterion.benchmark_group("ping_pong");
@@ -208,7 +342,7 @@ fn frames(criterion: &mut Criterion) {
     for micros in [50, 250, 1000] {
         let delay = Nanos::from_micros(micros);
         let bench = Bench::ping_pong(&dir, &[&[OWNER], &[PEER]], delay);
-        bench.run(200);
+        bench.run(if measuring() { 200 } else { 2 });
         group.bench_function(format!("delayed/{micros}us"), |bencher| bencher.iter_custom(|count| bench.run(count)));
         let delays = bench.runtime.usage().expect("runs").delays;
         let record = delays.between(Zone::A, Zone::A).expect("delayed");
@@ -228,5 +362,5 @@ fn memory(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, appends, frames, memory);
+criterion_group!(benches, appends, quorums, frames, memory);
 criterion_main!(benches);

@@ -1,28 +1,23 @@
 //! Bringing a runtime up: check the configuration, take the directories, choose the backend, start the threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::channel;
 
-use node::{Member, NodeId, Rng, Topology, Zone};
+use node::{Member, NodeId, Topology, Zone};
 
 use crate::clock::Clock;
 use crate::config::{Backend, Config, Placement};
 use crate::data_dir::DataDir;
-use crate::disk::executor::{Executor, PoolDisk};
 use crate::disk::file::Directory;
 use crate::disk::pool::Pool;
-use crate::disk::ring::{self, RingDisk};
-use crate::disk::{Disks, Service};
+use crate::disk::ring;
 use crate::error::Error;
-use crate::inbox::{Closing, Inbox};
+use crate::inbox::Inbox;
 use crate::journal::Journal;
-use crate::link::Links;
-use crate::report::{BackendReport, Description, DiskReport, Halt, ThreadReport};
+use crate::report::{BackendReport, Description, DiskReport, ThreadReport};
 use crate::runtime::Runtime;
-use crate::sys;
-use crate::thread::{Host, Routes, Thread, Work};
+use crate::thread::{Gate, Plan, Routes, Seat};
 
 pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Error> {
     check(&topology, config)?;
@@ -53,14 +48,13 @@ pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Err
         pool: Arc::clone(&pool),
         _data_dirs: data_dirs,
     };
-    let mut started = Vec::new();
-    let mut refused = None;
+    let mut plans = Vec::new();
     for (index, nodes) in config.placement.threads.iter().enumerate() {
         let seats = nodes.iter().map(|id| {
             let member = members.remove(id).expect("every node is placed once");
             Seat { member, directory: directories.remove(id) }
         });
-        let plan = Plan {
+        plans.push(Plan {
             index,
             seats: seats.collect(),
             config: config.clone(),
@@ -70,11 +64,26 @@ pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Err
             pool: Arc::clone(&pool),
             halts: halts_in.clone(),
             journal: journal.clone(),
-        };
+        });
+    }
+    let (gates, reports) = start_threads(&mut runtime, plans)?;
+    runtime.description.threads = reports;
+    runtime.description.notices = notices(&runtime.description);
+    for gate in gates {
+        // The thread is waiting for this; if it died, the owner's first order finds out.
+        let _ = gate.go.send(());
+    }
+    Ok(runtime)
+}
+
+/// Starts every thread and waits until each is ready, or ends them all again.
+fn start_threads(runtime: &mut Runtime, plans: Vec<Plan>) -> Result<(Vec<Gate>, Vec<ThreadReport>), Error> {
+    let (mut gates, mut reports, mut refused) = (Vec::new(), Vec::new(), None);
+    for plan in plans {
         match plan.spawn() {
             Ok((thread, gate)) => {
                 runtime.threads.push(thread);
-                started.push((nodes[0], gate));
+                gates.push(gate);
             }
             Err(source) => {
                 refused = Some(Error::System { what: "start a thread", source });
@@ -82,29 +91,20 @@ pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Err
             }
         }
     }
-    let mut reports = Vec::new();
-    for (node, gate) in &started {
-        match gate.report.recv().unwrap_or(Err(Error::ThreadEnded { node: *node })) {
+    for gate in &gates {
+        match gate.report.recv().unwrap_or(Err(Error::ThreadEnded { node: gate.first_node })) {
             Ok(report) => reports.push(report),
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    if let Some(error) = refused {
-        // Threads whose gate closes unopened end by themselves.
-        drop(started);
-        for thread in runtime.threads.drain(..) {
-            // Its error is the one being returned, or came after it.
-            let _ = thread.join();
-        }
-        return Err(error);
+    let Some(error) = refused else { return Ok((gates, reports)) };
+    // Threads whose gate closes unopened end by themselves.
+    drop(gates);
+    for thread in runtime.threads.drain(..) {
+        // Its error is the one being returned, or came after it.
+        let _ = thread.join();
     }
-    runtime.description.threads = reports;
-    runtime.description.notices = notices(&runtime.description);
-    for (_, gate) in started {
-        // The thread is waiting for this; if it died, the owner's first order finds out.
-        let _ = gate.go.send(());
-    }
-    Ok(runtime)
+    Err(error)
 }
 
 fn check(topology: &Topology, config: &Config) -> Result<(), Error> {
@@ -120,6 +120,11 @@ fn check(topology: &Topology, config: &Config) -> Result<(), Error> {
         return refuse(format!(
             "the placement must name every node once and leave no thread empty: nodes {ids:?}, placed {placed:?}"
         ));
+    }
+    let disks = || topology.members.iter().filter(|member| member.has_disk);
+    let names: BTreeSet<&str> = disks().map(|member| member.name.as_str()).collect();
+    if names.len() < disks().count() {
+        return refuse("two nodes with disks have the same name, which is their directory's".into());
     }
     if config.data_dirs.is_empty() && topology.members.iter().any(|member| member.has_disk) {
         return refuse("nodes with disks need a data directory".into());
@@ -212,99 +217,4 @@ fn notices(description: &Description) -> Vec<String> {
         }
     }
     notices
-}
-
-/// A node to be seated on a thread, with its directory if it has a disk.
-struct Seat {
-    member: Member,
-    directory: Option<Directory>,
-}
-
-/// Everything a thread needs to begin.
-struct Plan {
-    index: usize,
-    seats: Vec<Seat>,
-    config: Config,
-    on_ring: bool,
-    clock: Clock,
-    routes: Arc<Routes>,
-    pool: Arc<Pool>,
-    halts: Sender<Halt>,
-    journal: Option<Arc<Journal>>,
-}
-
-/// How a thread says that it is ready, and is told to begin.
-struct Gate {
-    report: Receiver<Result<ThreadReport, Error>>,
-    go: Sender<()>,
-}
-
-impl Plan {
-    fn spawn(self) -> std::io::Result<(JoinHandle<()>, Gate)> {
-        let (report_in, report) = channel();
-        let (go, may_go) = channel();
-        let closing = Closing(Arc::clone(&self.routes.inboxes[self.index]));
-        let thread = std::thread::Builder::new().name(format!("sextant-{}", self.index)).spawn(move || {
-            let _closing = closing;
-            self.run(&report_in, &may_go);
-        })?;
-        Ok((thread, Gate { report, go }))
-    }
-
-    fn run(self, report: &Sender<Result<ThreadReport, Error>>, may_go: &Receiver<()>) {
-        match self.prepare() {
-            Ok((thread, about)) => {
-                if report.send(Ok(about)).is_ok() && may_go.recv().is_ok() {
-                    thread.run();
-                }
-            }
-            // The launcher waits for this report.
-            Err(error) => drop(report.send(Err(error))),
-        }
-    }
-
-    /// Must run on the thread itself: a ring belongs to the thread that made it.
-    fn prepare(self) -> Result<(Thread, ThreadReport), Error> {
-        let timer_slack_min = sys::set_timer_slack_min();
-        let inbox = Arc::clone(&self.routes.inboxes[self.index]);
-        let (executor, ring) = if self.on_ring {
-            let made = RingDisk::new(&self.config.ring, Arc::clone(&inbox));
-            let (disk, report) = made.map_err(|source| Error::System { what: "make an io_uring", source })?;
-            (Executor::Ring(Box::new(disk)), Some(report))
-        } else {
-            let disk = PoolDisk { pool: Arc::clone(&self.pool), inbox: Arc::clone(&inbox) };
-            (Executor::Pool(disk), None)
-        };
-        let mut disks = Disks::new(executor, self.pool, inbox);
-        let frames_to = self.config.journal.map(|journal| journal.frames_to).unwrap_or_default();
-        let seed = Rng::new(self.config.seed);
-        let mut hosts = Vec::new();
-        for Seat { member, directory } in self.seats {
-            let service = Service::new(self.config.disk_delay, seed.fork("disk", u64::from(member.id.0)));
-            let path = directory.as_ref().map(|directory| directory.path.clone()).unwrap_or_default();
-            let disk = directory.map(|directory| (member.id, directory, service));
-            disks.add(disk).map_err(|error| Error::io("open", path, error))?;
-            let journal_frames = frames_to.contains(&member.id);
-            hosts.push(Host::new(member, journal_frames));
-        }
-        if let Some(journal) = &self.journal {
-            disks.record_into(Arc::clone(journal));
-        }
-        let about = ThreadReport { nodes: hosts.iter().map(|host| host.member.id).collect(), ring, timer_slack_min };
-        let links = Links::new(self.config.links, self.routes.zone.clone(), self.config.seed);
-        let thread = Thread {
-            index: self.index,
-            clock: self.clock,
-            routes: self.routes,
-            hosts,
-            disks,
-            links,
-            halts: self.halts,
-            journal: self.journal,
-            batch_events: self.config.batch_events,
-            batch_operations: self.config.batch_operations,
-            work: Work::default(),
-        };
-        Ok((thread, about))
-    }
 }

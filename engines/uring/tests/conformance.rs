@@ -11,7 +11,7 @@ use node::conformance::DiskUnderTest;
 use node::{DiskOp, DiskResult, Effects, Event, NodeId, Token, Topology};
 use nodes::{CLASS, acting, data_dir, member, next, number_frame, topology};
 use tempfile::TempDir;
-use uring::{Backend, Config, Runtime};
+use uring::{Backend, Config, CrashImage, JournalConfig, Runtime, Survivors};
 
 const NODE: NodeId = NodeId(0);
 
@@ -68,6 +68,19 @@ impl DiskUnderTest for RelayedDisk {
         next(&self.answers)
     }
 
+    /// Where a journal is kept, a new directory holds what is durable by it, and nothing else.
+    fn lose_power(self) -> Result<RelayedDisk, RelayedDisk> {
+        let Some(journal) = self.runtime.journal().cloned() else { return Err(self) };
+        let RelayedDisk { runtime, mut config, _dir, .. } = self;
+        runtime.stop().expect("stops");
+        let records = journal.records();
+        let image = CrashImage::at(&journal.base(), &records, records.len(), Survivors::None);
+        let after = config.data_dirs[0].with_extension("after");
+        image.write_node(NODE, &after.join("node-0")).expect("writes");
+        config.data_dirs = vec![after];
+        Ok(RelayedDisk::start(config, _dir))
+    }
+
     fn reopen(self) -> RelayedDisk {
         let RelayedDisk { runtime, config, _dir, .. } = self;
         runtime.stop().expect("stops");
@@ -91,7 +104,21 @@ mod pool_buffered {
     node::disk_conformance!(|_: &str| super::RelayedDisk::fresh(super::Backend::ThreadPool, false));
 }
 
-/// Without a slab, and with so small a ring that operations queue for it, the answers are the same.
+/// With a journal, so that power can be lost: every case is about the record of what was durable, too.
+mod ring_journaled {
+    use super::{Arc, Backend, JournalConfig, RelayedDisk, Runtime};
+
+    fn journaled() -> RelayedDisk {
+        let RelayedDisk { runtime, mut config, _dir, .. } = RelayedDisk::fresh(Backend::Auto, true);
+        Runtime::stop(runtime).expect("stops");
+        config.journal = Some(JournalConfig::default());
+        RelayedDisk::start(config, Arc::clone(&_dir))
+    }
+
+    node::disk_conformance!(|_: &str| journaled());
+}
+
+/// With a slab of three slots, and a ring so small that operations queue for it, the answers are the same.
 mod ring_tight {
     use super::{Arc, Backend, RelayedDisk, Runtime};
 

@@ -16,6 +16,7 @@
 mod effects;
 mod host;
 mod orders;
+mod plan;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,8 +25,8 @@ use std::sync::mpsc::Sender;
 
 use node::{Effects, Event, Frame, Nanos, NodeId, Zone};
 
-pub(crate) use self::host::Host;
-use self::host::{Delivery, State};
+use self::host::{Delivery, Host, State};
+pub(crate) use self::plan::{Gate, Plan, Seat};
 use crate::clock::Clock;
 use crate::disk::{Disks, Settled};
 use crate::inbox::Inbox;
@@ -54,7 +55,7 @@ impl Routes {
 }
 
 /// What a thread runs on.
-pub(crate) struct Thread {
+pub(super) struct Thread {
     pub(crate) index: usize,
     pub(crate) clock: Clock,
     pub(crate) routes: Arc<Routes>,
