@@ -7,7 +7,7 @@
 //!
 //! - [`sysbench`]: the OLTP family of sysbench 1.0.20 (`oltp_common.lua`), statement by statement and in its order.
 //! - [`ycsb`]: YCSB's core workloads A to F (`CoreWorkload.java`).
-//! - [`bank`], [`register`], [`list_append`]: small workloads whose outcomes a checker can judge.
+//! - [`bank`], [`register`], [`list_append`], [`mixed`]: small workloads whose outcomes a checker can judge.
 //! - [`distribution`]: which keys are asked for, each law under a name that says which it is.
 //!
 //! Values are *self-describing*: each carries the key it belongs to, a [`Stamp`] (who wrote it, and which of the writer's
@@ -32,6 +32,7 @@ mod clients;
 pub mod distribution;
 pub mod list_append;
 mod math;
+pub mod mixed;
 pub mod register;
 mod registry;
 mod rng;

@@ -4,13 +4,14 @@ use thiserror::Error;
 
 use crate::bank::Bank;
 use crate::list_append::ListAppend;
+use crate::mixed::Mixed;
 use crate::register::Register;
 use crate::sysbench::{Oltp, Script};
 use crate::ycsb::{Core, Ycsb};
 use crate::{Distribution, Workload};
 
 /// The names that [`build`] knows, in the order they are listed to users.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     "oltp_read_write",
     "oltp_write_only",
     "oltp_read_only",
@@ -28,12 +29,13 @@ pub const NAMES: [&str; 17] = [
     "bank",
     "register",
     "list-append",
+    "mixed",
 ];
 
 /// What a user may choose of a workload.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Tables, for the sysbench family; the others have one.
+    /// Tables, for the sysbench family and `mixed`; the others have one.
     pub tables: u16,
     /// Rows of each table (`table_size`, `recordcount`, accounts, registers, lists).
     pub rows: u64,
@@ -85,6 +87,10 @@ pub fn build(name: &str, settings: &Settings) -> Result<Box<dyn Workload>, Setti
         "bank" => two_rows().map(|()| Box::new(Bank::new(rows, uniform)) as Box<dyn Workload>),
         "register" => two_rows().map(|()| Box::new(Register::new(rows, uniform)) as Box<dyn Workload>),
         "list-append" => two_rows().map(|()| Box::new(ListAppend::new(rows, uniform)) as Box<dyn Workload>),
+        "mixed" => {
+            at_least(1, "at least one table", u64::from(tables))?;
+            two_rows().map(|()| Box::new(Mixed::new(tables, rows, 60, uniform, seed)) as Box<dyn Workload>)
+        }
         _ => Err(SettingsError::Name(name.to_owned())),
     }
 }

@@ -72,6 +72,32 @@ fn a_bank_that_lost_money_is_a_finding() {
 }
 
 #[test]
+fn mixed_asks_every_kind_of_statement_and_the_same_again_after_a_restart() {
+    let mixed = build("mixed", &Settings { rows: 60, ..settings() }).unwrap();
+    let mut model = loaded(&*mixed);
+    let mut programs = mixed.programs(1, 1);
+    let mut kinds = std::collections::BTreeMap::new();
+    for nth in 0..1_500 {
+        let mut program = programs.next(nth % 3);
+        let mut again = Vec::new();
+        for _ in 0..2 {
+            let mut trial = model.clone();
+            again.push(crate::testing::run(&mut trial, &mut *program, &mut Default::default()));
+            program.restart();
+        }
+        assert_eq!(again[0], again[1]);
+        let (statements, _) = crate::testing::run(&mut model, &mut *program, &mut Default::default());
+        for statement in statements {
+            let text = format!("{statement:?}");
+            *kinds.entry(text[..text.find(' ').unwrap()].to_owned()).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(kinds.len(), 9, "{kinds:?}");
+    assert!(kinds.values().all(|count| *count > 100), "{kinds:?}");
+    assert!((20..120).contains(&model.rows(TableId(0)).count()), "rows come and go");
+}
+
+#[test]
 fn lists_keep_what_is_appended_and_move_on_when_full() {
     let lists = build("list-append", &Settings { rows: 2, ..settings() }).unwrap();
     let mut model = loaded(&*lists);

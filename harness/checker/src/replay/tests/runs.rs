@@ -77,7 +77,7 @@ fn rows(model: &Model) -> Vec<(contract::TableId, Key, Row)> {
 #[test]
 fn runs_against_the_model_are_valid_and_durable_whatever_was_lost() {
     let (mut unknown, mut applied) = (0, 0);
-    for name in ["oltp_read_write", "oltp_write_only", "ycsb-a", "ycsb-e", "bank", "register", "list-append"] {
+    for name in ["oltp_read_write", "oltp_write_only", "ycsb-a", "ycsb-e", "bank", "register", "list-append", "mixed"] {
         for seed in 0..2 {
             let run = run(name, seed);
             let report = check(run.initial.clone(), &run.history, 50);
