@@ -97,7 +97,7 @@ impl Figures {
         let mut groups = vec![standing(info, &pairs, &headlines)];
         groups.extend(measured(info, &headlines));
         groups.retain(|group| group.rows.iter().any(|row| row.cells.iter().any(|cell| cell.value.is_some())));
-        Figures { engines, groups, notes: notes(&headlines) }
+        Figures { engines, groups, notes: notes(info, &headlines) }
     }
 }
 
@@ -264,10 +264,13 @@ const PERCENTILES: [(&str, f64, Pick); 6] = [
     ("max", 0.0, |row| row.window.max_ns.map(|ns| ns as f64)),
 ];
 
-fn notes(headlines: &[Headline<'_>]) -> Vec<String> {
+fn notes(info: &RunInfo, headlines: &[Headline<'_>]) -> Vec<String> {
     let repeats = headlines.iter().map(Headline::repeats).max().unwrap_or_default();
     let mut notes =
         vec!["Response time runs from the intended start to the reply, service time from the actual send.".to_owned()];
+    if info.factors.rate_per_s.is_none() {
+        notes.push("Closed loop: a session that waits sends nothing, so its latencies leave out what others would have waited.".to_owned());
+    }
     notes.push(match repeats {
         0 | 1 => "One repeat: nothing here says how far another would lie from it.".to_owned(),
         many => format!("Medians of {many} repeats (lowest–highest). – is not measured, or too few samples."),

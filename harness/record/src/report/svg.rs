@@ -35,10 +35,11 @@ impl Scale {
         Scale { low, high, from_px, to_px, is_log: false }
     }
 
-    /// A logarithmic scale over positive values, widened to whole decades when it spans less than one.
+    /// A logarithmic scale over positive values, widened on both sides to a decade when it spans less.
     pub(super) fn log(low: f64, high: f64, from_px: f64, to_px: f64) -> Scale {
-        let low = low.max(1e-12);
-        let high = if high > low * 1.01 { high } else { low * 10.0 };
+        let (low, high) = (low.max(1e-12), high.max(low).max(1e-12));
+        let widen = (10.0 * low / high).max(1.0).sqrt();
+        let (low, high) = (low / widen, high * widen);
         Scale { low, high, from_px, to_px, is_log: true }
     }
 

@@ -19,7 +19,8 @@ fn logarithmic_ticks_are_decades_or_finer_when_there_are_few() {
 }
 
 #[test]
-fn empty_domains_stay_finite() {
+fn narrow_domains_are_widened_and_stay_finite() {
+    assert_eq!(Scale::log(90.0, 110.0, 0.0, 1.0).ticks(5), [50.0, 100.0, 200.0]);
     assert!(Scale::linear(3.0, 3.0, 0.0, 100.0).at(3.0).is_finite());
     assert!(Scale::log(0.0, 0.0, 0.0, 100.0).at(0.0).is_finite());
     assert_eq!((round_up(0.0), round_up(7.1), round_up(1_490.0)), (1.0, 8.0, 1_500.0));

@@ -182,7 +182,7 @@ impl Window {
                 sparse: Vec::new(),
             });
             merge(&mut series.merged, histogram);
-            series.batches.push(Batch { count: histogram.len(), mean: histogram.mean() });
+            series.batches.push(Batch { count: histogram.len(), mean: row.mean_ns.unwrap_or_default() as f64 });
             if row.op == ALL {
                 series.rows.push(row.clone());
                 let recorded = histogram.iter_recorded();
