@@ -3,8 +3,16 @@
 //! The binary `sextant` is the command line over this library. Only the harness names everything: engines, runtimes,
 //! workloads, records. To add an engine or a workload, implement one trait and add it to one list.
 
+pub mod acks;
 pub mod cli;
+pub mod data;
+pub mod drive;
 pub mod engines;
 pub mod exit;
+pub mod interrupt;
 pub mod profile;
+pub mod progress;
+pub mod rig;
+pub mod turn;
 pub mod units;
+pub mod verdict;

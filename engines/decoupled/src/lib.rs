@@ -34,9 +34,11 @@ pub mod message;
 pub mod quorum;
 pub mod register;
 pub mod storage;
+pub mod topology;
 pub mod truncation;
 pub mod writer;
 
 pub use ids::{Epoch, Incarnation, MemberIndex, PgId, VolumeId};
 pub use register::{Geometry, Register};
+pub use topology::{Config, topology};
 pub use truncation::{Truncation, TruncationTable};

@@ -99,6 +99,30 @@ pub struct Counts {
     pub send_bytes: u64,
 }
 
+impl Counts {
+    /// The sum of two counts.
+    pub fn plus(&self, other: &Counts) -> Counts {
+        self.combine(other, |a, b| a + b)
+    }
+
+    /// What was counted since `earlier`.
+    pub fn since(&self, earlier: &Counts) -> Counts {
+        self.combine(earlier, u64::saturating_sub)
+    }
+
+    fn combine(&self, other: &Counts, of: impl Fn(u64, u64) -> u64) -> Counts {
+        Counts {
+            reads: of(self.reads, other.reads),
+            read_bytes: of(self.read_bytes, other.read_bytes),
+            writes: of(self.writes, other.writes),
+            write_bytes: of(self.write_bytes, other.write_bytes),
+            syncs: of(self.syncs, other.syncs),
+            sends: of(self.sends, other.sends),
+            send_bytes: of(self.send_bytes, other.send_bytes),
+        }
+    }
+}
+
 /// The [`Counts`] of one node by [`IoClass`], and the CPU work it declared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -143,6 +167,13 @@ impl Ledger {
             Effect::Charge { work, units } => self.work[*work as usize] += units,
             Effect::SetTimer { .. } | Effect::CancelTimer { .. } | Effect::Halt { .. } => {}
         }
+    }
+
+    /// Adds what another ledger counted.
+    pub fn add(&mut self, other: &Ledger) {
+        self.by_class.iter_mut().zip(&other.by_class).for_each(|(sum, counts)| *sum = sum.plus(counts));
+        self.work.iter_mut().zip(&other.work).for_each(|(sum, units)| *sum += units);
+        self.frames_refused += other.frames_refused;
     }
 
     /// The counts of one class.

@@ -174,6 +174,12 @@ impl Sim {
         node.downcast_mut()
     }
 
+    /// The node `id` as whatever it is, for owners of several kinds of node; `None` when it is crashed.
+    pub fn node_any(&mut self, id: NodeId) -> Option<&mut dyn Any> {
+        let index = self.index(id);
+        Some(self.hosts[index].node.as_deref_mut()?)
+    }
+
     /// What `id` did in all its lives.
     pub fn ledger(&self, id: NodeId) -> &Ledger {
         &self.host(id).ledger

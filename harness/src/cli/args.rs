@@ -1,8 +1,14 @@
 //! What can be said on the command line.
 
-use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
 
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use workloads::Distribution;
+
+use crate::engines::{Options, StandbyLoss};
 use crate::exit::Exit;
+use crate::rig::RuntimeKind;
+use crate::units::{Bytes, Span};
 
 /// What do you gain, and what do you lose, when a database's storage leaves the database?
 #[derive(Debug, Parser)]
@@ -21,8 +27,146 @@ fn exit_codes() -> String {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Several engines side by side: same cache, same workload, same offered load, same faults
+    Compare(CompareArgs),
+    /// One engine under one workload
+    Bench(BenchArgs),
+    /// Reopen a data directory and check it against a journal of acknowledgements
+    Verify(VerifyArgs),
+    /// What this machine can do, and two floors measured on the spot
+    Doctor(DoctorArgs),
     /// Engines, workloads, distributions, profiles and faults
     List(ListArgs),
+}
+
+/// `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Engines, in the order of their turns
+    #[arg(long, value_delimiter = ',', default_value = "coupled,coupled-mirrored,decoupled")]
+    pub engines: Vec<String>,
+    /// What is disturbed during the measured window
+    #[arg(long, value_enum, default_value_t = FaultArg::AzLoss)]
+    pub fault: FaultArg,
+    /// Measured turns of each engine, in the order ABC CBA
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub repeats: u32,
+    /// Link profile: a name from `sextant list`, or a .toml file
+    #[arg(long, default_value = "three-az")]
+    pub profile: String,
+    /// Common settings
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The engine
+    #[arg(long)]
+    pub engine: String,
+    /// What is disturbed during the measured window
+    #[arg(long, value_enum, default_value_t = FaultArg::None)]
+    pub fault: FaultArg,
+    /// Write a journal of acknowledged transactions to this new file
+    #[arg(long, value_name = "FILE")]
+    pub acks: Option<PathBuf>,
+    /// Link profile: a name from `sextant list`, or a .toml file
+    #[arg(long, default_value = "none")]
+    pub profile: String,
+    /// Common settings
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What `compare` and `bench` share.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The workload; `sextant list` names them
+    #[arg(long, default_value = "oltp_write_only")]
+    pub workload: String,
+    /// Which keys are asked for; the workload's own default when absent
+    #[arg(long, value_name = "NAME")]
+    pub distribution: Option<Distribution>,
+    /// Clients; in an open loop, the most transactions in flight
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub sessions: u32,
+    /// Offered transactions a second (open loop, Poisson); closed loop when absent
+    #[arg(long, value_name = "R")]
+    pub rate: Option<f64>,
+    /// Length of the measured window
+    #[arg(long, default_value = "8s")]
+    pub duration: Span,
+    /// Time before it that does not count
+    #[arg(long, default_value = "2s")]
+    pub warmup: Span,
+    /// Tables
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub tables: u16,
+    /// Rows of each table
+    #[arg(long, default_value_t = 100_000)]
+    pub rows: u64,
+    /// The database node's cache, the same for every engine
+    #[arg(long, default_value = "256MiB")]
+    pub cache: Bytes,
+    /// Where the engines' data lies
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// More directories, on other devices: nodes are spread over all of them
+    #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
+    pub disks: Vec<PathBuf>,
+    /// Use what the data directory holds
+    #[arg(long)]
+    pub reuse: bool,
+    /// Parent of the run's directory
+    #[arg(long, value_name = "DIR", default_value = "results/runs")]
+    pub out: PathBuf,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// What carries the engine
+    #[arg(long, value_enum, default_value_t = RuntimeKind::Real)]
+    pub runtime: RuntimeKind,
+    /// What coupled-mirrored does without its standby's zone
+    #[arg(long, value_enum, default_value_t = StandbyLoss::Detach)]
+    pub standby_loss: StandbyLoss,
+    /// How decoupled fences reads
+    #[arg(long, value_enum, default_value_t = ReadFenceArg::Lease)]
+    pub read_fence: ReadFenceArg,
+    /// Use the thread-pool disk even where io_uring works
+    #[arg(long)]
+    pub thread_pool: bool,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The data directory that `bench` left
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// The journal that `bench --acks` wrote
+    #[arg(long, value_name = "FILE")]
+    pub acks: PathBuf,
+    /// The database node's cache
+    #[arg(long, default_value = "256MiB")]
+    pub cache: Bytes,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The directory to look at
+    #[arg(long, value_name = "DIR", default_value = ".sextant")]
+    pub data_dir: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `list`.
@@ -31,4 +175,49 @@ pub struct ListArgs {
     /// Print JSON instead of tables
     #[arg(long)]
     pub json: bool,
+}
+
+/// A fault by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FaultArg {
+    /// Nothing is disturbed
+    None,
+    /// The zone az-b is lost at 40 % of the window and returns at 70 %
+    AzLoss,
+    /// The same for az-a, where the database node lives
+    WriterAzLoss,
+}
+
+impl FaultArg {
+    /// The fault's name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FaultArg::None => "none",
+            FaultArg::AzLoss => "az-loss",
+            FaultArg::WriterAzLoss => "writer-az-loss",
+        }
+    }
+}
+
+/// A read fence by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReadFenceArg {
+    /// A lease that acknowledgements of four renew
+    Lease,
+    /// A question to three after each read-only transaction
+    Confirm,
+    /// None, as published: a fenced writer may answer stale reads
+    Published,
+}
+
+impl RunArgs {
+    /// Engine-specific settings.
+    pub fn options(&self) -> Options {
+        let read_fence = match self.read_fence {
+            ReadFenceArg::Lease => decoupled::writer::ReadFence::Lease,
+            ReadFenceArg::Confirm => decoupled::writer::ReadFence::Confirm,
+            ReadFenceArg::Published => decoupled::writer::ReadFence::Published,
+        };
+        Options { standby_loss: self.standby_loss, read_fence }
+    }
 }

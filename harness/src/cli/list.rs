@@ -42,7 +42,7 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit, Failure> {
 type Section = (&'static str, Vec<(String, String)>);
 
 fn sections() -> [Section; 5] {
-    let engine = |engine: Box<dyn engines::Engine>| {
+    let engine = |engine: std::sync::Arc<dyn engines::Engine>| {
         (engine.name().to_owned(), format!("{} [{}]", engine.about(), engine.durability_class()))
     };
     let engines = engines::all().into_iter().map(engine).collect();

@@ -1,7 +1,9 @@
 //! The command line.
 
 pub mod args;
+mod bench;
 mod list;
+mod output;
 
 use std::ffi::OsString;
 
@@ -9,6 +11,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::exit::{Exit, Failure};
+use crate::interrupt;
 use args::{Cli, Command};
 
 /// Parses `arguments` and runs the command. Whatever happens is printed; the value is what the process says.
@@ -24,6 +27,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             };
         }
     };
+    interrupt::listen();
     match dispatch(&cli.command) {
         Ok(exit) => exit,
         Err(failure) => {
@@ -35,6 +39,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn dispatch(command: &Command) -> Result<Exit, Failure> {
     match command {
+        Command::Bench(bench) => bench::run(bench),
         Command::List(list) => list::run(list),
+        _ => Err(Failure::usage("not yet")),
     }
 }

@@ -2,8 +2,14 @@
 //!
 //! To add an engine, implement [`Engine`] and add it to [`all`]; every command and suite then applies to it.
 
-use std::any::Any;
+mod decoupled;
+mod reference;
 
+use std::any::Any;
+use std::sync::Arc;
+
+use ::decoupled::writer::ReadFence;
+use compute::{ComputeNode, Storage};
 use contract::Schema;
 use node::{NodeId, Topology};
 use serde_json::Value;
@@ -38,12 +44,12 @@ pub struct Options {
     /// `coupled-mirrored`: what to do when the standby's zone is lost.
     pub standby_loss: StandbyLoss,
     /// `decoupled`: how reads are fenced.
-    pub read_fence: decoupled::writer::ReadFence,
+    pub read_fence: ReadFence,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { standby_loss: StandbyLoss::Detach, read_fence: decoupled::writer::ReadFence::Lease }
+        Options { standby_loss: StandbyLoss::Detach, read_fence: ReadFence::Lease }
     }
 }
 
@@ -75,6 +81,25 @@ pub struct Gauges {
     pub degraded: Option<String>,
     /// What the engine is doing, when it does not serve.
     pub waiting: Option<String>,
+}
+
+impl Gauges {
+    /// Whether the deferred work is at most `share` of what it was at `start`, or next to nothing.
+    pub fn is_settled(&self, start: &Gauges, share: f64) -> bool {
+        let pairs =
+            [(self.dirty_pages, start.dirty_pages, 16), (self.uncoalesced_records, start.uncoalesced_records, 1024)];
+        pairs.iter().all(|(now, then, little)| {
+            let (now, then) = (now.unwrap_or(0), then.unwrap_or(0));
+            now <= *little || now as f64 <= then as f64 * share
+        })
+    }
+
+    /// The share of page requests that the cache answered since `earlier`; `None` when there were none.
+    pub fn hit_ratio_since(&self, earlier: &Gauges) -> Option<f64> {
+        let hits = self.cache_hits.saturating_sub(earlier.cache_hits);
+        let misses = self.cache_misses.saturating_sub(earlier.cache_misses);
+        (hits + misses > 0).then(|| hits as f64 / (hits + misses) as f64)
+    }
 }
 
 /// One storage architecture.
@@ -110,13 +135,21 @@ pub trait Engine: Send + Sync {
     fn gauge(&self, id: NodeId, node: &mut dyn Any, gauges: &mut Gauges);
 }
 
+/// What the compute layer says of itself, for every engine that has one.
+fn compute_gauges<S: Storage>(compute: &ComputeNode<S>, gauges: &mut Gauges) {
+    let stats = compute.stats();
+    gauges.commits = stats.commits;
+    gauges.cache_hits = stats.page_hits;
+    gauges.cache_misses = stats.page_misses;
+}
+
 /// Every engine there is.
-pub fn all() -> Vec<Box<dyn Engine>> {
-    Vec::new()
+pub fn all() -> Vec<Arc<dyn Engine>> {
+    vec![Arc::new(decoupled::Decoupled), Arc::new(reference::Null), Arc::new(reference::InMemoryModel)]
 }
 
 /// The engine `name`.
-pub fn find(name: &str) -> Result<Box<dyn Engine>, Failure> {
+pub fn find(name: &str) -> Result<Arc<dyn Engine>, Failure> {
     let mut engines = all();
     match engines.iter().position(|engine| engine.name() == name) {
         Some(index) => Ok(engines.swap_remove(index)),

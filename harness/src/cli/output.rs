@@ -1,0 +1,98 @@
+//! What a run says at its end, and what it must say of its limits.
+
+use std::path::Path;
+
+use record::{RunWriter, Status, Verdict};
+
+use crate::data::DataDir;
+use crate::drive::{PhaseOutcome, record_failure};
+use crate::exit::{Exit, Failure};
+use crate::rig::{Host, RuntimeKind};
+
+/// Below this share of the offered rate a run is saturated: response times grow with its length.
+const ACHIEVED_LEAST: f64 = 0.99;
+/// Columns of the terminal's table when the terminal does not say.
+const WIDTH: u16 = 110;
+
+/// Whether the figures stand, and why not.
+pub fn status(outcomes: &[&PhaseOutcome]) -> (Status, Vec<String>) {
+    let mut reasons = Vec::new();
+    for outcome in outcomes {
+        let ratio = outcome.achieved_ratio();
+        if ratio < ACHIEVED_LEAST {
+            reasons.push(format!(
+                "offered {} transactions, finished {:.1} %: the queue grew, and response times with it",
+                outcome.offered,
+                100.0 * ratio
+            ));
+        }
+    }
+    if reasons.is_empty() { (Status::Ok, reasons) } else { (Status::Saturated, reasons) }
+}
+
+/// The process's exit code for a verdict.
+pub fn exit(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Ok => Exit::Ok,
+        Verdict::Violation => Exit::Violation,
+        Verdict::Unknown => Exit::Unknown,
+        Verdict::Liveness => Exit::Liveness,
+    }
+}
+
+/// Prints the run's table, renders its report, checks the directory.
+pub fn report(dir: &Path, as_json: bool) -> Result<(), Failure> {
+    let run = record::Run::open(dir).map_err(record_failure)?;
+    let html = record::report::render(dir).map_err(record_failure)?;
+    let problems = record::check(dir);
+    if as_json {
+        let rows: Vec<_> =
+            run.summary.iter().map(|(key, row)| serde_json::json!({ "key": key, "summary": row })).collect();
+        println!("{:#}", serde_json::json!({ "run": run.info, "summary": rows }));
+    } else {
+        println!("{}", record::table::render(&run.info, &run.summary, WIDTH));
+        println!("run     {}", dir.display());
+        println!("report  {}", html.display());
+    }
+    for problem in &problems {
+        eprintln!("sextant: the record contradicts itself: {problem}");
+    }
+    Ok(())
+}
+
+/// A data directory that forgets is named loudly.
+pub fn warn_ram_disk(dir: &DataDir) {
+    if let Some(kind) = dir.ram_disk() {
+        eprintln!("sextant: {} lies on {kind}, in memory: nothing there is durable", dir.path().display());
+    }
+}
+
+/// Notes how the runtime came to be set up, fallbacks included.
+pub fn note_runtime(writer: &mut RunWriter, host: &Host) -> Result<(), Failure> {
+    let Some(runtime) = host.real() else { return Ok(()) };
+    let description = runtime.description();
+    let notices = description.notices.iter().cloned();
+    let backend = format!("disk backend {}: {}", description.backend.name, description.backend.reason);
+    for notice in std::iter::once(backend).chain(notices) {
+        writer.notice(notice).map_err(record_failure)?;
+    }
+    Ok(())
+}
+
+/// What a reader must know to read the figures rightly.
+pub fn limits(runtime: RuntimeKind) -> Vec<String> {
+    let mut limits = vec![
+        "Both engines have the same author; where coupled wins is printed as plainly as where it loses.".to_owned(),
+        "Zones are simulated: link delays are parameters of this run, not measurements of any provider.".to_owned(),
+        "No SQL, no undo: statements cost less CPU than a database server's, on both sides alike.".to_owned(),
+    ];
+    match runtime {
+        RuntimeKind::Real => limits.push(
+            "All nodes share this machine's cores, and its devices as far as --disks does not spread them: six copies, one \
+             device."
+                .to_owned(),
+        ),
+        RuntimeKind::Sim => limits.push("Simulated devices and CPU: uncalibrated models, not this machine.".to_owned()),
+    }
+    limits
+}

@@ -1,0 +1,126 @@
+//! The traditional engine: write-ahead log, double-write buffer, page file.
+
+use std::any::Any;
+
+use compute::ComputeNode;
+use coupled::{Config, CoupledStorage, ZoneLoss};
+use node::{Nanos, NodeId, Topology};
+use serde_json::{Value, json};
+
+use super::{Engine, Gauges, Setup, StandbyLoss, compute_gauges};
+use crate::exit::Failure;
+
+/// How long `detach` waits for a standby before it goes on without.
+const DETACH_AFTER: Nanos = Nanos::from_millis(500);
+
+/// One database node and its local disk.
+#[derive(Debug)]
+pub struct Coupled;
+
+/// The mirrored set-up of Verbitski et al. (SIGMOD 2017, figure 2).
+#[derive(Debug)]
+pub struct CoupledMirrored;
+
+fn config(setup: &Setup) -> Config {
+    let mut config = Config::new(setup.schema.clone(), setup.seed);
+    config.page_bytes = setup.page_bytes;
+    config.cache_bytes = setup.cache_bytes;
+    config.mirror.zone_loss = match setup.options.standby_loss {
+        StandbyLoss::Stop => ZoneLoss::Stop,
+        StandbyLoss::Detach => ZoneLoss::Detach(DETACH_AFTER),
+    };
+    config
+}
+
+fn parameters(config: &Config) -> Value {
+    json!({
+        "page_bytes": config.page_bytes,
+        "cache_bytes": config.cache_bytes,
+        "log_segment_bytes": config.log.segment_bytes,
+        "log_segments": config.log.segments,
+        "log_align_bytes": config.log.align_bytes,
+        "log_writes_max": config.log.writes_max,
+        "double_write_slots": config.flush.slots,
+        "flush_log_low": config.flush.log_low,
+        "flush_log_high": config.flush.log_high,
+        "flush_dirty_high": config.flush.dirty_high,
+    })
+}
+
+fn gauge(node: &mut dyn Any, gauges: &mut Gauges) {
+    let Some(compute) = node.downcast_ref::<ComputeNode<CoupledStorage>>() else { return };
+    compute_gauges(compute, gauges);
+    match compute.storage().probe() {
+        Some(probe) => {
+            gauges.dirty_pages = Some(probe.dirty_pages);
+            gauges.log_bytes = Some(probe.log_bytes_since_checkpoint);
+        }
+        None => gauges.waiting = Some("recovering".to_owned()),
+    }
+}
+
+impl Engine for Coupled {
+    fn name(&self) -> &'static str {
+        "coupled"
+    }
+
+    fn about(&self) -> &'static str {
+        "write-ahead log, double-write buffer and page file on one local disk"
+    }
+
+    fn durability_class(&self) -> &'static str {
+        "1 copy"
+    }
+
+    fn protection(&self) -> &'static str {
+        "not protected"
+    }
+
+    fn topology(&self, setup: &Setup) -> Result<Topology, Failure> {
+        coupled::topology::local(config(setup)).map_err(|error| Failure::usage(format!("coupled: {error}")))
+    }
+
+    fn parameters(&self, setup: &Setup) -> Value {
+        parameters(&config(setup))
+    }
+
+    fn gauge(&self, _id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
+        gauge(node, gauges);
+    }
+}
+
+impl Engine for CoupledMirrored {
+    fn name(&self) -> &'static str {
+        "coupled-mirrored"
+    }
+
+    fn about(&self) -> &'static str {
+        "the same over synchronous mirrors in two zones: figure 2 of the Aurora paper"
+    }
+
+    fn durability_class(&self) -> &'static str {
+        "4 of 4 copies, 2 zones"
+    }
+
+    fn protection(&self) -> &'static str {
+        "degraded"
+    }
+
+    fn topology(&self, setup: &Setup) -> Result<Topology, Failure> {
+        coupled::topology::mirrored(config(setup)).map_err(|error| Failure::usage(format!("coupled-mirrored: {error}")))
+    }
+
+    fn parameters(&self, setup: &Setup) -> Value {
+        let config = config(setup);
+        let mut parameters = parameters(&config);
+        parameters["zone_loss"] = match config.mirror.zone_loss {
+            ZoneLoss::Stop => json!("stop"),
+            ZoneLoss::Detach(after) => json!({ "detach_after_ns": after.0 }),
+        };
+        parameters
+    }
+
+    fn gauge(&self, _id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
+        gauge(node, gauges);
+    }
+}

@@ -1,0 +1,201 @@
+//! What carries an engine: the real runtime, or the simulated one. The rest of the harness does not care which.
+
+use std::any::Any;
+use std::time::Duration;
+
+use node::fault::Fault;
+use node::{Frame, Ledger, Nanos, NodeId, Topology};
+use sim::{Sim, Status};
+use uring::Runtime;
+
+use super::runtime_failure;
+use crate::exit::Failure;
+
+/// A runtime with a topology on it.
+pub enum Host {
+    /// Real disks, real time.
+    Real(Runtime),
+    /// Virtual time, simulated disks and links.
+    Simulated(Box<Simulation>),
+}
+
+/// A simulated world and what the harness must remember of it.
+pub struct Simulation {
+    world: Sim,
+    halts_seen: usize,
+    /// What nodes had counted when they crashed: the world counts from a node's last start.
+    before_crash: Vec<(NodeId, Ledger)>,
+}
+
+/// What one node has counted since the start of the host.
+#[derive(Clone, Debug)]
+pub struct NodeCounts {
+    /// Who.
+    pub node: NodeId,
+    /// I/O and declared work.
+    pub ledger: Ledger,
+    /// CPU time; `None` where nothing measures it.
+    pub cpu: Option<Nanos>,
+}
+
+/// What all nodes have counted.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// On the host's clock.
+    pub at: Nanos,
+    /// In order of id.
+    pub nodes: Vec<NodeCounts>,
+}
+
+impl Host {
+    /// A topology on a simulated world.
+    pub fn simulated(topology: Topology, config: sim::SimConfig) -> Host {
+        let world = Sim::new(topology, config);
+        Host::Simulated(Box::new(Simulation { world, halts_seen: 0, before_crash: Vec::new() }))
+    }
+
+    /// Time on the nodes' clock.
+    pub fn now(&self) -> Nanos {
+        match self {
+            Host::Real(runtime) => runtime.now(),
+            Host::Simulated(simulation) => simulation.world.now(),
+        }
+    }
+
+    /// Lets time pass.
+    pub fn sleep(&mut self, span: Duration) {
+        match self {
+            Host::Real(_) => std::thread::sleep(span),
+            Host::Simulated(simulation) => {
+                let _stop = simulation.world.run_for(Nanos(span.as_nanos() as u64));
+            }
+        }
+    }
+
+    /// Runs `look` on a node between two of its events.
+    ///
+    /// # Errors
+    ///
+    /// The node is down.
+    pub fn probe<R: Send + 'static>(
+        &mut self,
+        node: NodeId,
+        look: impl FnOnce(&mut dyn Any) -> R + Send + 'static,
+    ) -> Result<R, Failure> {
+        match self {
+            Host::Real(runtime) => runtime.probe(node, look).map_err(runtime_failure),
+            Host::Simulated(simulation) => match simulation.world.node_any(node) {
+                Some(state) => Ok(look(state)),
+                None => Err(Failure::unknown(format!("{node:?} is down"))),
+            },
+        }
+    }
+
+    /// Delivers a frame as if `from` had sent it over a direct link.
+    pub fn deliver(&mut self, from: NodeId, to: NodeId, frame: Frame) -> Result<(), Failure> {
+        match self {
+            Host::Real(runtime) => runtime.deliver(from, to, &frame).map_err(runtime_failure),
+            Host::Simulated(simulation) => {
+                simulation.world.inject(from, to, frame);
+                Ok(())
+            }
+        }
+    }
+
+    /// Drops a node's memory.
+    pub fn crash(&mut self, node: NodeId) -> Result<(), Failure> {
+        match self {
+            Host::Real(runtime) => runtime.crash(node).map_err(runtime_failure),
+            Host::Simulated(simulation) => {
+                simulation.crash(node);
+                Ok(())
+            }
+        }
+    }
+
+    /// Builds a node again from its disk.
+    pub fn restart(&mut self, node: NodeId) -> Result<(), Failure> {
+        match self {
+            Host::Real(runtime) => runtime.restart(node).map_err(runtime_failure),
+            Host::Simulated(simulation) => {
+                simulation.world.restart(node);
+                Ok(())
+            }
+        }
+    }
+
+    /// The next node that stopped by itself, with its reason.
+    pub fn next_halt(&mut self) -> Option<(NodeId, String)> {
+        match self {
+            Host::Real(runtime) => runtime.halts().try_recv().ok().map(|halt| (halt.node, halt.reason)),
+            Host::Simulated(simulation) => {
+                let halt = simulation.world.halts().get(simulation.halts_seen)?;
+                simulation.halts_seen += 1;
+                Some((halt.node, halt.reason.clone()))
+            }
+        }
+    }
+
+    /// What every node has counted so far.
+    pub fn usage(&self) -> Result<Usage, Failure> {
+        match self {
+            Host::Real(runtime) => {
+                let usage = runtime.usage().map_err(runtime_failure)?;
+                let of_node =
+                    |node: uring::NodeUsage| NodeCounts { node: node.node, ledger: node.ledger, cpu: Some(node.cpu) };
+                Ok(Usage { at: usage.at, nodes: usage.nodes.into_iter().map(of_node).collect() })
+            }
+            Host::Simulated(simulation) => Ok(simulation.usage()),
+        }
+    }
+
+    /// Stops everything in order.
+    pub fn stop(self) -> Result<(), Failure> {
+        match self {
+            Host::Real(runtime) => runtime.stop().map(|_| ()).map_err(runtime_failure),
+            Host::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// The real runtime, where it is one.
+    pub fn real(&self) -> Option<&Runtime> {
+        match self {
+            Host::Real(runtime) => Some(runtime),
+            Host::Simulated(_) => None,
+        }
+    }
+
+    /// The hash chained over every event; only a simulated world has one.
+    pub fn digest(&self) -> Option<node::Digest> {
+        match self {
+            Host::Real(_) => None,
+            Host::Simulated(simulation) => Some(simulation.world.digest()),
+        }
+    }
+}
+
+impl Simulation {
+    fn crash(&mut self, node: NodeId) {
+        if *self.world.status(node) == Status::Crashed {
+            return;
+        }
+        self.before_crash.push((node, self.world.ledger(node).clone()));
+        self.world.apply(&Fault::Crash { node, power: false });
+    }
+
+    fn usage(&self) -> Usage {
+        let counts = |node: NodeId| {
+            // A crashed node's ledger stays until its next start, and is already among those kept.
+            let current = (*self.world.status(node) != Status::Crashed).then(|| self.world.ledger(node).clone());
+            let earlier = self.before_crash.iter().filter(|(id, _)| *id == node).map(|(_, ledger)| ledger);
+            let ledger = earlier.chain(&current).fold(Ledger::default(), |mut sum, ledger| {
+                sum.add(ledger);
+                sum
+            });
+            NodeCounts { node, ledger, cpu: None }
+        };
+        let mut nodes: Vec<_> = self.world.ids().map(counts).collect();
+        nodes.sort_by_key(|counts| counts.node);
+        Usage { at: self.world.now(), nodes }
+    }
+}

@@ -1,0 +1,257 @@
+//! One engine at work on a runtime, with a load generator and a console beside it.
+//!
+//! The load generator and the console are nodes like any other: the former runs a workload's transactions, the latter
+//! carries single requests of the harness itself (bulk load, verification).
+
+mod console;
+mod host;
+mod load;
+mod simulated;
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::load::{Core, LoadNode};
+use node::{Delay, LinkProfile, Member, Nanos, NodeId, Role, Topology, Zone};
+use uring::{Backend, Config, Runtime};
+use workloads::Workload;
+
+use crate::engines::{Engine, Gauges, LOAD, Setup};
+use crate::exit::Failure;
+
+pub use console::Console;
+pub use host::{Host, NodeCounts, Usage};
+pub use load::{LoadProgress, bulk_load};
+
+/// The console's node.
+const CONSOLE: NodeId = NodeId(1000);
+
+/// Which runtime carries an engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RuntimeKind {
+    /// Real disks and the wall clock.
+    #[default]
+    Real,
+    /// Simulated disks, links and time; its figures are models, not calibrated against a device.
+    Sim,
+}
+
+/// Where and how an engine runs.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// On what.
+    pub runtime: RuntimeKind,
+    /// Directories; the engine's nodes are spread over them.
+    pub data_dirs: Vec<PathBuf>,
+    /// What lies between the zones.
+    pub links: LinkProfile,
+    /// Service time added to every disk operation.
+    pub disk_delay: Option<Delay>,
+    /// What carries out disk operations.
+    pub backend: Backend,
+    /// Whether the disks' operations are recorded, for crash images.
+    pub journal: bool,
+    /// Seed of everything random in the runtime.
+    pub seed: u64,
+}
+
+/// What the load generator is started with.
+#[derive(Clone)]
+pub struct LoadPlan {
+    /// The load's settings.
+    pub config: ::load::Config,
+    /// What it runs.
+    pub workload: Arc<dyn Workload>,
+    /// Numbers the runs over one data set, so that no stamp is used twice.
+    pub era: u16,
+}
+
+/// A node, as reports name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: String,
+    /// What it is there for.
+    pub role: Role,
+    /// Where it lives.
+    pub zone: Zone,
+}
+
+/// An engine at work.
+pub struct Rig {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// Its nodes, the load generator and the console.
+    pub nodes: Vec<NodeInfo>,
+    host: Host,
+    console: Console,
+}
+
+impl Rig {
+    /// Starts `engine` with everything beside it. The load is idle.
+    ///
+    /// # Errors
+    ///
+    /// A setting the engine refuses, or directories that cannot be used.
+    pub fn start(engine: Arc<dyn Engine>, setup: &Setup, site: &Site, plan: &LoadPlan) -> Result<Rig, Failure> {
+        let mut topology = engine.topology(setup)?;
+        topology.members.push(load_member(plan.clone()));
+        let (console, member) = Console::new(CONSOLE);
+        topology.members.push(member);
+        topology.members.sort_by_key(|member| member.id);
+        let nodes = topology.members.iter().map(NodeInfo::of).collect();
+        let host = match site.runtime {
+            RuntimeKind::Real => {
+                let config = config(&topology, site);
+                Host::Real(Runtime::start(topology, &config).map_err(runtime_failure)?)
+            }
+            RuntimeKind::Sim => Host::simulated(topology, simulated::world(site)),
+        };
+        Ok(Rig { engine, nodes, host, console })
+    }
+
+    /// The runtime under it all.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Lets time pass.
+    pub fn sleep(&mut self, span: Duration) {
+        self.host.sleep(span);
+    }
+
+    /// Time on the nodes' clock.
+    pub fn now(&self) -> Nanos {
+        self.host.now()
+    }
+
+    /// Looks at the load generator between two of its events.
+    pub fn load<R: Send + 'static>(
+        &mut self,
+        look: impl FnOnce(&mut Core) -> R + Send + 'static,
+    ) -> Result<R, Failure> {
+        let look = move |node: &mut dyn Any| {
+            let load = node.downcast_mut::<LoadNode>().expect("the load generator's node");
+            look(load.core())
+        };
+        self.host.probe(LOAD, look)
+    }
+
+    /// The console, and the runtime it speaks through.
+    pub fn console(&mut self) -> (&mut Console, &mut Host) {
+        (&mut self.console, &mut self.host)
+    }
+
+    /// What the engine's nodes say of themselves. Nodes that are down say nothing.
+    pub fn gauges(&mut self) -> Gauges {
+        let mut gauges = Gauges::default();
+        for id in self.in_zone(None) {
+            let engine = Arc::clone(&self.engine);
+            let seen = gauges.clone();
+            let look = move |node: &mut dyn Any| {
+                let mut gauges = seen;
+                engine.gauge(id, node, &mut gauges);
+                gauges
+            };
+            if let Ok(with_node) = self.host.probe(id, look) {
+                gauges = with_node;
+            }
+        }
+        gauges
+    }
+
+    /// The engine's own nodes.
+    pub fn engine_nodes(&self) -> impl Iterator<Item = &NodeInfo> {
+        self.nodes.iter().filter(|info| info.id != LOAD && info.id != CONSOLE)
+    }
+
+    /// What every node has counted so far.
+    pub fn usage(&self) -> Result<Usage, Failure> {
+        self.host.usage()
+    }
+
+    /// The first node that stopped by itself since the last call, in words.
+    pub fn halted(&mut self) -> Option<String> {
+        let (node, reason) = self.host.next_halt()?;
+        let name = self.nodes.iter().find(|info| info.id == node).map_or("a node", |info| &info.name);
+        Some(format!("{name} halted: {reason}"))
+    }
+
+    /// Crashes every engine node in `zone`, or everywhere. Nodes that are down already stay down.
+    pub fn crash(&mut self, zone: Option<Zone>) -> Result<(), Failure> {
+        for id in self.in_zone(zone) {
+            self.host.crash(id)?;
+        }
+        Ok(())
+    }
+
+    /// Builds the crashed engine nodes in `zone`, or everywhere, again from their disks.
+    pub fn restart(&mut self, zone: Option<Zone>) -> Result<(), Failure> {
+        for id in self.in_zone(zone) {
+            self.host.restart(id)?;
+        }
+        Ok(())
+    }
+
+    fn in_zone(&self, zone: Option<Zone>) -> Vec<NodeId> {
+        let inside = self.engine_nodes().filter(|info| zone.is_none_or(|zone| info.zone == zone));
+        inside.map(|info| info.id).collect()
+    }
+
+    /// Waits until the deferred work left is at most `share` of `start` (or nothing), for at most `patience`. Gives the
+    /// gauges at the end.
+    pub fn settle(&mut self, start: &Gauges, share: f64, patience: Duration) -> Gauges {
+        let give_up = self.now() + Nanos(patience.as_nanos() as u64);
+        loop {
+            let gauges = self.gauges();
+            if gauges.is_settled(start, share) || self.now() >= give_up {
+                return gauges;
+            }
+            self.sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Stops everything in order.
+    pub fn stop(self) -> Result<(), Failure> {
+        self.host.stop()
+    }
+}
+
+impl NodeInfo {
+    fn of(member: &Member) -> NodeInfo {
+        NodeInfo { id: member.id, name: member.name.clone(), role: member.role, zone: member.zone }
+    }
+}
+
+fn load_member(plan: LoadPlan) -> Member {
+    let build = move |start: u64| -> Box<dyn node::Node> {
+        let era = plan.era + u16::try_from(start).expect("a load is restarted a few times at most");
+        let programs = plan.workload.programs(plan.config.seed, era);
+        Box::new(LoadNode::new(plan.config.clone(), programs))
+    };
+    Member { id: LOAD, name: "load".into(), role: Role::Load, zone: Zone::A, has_disk: false, build: Box::new(build) }
+}
+
+fn config(topology: &Topology, site: &Site) -> Config {
+    let mut config = Config::new(topology, &site.data_dirs[0]);
+    config.data_dirs = site.data_dirs.clone();
+    config.spread_disks(topology);
+    config.links = site.links.clone();
+    config.disk_delay = site.disk_delay;
+    config.backend = site.backend;
+    config.seed = site.seed;
+    config.journal = site.journal.then(uring::JournalConfig::default);
+    config
+}
+
+/// What went wrong with a runtime, with the code that says so.
+pub fn runtime_failure(error: uring::Error) -> Failure {
+    match error {
+        uring::Error::Config { .. } | uring::Error::RingRefused { .. } => Failure::usage(error.to_string()),
+        _ => Failure::io(error.to_string()),
+    }
+}

@@ -1,0 +1,182 @@
+//! An engine made ready: its data directory, its rig, its first rows.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use contract::{Key, Projection, Reply, Row, Statement, TableId};
+use node::Nanos;
+use workloads::Workload;
+
+use crate::cli::args::RunArgs;
+use crate::data::{DataDir, FORMAT_VERSION, Manifest};
+use crate::engines::{DATABASE, Engine, Setup};
+use crate::exit::Failure;
+use crate::profile::Profile;
+use crate::progress::Progress;
+use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, bulk_load};
+
+/// Bytes of a page, as InnoDB's default.
+pub const PAGE_BYTES: usize = 16 << 10;
+/// Rows asked for at once when all of them are read back.
+const ROWS_PER_SCAN: u32 = 1000;
+/// Acknowledgements kept between two looks.
+const ACKS_MAX: usize = 1 << 20;
+/// A client that hears nothing for this long takes its reply for lost.
+const CLIENT_TIMEOUT: Nanos = Nanos::from_secs(2);
+
+/// What every engine of a run has in common.
+#[derive(Clone)]
+pub struct Common {
+    /// The workload.
+    pub workload: Arc<dyn Workload>,
+    /// What lies between the zones.
+    pub profile: Profile,
+    /// The command line.
+    pub args: RunArgs,
+}
+
+impl Common {
+    /// Resolves names. Nothing is touched yet.
+    pub fn resolve(args: &RunArgs, profile: &str) -> Result<Common, Failure> {
+        let settings = workloads::Settings {
+            tables: args.tables,
+            rows: args.rows,
+            distribution: args.distribution,
+            seed: args.seed,
+        };
+        let workload =
+            workloads::build(&args.workload, &settings).map_err(|error| Failure::usage(error.to_string()))?;
+        if args.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
+            return Err(Failure::usage("--rate must be a positive number of transactions a second"));
+        }
+        Ok(Common { workload: Arc::from(workload), profile: Profile::find(profile)?, args: args.clone() })
+    }
+
+    /// The manifest of an engine's data.
+    pub fn manifest(&self, engine: &dyn Engine) -> Manifest {
+        Manifest {
+            format_version: FORMAT_VERSION,
+            engine: engine.name().to_owned(),
+            workload: self.args.workload.clone(),
+            tables: self.args.tables,
+            rows: self.args.rows,
+            page_bytes: PAGE_BYTES as u64,
+            seed: self.args.seed,
+            loaded: false,
+            era: 0,
+        }
+    }
+
+    /// What an engine is built with.
+    pub fn setup(&self, create: bool) -> Setup {
+        Setup {
+            schema: self.workload.schema(),
+            cache_bytes: self.args.cache.0,
+            page_bytes: PAGE_BYTES,
+            seed: self.args.seed,
+            create,
+            options: self.args.options(),
+        }
+    }
+
+    /// Where an engine runs.
+    pub fn site(&self, data_dir: &Path) -> Site {
+        let more = self.args.disks.iter().map(|disk| disk.join(data_dir.file_name().unwrap_or_default()));
+        Site {
+            runtime: self.args.runtime,
+            data_dirs: std::iter::once(data_dir.to_owned()).chain(more).collect(),
+            links: self.profile.links(),
+            disk_delay: None,
+            backend: if self.args.thread_pool { uring::Backend::ThreadPool } else { uring::Backend::Auto },
+            journal: false,
+            seed: self.args.seed,
+        }
+    }
+
+    fn load_config(&self, keeps_acks: bool) -> ::load::Config {
+        ::load::Config {
+            acks_max: if keeps_acks { ACKS_MAX } else { 0 },
+            timeout: CLIENT_TIMEOUT,
+            seed: self.args.seed,
+            ..::load::Config::closed(DATABASE, self.args.sessions)
+        }
+    }
+}
+
+/// An engine with its rows loaded, serving.
+pub struct Turn {
+    /// The engine at work.
+    pub rig: Rig,
+    /// Its data.
+    pub dir: DataDir,
+    /// Whether the rows were loaded now, or found.
+    pub fresh: bool,
+}
+
+impl Turn {
+    /// Opens `engine` over `dir`, loading the workload's first rows when they are not there.
+    pub fn open(
+        engine: Arc<dyn Engine>,
+        common: &Common,
+        mut dir: DataDir,
+        keeps_acks: bool,
+        progress: &mut Progress,
+    ) -> Result<Turn, Failure> {
+        let fresh = !dir.manifest.loaded;
+        let keeps_data = engine.is_durable() && common.args.runtime == RuntimeKind::Real;
+        let era = dir.next_era()?;
+        let setup = common.setup(fresh || !keeps_data);
+        let plan = LoadPlan { config: common.load_config(keeps_acks), workload: Arc::clone(&common.workload), era };
+        progress.say("opening");
+        let mut rig = Rig::start(engine, &setup, &common.site(dir.path()), &plan)?;
+        if fresh || !keeps_data {
+            bulk_load(&mut rig, common.workload.as_ref(), |so_far| {
+                progress.count("loading rows", so_far.done, so_far.total);
+            })?;
+            if keeps_data {
+                dir.mark_loaded()?;
+            }
+        }
+        Ok(Turn { rig, dir, fresh })
+    }
+}
+
+/// All rows of the database, in order of table and key.
+pub fn read_all(
+    rig: &mut Rig,
+    tables: u16,
+    patience: std::time::Duration,
+) -> Result<Vec<(TableId, Key, Row)>, Failure> {
+    let mut all = Vec::new();
+    for table in (0..tables).map(TableId) {
+        let mut from = Key::copy(b"");
+        loop {
+            let statement = Statement::Scan {
+                table,
+                from: from.clone(),
+                to: None,
+                limit: ROWS_PER_SCAN,
+                projection: Projection::Rows,
+            };
+            let (console, host) = rig.console();
+            let Reply::Rows { rows, .. } = console.ask(host, &statement, patience)? else {
+                return Err(Failure::unknown("a scan was not answered with rows"));
+            };
+            let is_last = rows.len() < ROWS_PER_SCAN as usize;
+            if let Some((last, _)) = rows.last() {
+                // The least key above the last one seen.
+                from = Key::copy(&[last.as_bytes(), &[0]].concat());
+            }
+            all.extend(rows.into_iter().map(|(key, row)| (table, key, row)));
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// A directory of this run's own.
+pub fn temporary_path(parent: &Path, engine: &str) -> PathBuf {
+    parent.join(format!("compare-{}-{engine}", std::process::id()))
+}
