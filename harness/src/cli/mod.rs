@@ -41,6 +41,6 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Bench(bench) => bench::run(bench),
         Command::List(list) => list::run(list),
-        _ => Err(Failure::usage("not yet")),
+        Command::Compare(_) | Command::Verify(_) | Command::Doctor(_) => Err(Failure::usage("not built yet")),
     }
 }

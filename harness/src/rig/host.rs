@@ -14,7 +14,7 @@ use crate::exit::Failure;
 /// A runtime with a topology on it.
 pub enum Host {
     /// Real disks, real time.
-    Real(Runtime),
+    Real(Box<Runtime>),
     /// Virtual time, simulated disks and links.
     Simulated(Box<Simulation>),
 }

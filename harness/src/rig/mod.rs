@@ -107,7 +107,7 @@ impl Rig {
         let host = match site.runtime {
             RuntimeKind::Real => {
                 let config = config(&topology, site);
-                Host::Real(Runtime::start(topology, &config).map_err(runtime_failure)?)
+                Host::Real(Box::new(Runtime::start(topology, &config).map_err(runtime_failure)?))
             }
             RuntimeKind::Sim => Host::simulated(topology, simulated::world(site)),
         };
