@@ -19,12 +19,10 @@ pub enum Host {
     Simulated(Box<Simulation>),
 }
 
-/// A simulated world and what the harness must remember of it.
+/// A simulated world, and how far its halts were told.
 pub struct Simulation {
     world: Sim,
     halts_seen: usize,
-    /// What nodes had counted when they crashed: the world counts from a node's last start.
-    before_crash: Vec<(NodeId, Ledger)>,
 }
 
 /// What one node has counted since the start of the host.
@@ -51,7 +49,7 @@ impl Host {
     /// A topology on a simulated world.
     pub fn simulated(topology: Topology, config: sim::SimConfig) -> Host {
         let world = Sim::new(topology, config);
-        Host::Simulated(Box::new(Simulation { world, halts_seen: 0, before_crash: Vec::new() }))
+        Host::Simulated(Box::new(Simulation { world, halts_seen: 0 }))
     }
 
     /// Time on the nodes' clock.
@@ -176,24 +174,13 @@ impl Host {
 
 impl Simulation {
     fn crash(&mut self, node: NodeId) {
-        if *self.world.status(node) == Status::Crashed {
-            return;
+        if *self.world.status(node) != Status::Crashed {
+            self.world.apply(&Fault::Crash { node, power: false });
         }
-        self.before_crash.push((node, self.world.ledger(node).clone()));
-        self.world.apply(&Fault::Crash { node, power: false });
     }
 
     fn usage(&self) -> Usage {
-        let counts = |node: NodeId| {
-            // A crashed node's ledger stays until its next start, and is already among those kept.
-            let current = (*self.world.status(node) != Status::Crashed).then(|| self.world.ledger(node).clone());
-            let earlier = self.before_crash.iter().filter(|(id, _)| *id == node).map(|(_, ledger)| ledger);
-            let ledger = earlier.chain(&current).fold(Ledger::default(), |mut sum, ledger| {
-                sum.add(ledger);
-                sum
-            });
-            NodeCounts { node, ledger, cpu: None }
-        };
+        let counts = |node: NodeId| NodeCounts { node, ledger: self.world.ledger(node).clone(), cpu: None };
         let mut nodes: Vec<_> = self.world.ids().map(counts).collect();
         nodes.sort_by_key(|counts| counts.node);
         Usage { at: self.world.now(), nodes }
