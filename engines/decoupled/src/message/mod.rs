@@ -11,12 +11,14 @@
 
 mod codec;
 mod envelope;
+mod peer;
 mod storage;
 mod writer;
 
 pub(crate) use codec::wire_structs;
 pub use codec::{DecodeError, Reader, Wire};
 pub use envelope::{Envelope, EnvelopeError};
+pub use peer::{Peer, PeerSegment};
 pub use storage::{PgFloor, ToStorage};
 pub use writer::{InventoryEntry, PageResult, SegmentStatus, Standing, ToWriter};
 

@@ -3,7 +3,7 @@ use compute::{GroupBuilder, Lsn, PageId, RedoOp};
 use node::{Nanos, NodeId};
 
 use super::*;
-use crate::{Epoch, Geometry, Incarnation, PgId, Register, Truncation, TruncationTable, VolumeId};
+use crate::{Epoch, Geometry, Incarnation, MemberIndex, PgId, Register, Truncation, TruncationTable, VolumeId};
 
 const VOLUME: VolumeId = VolumeId(7);
 const EPOCH: Epoch = Epoch { number: 3, owner: 99 };
@@ -87,6 +87,28 @@ fn to_writer() -> Vec<ToWriter> {
     ]
 }
 
+fn to_peers() -> Vec<Peer> {
+    let (volume, epoch, pg) = (VOLUME, EPOCH, PgId(1));
+    let segment = PeerSegment { pg, scl: Lsn(5), base: Lsn(1), pgmrpl: Lsn(2), standing: Standing::Unhydrated };
+    let pages = vec![Bytes::from_static(b"page"); 2];
+    vec![
+        Peer::Offer {
+            volume,
+            epoch,
+            member: MemberIndex(3),
+            incarnation: Incarnation(4),
+            vdl: Lsn(6),
+            segments: vec![segment],
+        },
+        Peer::AskTable { volume, epoch },
+        Peer::Table { volume, epoch, table: table(), vdl: Lsn(6), register: register() },
+        Peer::Pull { volume, epoch, pg, above: Lsn(3), upto: Lsn(9) },
+        Peer::Push { volume, epoch, pg, above: Lsn(3), records: Bytes::from_static(b"envelopes") },
+        Peer::AskPages { volume, epoch, pg, from: PageId(64), count: 2 },
+        Peer::Pages { volume, epoch, pg, from: PageId(64), at: Lsn(5), base: Lsn(4), pages, next: Some(PageId(66)) },
+    ]
+}
+
 fn reads_back_whole_and_never_in_part<T: Wire + PartialEq + std::fmt::Debug>(messages: Vec<T>) {
     for message in messages {
         let frame = message.frame(TO_STORAGE);
@@ -102,11 +124,13 @@ fn reads_back_whole_and_never_in_part<T: Wire + PartialEq + std::fmt::Debug>(mes
 fn messages_read_back_whole_and_never_in_part() {
     reads_back_whole_and_never_in_part(to_storage());
     reads_back_whole_and_never_in_part(to_writer());
+    reads_back_whole_and_never_in_part(to_peers());
 }
 
 #[test]
 fn every_message_names_its_volume_and_epoch() {
     assert!(to_storage().iter().all(|message| message.sender() == (VOLUME, EPOCH)));
+    assert!(to_peers().iter().all(|message| message.sender() == (VOLUME, EPOCH)));
     assert!(to_writer().iter().all(|message| message.concerns() == (VOLUME, EPOCH)));
 }
 

@@ -72,6 +72,8 @@ pub struct Extent {
     pub used_bytes: u64,
     /// The highest LSN of each group in it.
     pub tops: BTreeMap<PgId, Lsn>,
+    /// The sequence numbers of its blocks.
+    pub blocks: BTreeSet<u64>,
 }
 
 /// A block that is filling, or waiting for its turn.
@@ -264,6 +266,7 @@ impl HotLog {
         extent.used_bytes += data.len() as u64;
         assert!(extent.used_bytes <= self.shape.extent_bytes, "a block fits an empty extent");
         extent.last = extent.last.max(seq);
+        extent.blocks.insert(seq);
         for (&pg, &top) in &pending.tops {
             let known = extent.tops.entry(pg).or_default();
             *known = top.max(*known);
@@ -386,6 +389,18 @@ impl HotLog {
         let mut closed: Vec<_> = closed.map(|(&no, extent)| (no, extent)).collect();
         closed.sort_by_key(|(_, extent)| extent.first);
         closed
+    }
+
+    /// A live extent.
+    pub fn extent(&self, no: u32) -> Option<&Extent> {
+        self.live.get(&no)
+    }
+
+    /// Blocks of an extent are damaged and written elsewhere.
+    pub fn forget_blocks(&mut self, no: u32, lost: &BTreeSet<u64>) {
+        if let Some(extent) = self.live.get_mut(&no) {
+            extent.blocks.retain(|seq| !lost.contains(seq));
+        }
     }
 
     /// The first block that is live once `freed` are given up.

@@ -11,6 +11,10 @@
 //! | start | [`open`] |
 //! | 1, 2: receive, persist, acknowledge | [`block`], [`hotlog`], [`acks`] |
 //! | 3: order, find gaps | [`segment`] |
+//! | 4: gossip | [`peers`], `gossip` |
+//! | 5: coalesce | [`pages`], [`index`], `coalesce` |
+//! | 7: collect garbage | `collect` |
+//! | 8: scrub, repair | `scrub`, `rebuild` |
 //! | all of it together | [`StorageNode`] |
 //!
 //! # Invariants
@@ -24,15 +28,24 @@ pub mod block;
 pub mod config;
 pub mod fence;
 pub mod hotlog;
+pub mod index;
 pub mod keeper;
 pub mod open;
+mod open_pages;
+pub mod pages;
+pub mod peers;
 pub mod segment;
 pub mod superblock;
 
+mod coalesce;
+mod collect;
+mod gossip;
 mod node;
 mod probe;
 mod reads;
+mod rebuild;
 mod recovery;
+mod scrub;
 mod server;
 mod topology;
 mod writes;
@@ -54,6 +67,10 @@ impl Owner {
     const LOG: u8 = 3;
     const EXTENT: u8 = 4;
     const TICK: u8 = 5;
+    const PAGES: u8 = 6;
+    const SLOT: u8 = 7;
+    const GOSSIP: u8 = 8;
+    const SCRUB: u8 = 9;
 }
 
 /// Why a machine cannot go on.

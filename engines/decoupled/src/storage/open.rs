@@ -15,6 +15,8 @@ use super::block::{self, LogBlock, LogIdentity};
 use super::config::StorageConfig;
 use super::hotlog::{Extent, Found, extent_file, extent_name, extent_of};
 use super::keeper::Keeper;
+use super::open_pages::OpeningPages;
+use super::pages::PageStore;
 use super::superblock::{PLACES, Superblock};
 use super::{Owner, Trouble};
 use crate::{Epoch, Incarnation, MemberIndex, TruncationTable};
@@ -34,8 +36,10 @@ pub struct Opened {
     pub found: Found,
     /// The live blocks, in order of sequence number.
     pub blocks: Vec<LogBlock>,
-    /// The files there are, with their lengths.
-    pub names: BTreeMap<FileName, u64>,
+    /// The page store.
+    pub pages: PageStore,
+    /// Whether the page index lost entries: what the slots hold cannot be relied on.
+    pub index_lost: bool,
 }
 
 /// The start, one disk operation after the other.
@@ -46,13 +50,13 @@ pub struct Opening {
     step: Step,
     names: BTreeMap<FileName, u64>,
     superblock: Option<Superblock>,
-    loaded_generation: u64,
     keeper: Option<Keeper>,
     extents: VecDeque<u32>,
     buffer: Vec<u8>,
     ranges: Vec<(usize, usize)>,
     blocks: Vec<LogBlock>,
     found: Found,
+    pages: Option<OpeningPages>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +71,7 @@ enum Step {
     ReadingExtent(u32, usize, usize),
     SyncingExtent(u32),
     RemovingExtent,
-    Done,
+    OpeningPages,
 }
 
 impl Opening {
@@ -79,13 +83,13 @@ impl Opening {
             step: Step::Listing,
             names: BTreeMap::new(),
             superblock: None,
-            loaded_generation: 0,
             keeper: None,
             extents: VecDeque::new(),
             buffer: Vec::new(),
             ranges: Vec::new(),
             blocks: Vec::new(),
             found: Found::default(),
+            pages: None,
         };
         opening.disk(DiskOp::List, out);
         opening
@@ -133,9 +137,15 @@ impl Opening {
             }
             (Step::SyncingExtent(extent), Ok(_)) => self.scan(extent, out),
             (Step::RemovingExtent, Ok(_)) => self.next_extent(out),
+            (Step::OpeningPages, result) => {
+                let pages = self.pages.as_mut().expect("made with this step");
+                if let Some((store, index_lost)) = pages.handle(result, out)? {
+                    return Ok(Some(self.finish(store, index_lost)));
+                }
+            }
             (step, result) => return Err(Trouble::Halt(format!("cannot start: {step:?} gave {result:?}"))),
         }
-        if self.step == Step::Done { Ok(Some(self.finish())) } else { Ok(None) }
+        Ok(None)
     }
 
     /// Tries again what a full disk refused.
@@ -208,7 +218,6 @@ impl Opening {
             segments: Vec::new(),
         });
         superblock.incarnation = Incarnation(superblock.incarnation.0 + 1);
-        self.loaded_generation = superblock.generation;
         let mut keeper = Keeper::new(SUPERBLOCK_FILE, self.config.superblock_bytes, superblock.generation);
         superblock.generation = keeper.save(superblock.clone(), out)?;
         self.keeper = Some(keeper);
@@ -224,7 +233,11 @@ impl Opening {
                 let op = DiskOp::Open { file: extent_file(extent), name: extent_name(extent) };
                 self.go(Step::OpeningExtent(extent), op, out);
             }
-            None => self.step = Step::Done,
+            None => {
+                self.step = Step::OpeningPages;
+                let vouched = self.superblock.as_ref().map_or(0, |superblock| superblock.index_position);
+                self.pages = Some(OpeningPages::new(&self.config, &self.names, vouched, out));
+            }
         }
     }
 
@@ -259,7 +272,7 @@ impl Opening {
         self.next_extent(out);
     }
 
-    fn finish(&mut self) -> Opened {
+    fn finish(&mut self, pages: PageStore, index_lost: bool) -> Opened {
         self.blocks.sort_by_key(|block| block.header.seq);
         let mut found = std::mem::take(&mut self.found);
         if let Some(last) = self.blocks.last() {
@@ -274,13 +287,9 @@ impl Opening {
             keeper: self.keeper.take().expect("counted"),
             found,
             blocks: std::mem::take(&mut self.blocks),
-            names: std::mem::take(&mut self.names),
+            pages,
+            index_lost,
         }
-    }
-
-    /// The superblock's generation before this start counted itself.
-    pub fn loaded_generation(&self) -> u64 {
-        self.loaded_generation
     }
 }
 
@@ -291,7 +300,9 @@ fn live_extent(blocks: &[LogBlock]) -> Extent {
         ..Extent::default()
     };
     for block in blocks {
-        extent.used_bytes += block.len_bytes as u64;
+        let end = u64::from(block.header.place.sector) * SECTOR_BYTES as u64 + block.len_bytes as u64;
+        extent.used_bytes = extent.used_bytes.max(end);
+        extent.blocks.insert(block.header.seq);
         for (pg, envelopes) in &block.sections {
             let mut rest = envelopes.clone();
             while let Ok(envelope) = crate::message::Envelope::take(&mut rest) {

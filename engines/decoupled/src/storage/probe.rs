@@ -52,6 +52,26 @@ pub struct StorageProbe {
     pub throttled: u64,
     /// Messages that could not be read.
     pub refused: u64,
+    /// Records that are in no page slot.
+    pub uncoalesced: u64,
+    /// Encoded bytes of the records held.
+    pub record_bytes: u64,
+    /// Pages in slots.
+    pub pages: u64,
+    /// Pages written to slots since the start.
+    pub coalesced: u64,
+    /// Slots and log blocks found damaged.
+    pub damaged: u64,
+    /// Records that came from peers.
+    pub gossiped: u64,
+    /// Bytes sent to peers.
+    pub gossip_bytes: u64,
+    /// Pages that came from peers.
+    pub pages_repaired: u64,
+    /// Segments rebuilt.
+    pub rebuilt: u64,
+    /// Segments that fell behind every peer's log.
+    pub left_behind: u64,
 }
 
 impl Server {
@@ -78,6 +98,16 @@ impl Server {
             annulled: self.counters.annulled,
             throttled: self.counters.throttled,
             refused: self.counters.refused,
+            uncoalesced: self.segments.values().map(|segment| segment.uncoalesced() as u64).sum(),
+            record_bytes: self.segments.values().map(|segment| segment.bytes() as u64).sum(),
+            pages: self.pages.count() as u64,
+            coalesced: self.counters.coalesced,
+            damaged: self.counters.damaged,
+            gossiped: self.counters.gossiped,
+            gossip_bytes: self.counters.gossip_bytes,
+            pages_repaired: self.counters.pages_repaired,
+            rebuilt: self.counters.rebuilt,
+            left_behind: self.counters.left_behind,
         }
     }
 }

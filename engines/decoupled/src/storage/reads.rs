@@ -1,9 +1,9 @@
 //! Serving pages: the base from its slot, and the records above it.
 
-use bytes::Bytes;
 use compute::{Lsn, Page, PageId, Record, RedoOp, apply::apply};
-use node::{Effects, IoClass, NodeId, Work};
+use node::{Effects, IoClass, NodeId};
 
+use super::coalesce::Wanted;
 use super::server::Server;
 use crate::PgId;
 use crate::message::{Envelope, PageResult, ToWriter};
@@ -45,20 +45,17 @@ impl Server {
     ) {
         let result = match self.readable(pg, page, read_point, required) {
             Err(result) => result,
-            Ok(page_bytes) => {
-                let records = self.segments[&pg].page_records(page, Lsn::ZERO, read_point);
-                out.charge(Work::Apply, records.len() as u64);
-                match materialise(Page::empty(page, page_bytes), &records) {
-                    Ok(page) => PageResult::Page { page: Bytes::copy_from_slice(&page.sealed()) },
-                    Err(detail) => PageResult::Damaged { detail },
-                }
+            Ok(()) => {
+                let epoch = self.fence.promised();
+                self.make_page(pg, page, read_point, Wanted::ByWriter { to: from, request, epoch }, out);
+                return;
             }
         };
         self.answer_read(from, request, page, result, out);
     }
 
-    /// Whether the segment may serve a page at a read point (P18, section 3.4); gives the page's size.
-    fn readable(&self, pg: PgId, page: PageId, read_point: Lsn, required: Lsn) -> Result<usize, PageResult> {
+    /// Whether the segment may serve a page at a read point (P18, section 3.4).
+    fn readable(&self, pg: PgId, page: PageId, read_point: Lsn, required: Lsn) -> Result<(), PageResult> {
         let behind = |scl| Err(PageResult::Behind { scl });
         let (Some(register), Some(segment)) = (self.register, self.segments.get(&pg)) else {
             return behind(Lsn::ZERO);
@@ -75,7 +72,7 @@ impl Server {
         if page.0 / register.geometry.pages_per_pg != u64::from(pg.0) {
             return Err(PageResult::Damaged { detail: format!("page {page} is not of protection group {}", pg.0) });
         }
-        Ok(register.geometry.page_bytes as usize)
+        Ok(())
     }
 
     pub(super) fn answer_read(&self, to: NodeId, request: u64, page: PageId, result: PageResult, out: &mut Effects) {

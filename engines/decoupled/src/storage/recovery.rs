@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use compute::Lsn;
-use node::{Effects, IoClass, Nanos, NodeId};
+use compute::{Lsn, PageId};
+use node::{Effects, IoClass, Nanos, NodeId, TimerId};
 
-use super::Trouble;
 use super::block::LogBlock;
 use super::segment::{Offered, Segment, decode_batch};
 use super::server::{After, Server};
 use super::superblock::Superblock;
+use super::{Owner, Trouble};
 use crate::message::ToWriter;
 use crate::{Epoch, PgId, Register, Truncation, TruncationTable};
 
@@ -103,6 +103,11 @@ impl Server {
         }
         self.vdl = self.vdl.max(entry.vdl);
         self.adopt_register(register);
+        for &(pg, end) in ends {
+            if self.segments.get(&pg).is_some_and(|segment| segment.scl() < end) {
+                self.lack(pg, end, Nanos::ZERO);
+            }
+        }
         self.save(After::Truncated { to: from, epoch }, out)
     }
 
@@ -142,8 +147,22 @@ impl Server {
         match after {
             After::Promise { to, epoch } if epoch == self.fence.promised() => self.send_promise(now, to, out),
             After::Promise { to, epoch } => self.refuse(to, epoch, out),
+            After::Nothing => {}
+            After::Held { epoch } => self.hold_epoch(epoch),
+            After::Free { extents } => {
+                self.log.free(&extents);
+                self.freeing = false;
+            }
+            After::Hydrated { pg } => {
+                if let Some((writer, _)) = self.writer.filter(|&(_, epoch)| self.fence.serves(epoch)) {
+                    self.send_ack(writer, Nanos::ZERO, &[pg], out);
+                }
+            }
+            After::Copy { pg } => self.start_copy(now, pg, out),
             After::Truncated { to, epoch } => {
-                self.fence.hold(epoch);
+                self.hold_epoch(epoch);
+                self.writer = Some((to, epoch));
+                out.set_timer(TimerId::new(Owner::GOSSIP, 0), Nanos::ZERO);
                 if self.fence.serves(epoch) {
                     let truncated = ToWriter::Truncated { volume, epoch, incarnation: self.incarnation };
                     self.send(to, &truncated, IoClass::Recovery, out);
@@ -158,6 +177,38 @@ impl Server {
         }
     }
 
+    /// An epoch's table is durable. What peers said under another one is void.
+    fn hold_epoch(&mut self, epoch: Epoch) {
+        if self.fence.serving() != Some(epoch) {
+            self.peers.clear();
+        }
+        self.fence.hold(epoch);
+    }
+
+    /// Takes up the page store at a start. Segments whose pages cannot be relied on start over.
+    pub(super) fn take_up_pages(&mut self, index_lost: bool, out: &mut Effects) -> Result<(), Trouble> {
+        if let Some(register) = self.register {
+            self.pages.set_page_bytes(register.geometry.page_bytes as usize);
+        }
+        let chain = self.config.coalesce_chain;
+        self.segments.values_mut().for_each(|segment| segment.coalesce_chain = chain);
+        let slots: Vec<_> = self.pages.from(PageId(0)).collect();
+        for (page, slot) in slots {
+            let pg = self.pg_of(page);
+            if let Some(segment) = self.segments.get_mut(&pg) {
+                segment.page_coalesced(page, slot.lsn);
+            }
+        }
+        if index_lost {
+            for segment in self.segments.values_mut() {
+                segment.hydrated = false;
+                segment.rebase(Lsn::ZERO);
+            }
+            self.save(After::Nothing, out)?;
+        }
+        Ok(())
+    }
+
     fn send_promise(&mut self, now: Nanos, to: NodeId, out: &mut Effects) {
         let epoch = self.fence.promised();
         let promise = ToWriter::Promise {
@@ -165,7 +216,7 @@ impl Server {
             epoch,
             incarnation: self.incarnation,
             lease_left: self.fence.lease_left(epoch, now),
-            vdl: self.log.durable_vdl().max(self.keeper.durable_vdl()),
+            vdl: self.durable_vdl(),
             table: self.table.clone(),
             register: self.register,
             segments: self.segments.values().map(Segment::status).collect(),

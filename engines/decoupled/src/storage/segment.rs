@@ -9,7 +9,7 @@
 //! - No held record is annulled, and none is at or below `base`.
 //! - The SCL of a segment falls only by truncation.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use compute::{Lsn, PageId};
@@ -48,10 +48,17 @@ pub struct Segment {
     pub claim: Lsn,
     /// No read comes below this.
     pub pgmrpl: Lsn,
+    /// Records on a page from which it is worth coalescing.
+    pub coalesce_chain: usize,
     base: Lsn,
     scl: Lsn,
+    /// Every record at or below this is in the page slots.
+    coalesced: Lsn,
     records: VecDeque<Held>,
+    /// For each page, its records that are not in its slot.
     chains: BTreeMap<PageId, Vec<Lsn>>,
+    /// Pages whose chains are long.
+    long: BTreeSet<PageId>,
     bytes: usize,
     holes_filled: u64,
 }
@@ -64,10 +71,13 @@ impl Segment {
             hydrated,
             claim: base,
             pgmrpl: Lsn::ZERO,
+            coalesce_chain: usize::MAX,
             base,
             scl: base,
+            coalesced: base,
             records: VecDeque::new(),
             chains: BTreeMap::new(),
+            long: BTreeSet::new(),
             bytes: 0,
             holes_filled: 0,
         }
@@ -116,6 +126,9 @@ impl Segment {
         let in_order = self.records.back().is_none_or(|last| last.envelope.lsn < lsn);
         self.bytes += envelope.record.len();
         let chain = self.chains.entry(page).or_default();
+        if chain.len() + 1 >= self.coalesce_chain {
+            self.long.insert(page);
+        }
         if in_order {
             chain.push(lsn);
             self.records.push_back(Held { envelope, seq });
@@ -141,9 +154,26 @@ impl Segment {
         self.scl > before
     }
 
-    /// Whether there are records that the chain does not reach.
-    pub fn has_holes(&self) -> bool {
-        self.records.back().is_some_and(|last| last.envelope.lsn > self.scl)
+    /// The records that are in these log blocks.
+    pub fn in_blocks<'a>(&'a self, blocks: &'a BTreeSet<u64>) -> impl Iterator<Item = Envelope> + 'a {
+        self.records.iter().filter(|held| blocks.contains(&held.seq)).map(|held| held.envelope.clone())
+    }
+
+    /// A record is in another log block now.
+    pub fn moved(&mut self, lsn: Lsn, seq: u64) {
+        if let Ok(at) = self.find(lsn) {
+            self.records[at].seq = seq;
+        }
+    }
+
+    /// The highest record held.
+    pub fn last(&self) -> Lsn {
+        self.records.back().map_or(self.base, |last| last.envelope.lsn)
+    }
+
+    /// Records held above an LSN, in order, whether the chain reaches them or not.
+    pub fn held_above(&self, above: Lsn) -> impl Iterator<Item = &Held> {
+        self.records.range(self.records.partition_point(|held| held.envelope.lsn <= above)..)
     }
 
     /// Drops what a truncation table annuls. `end` is the group's last LSN at or below the volume's end, if known: a
@@ -200,9 +230,91 @@ impl Segment {
         lsns[start..end.max(start)].iter().map(held).collect()
     }
 
-    /// The pages with records held, and the LSNs of those records.
-    pub fn chains(&self) -> &BTreeMap<PageId, Vec<Lsn>> {
-        &self.chains
+    /// Records that are not in page slots.
+    pub fn uncoalesced(&self) -> usize {
+        self.chains.values().map(Vec::len).sum()
+    }
+
+    /// Pages from one on that have records in no slot, with the first such record.
+    pub fn chains_from(&self, first: PageId) -> impl Iterator<Item = (PageId, Lsn)> {
+        self.chains.range(first..).filter_map(|(&page, chain)| Some((page, *chain.first()?)))
+    }
+
+    /// Pages worth coalescing up to `limit` because their chains are long.
+    pub fn long_chains(&self, limit: Lsn, count: usize) -> impl Iterator<Item = PageId> {
+        let due = move |page: &&PageId| {
+            let chain = self.chains.get(page).map_or(&[][..], Vec::as_slice);
+            chain.partition_point(|&lsn| lsn <= limit) >= self.coalesce_chain.div_ceil(2)
+        };
+        self.long.iter().filter(due).take(count).copied()
+    }
+
+    /// Pages, at most `count`, with the oldest records at or below `limit` that are in no slot and in log blocks up to
+    /// `seq`.
+    pub fn oldest_uncoalesced(&mut self, limit: Lsn, seq: u64, count: usize) -> BTreeSet<PageId> {
+        let (mut pages, mut so_far) = (BTreeSet::new(), true);
+        let limit = limit.min(self.scl);
+        let start = self.records.partition_point(|held| held.envelope.lsn <= self.coalesced);
+        for held in self.records.range(start..) {
+            let (lsn, page) = (held.envelope.lsn, held.envelope.page);
+            if lsn > limit || !so_far && (pages.len() == count || held.seq > seq) {
+                break;
+            }
+            let in_slot = self.chains.get(&page).and_then(|chain| chain.first()).is_none_or(|&first| first > lsn);
+            if in_slot && so_far {
+                self.coalesced = lsn;
+            }
+            so_far &= in_slot;
+            if !in_slot && held.seq <= seq && pages.len() < count {
+                pages.insert(page);
+            }
+        }
+        pages
+    }
+
+    /// A page is in its slot as of `lsn`.
+    pub fn page_coalesced(&mut self, page: PageId, lsn: Lsn) {
+        let Some(chain) = self.chains.get_mut(&page) else { return };
+        let in_slot = chain.partition_point(|&known| known <= lsn);
+        chain.drain(..in_slot);
+        if chain.len() < self.coalesce_chain {
+            self.long.remove(&page);
+        }
+        if chain.is_empty() {
+            self.chains.remove(&page);
+        }
+    }
+
+    /// How far all records are in page slots, as of the last look by [`Segment::oldest_uncoalesced`].
+    pub fn coalesced(&self) -> Lsn {
+        self.coalesced
+    }
+
+    /// The first record held above an LSN.
+    pub fn first_above(&self, lsn: Lsn) -> Option<&Held> {
+        self.records.get(self.records.partition_point(|held| held.envelope.lsn <= lsn))
+    }
+
+    /// The first hole of the chain above an LSN of it: what is missing lies above the first and up to the second. Nothing
+    /// when the chain is held up to `upto`.
+    pub fn gap(&self, above: Lsn, upto: Lsn) -> Option<(Lsn, Lsn)> {
+        let (mut tip, start) = (above, self.records.partition_point(|held| held.envelope.lsn <= above));
+        for held in self.records.range(start..) {
+            if held.envelope.prev_pg != tip {
+                return (tip < upto).then(|| (tip, upto.min(held.envelope.prev_pg).max(tip.next())));
+            }
+            tip = held.envelope.lsn;
+        }
+        (tip < upto).then_some((tip, upto))
+    }
+
+    /// Gives up every record that is held: the segment is rebuilt from its peers.
+    pub fn clear(&mut self) {
+        self.records.clear();
+        self.chains.clear();
+        self.long.clear();
+        self.bytes = 0;
+        self.scl = self.base;
     }
 
     /// The LSN of the last record of the chain at or below `limit`.
@@ -216,12 +328,13 @@ impl Segment {
         assert!(base <= self.scl, "only complete records are collected");
         self.drop_upto(base);
         self.base = self.base.max(base);
+        self.coalesced = self.coalesced.max(base);
     }
 
     /// Starts over from pages that have every record up to `base`. Records held above it stay.
     pub fn rebase(&mut self, base: Lsn) {
         self.drop_upto(base);
-        (self.base, self.scl) = (base, base);
+        (self.base, self.scl, self.coalesced) = (base, base, base);
     }
 
     fn drop_upto(&mut self, base: Lsn) {

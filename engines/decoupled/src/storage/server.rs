@@ -2,15 +2,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use compute::Lsn;
+use compute::{Lsn, PageId};
 use node::{Digest, Effects, Event, Frame, IoClass, Nanos, NodeId, Rng, TimerId, Token, Work};
 
 use super::acks::Acks;
 use super::block::{Claim, LogIdentity};
+use super::coalesce::{Gathering, SlotRead};
 use super::fence::Fence;
+use super::gossip::Lacks;
 use super::hotlog::{HotLog, LogShape, Vouch};
 use super::keeper::Keeper;
 use super::open::Opened;
+use super::pages::PageStore;
+use super::peers::Peers;
+use super::rebuild::{PeerPages, Rebuild};
+use super::scrub::Scrub;
 use super::segment::Segment;
 use super::superblock::{SegmentRecord, Superblock};
 use super::{Owner, StorageConfig, Trouble};
@@ -24,6 +30,16 @@ pub(super) enum After {
     Promise { to: NodeId, epoch: Epoch },
     /// The truncation table of an epoch is durable; answer it.
     Truncated { to: NodeId, epoch: Epoch },
+    /// The truncation table of an epoch, brought by a peer, is durable.
+    Held { epoch: Epoch },
+    /// Extents may be used again.
+    Free { extents: Vec<u32> },
+    /// A rebuilt segment counts again.
+    Hydrated { pg: PgId },
+    /// A segment's pages may be given up.
+    Copy { pg: PgId },
+    /// Nothing waits for it.
+    Nothing,
     /// Answer a register.
     Register { to: NodeId, epoch: Epoch, version: u64 },
 }
@@ -41,6 +57,20 @@ pub(super) struct Counters {
     pub(super) annulled: u64,
     /// Appends dropped because too much waits for the disk.
     pub(super) throttled: u64,
+    /// Pages written to their slots.
+    pub(super) coalesced: u64,
+    /// Slots and log blocks found damaged.
+    pub(super) damaged: u64,
+    /// Records that came from peers.
+    pub(super) gossiped: u64,
+    /// Bytes sent to peers.
+    pub(super) gossip_bytes: u64,
+    /// Pages that came from peers.
+    pub(super) pages_repaired: u64,
+    /// Segments rebuilt.
+    pub(super) rebuilt: u64,
+    /// Segments that fell behind every peer's log.
+    pub(super) left_behind: u64,
 }
 
 /// The node's state while it serves.
@@ -65,6 +95,24 @@ pub(super) struct Server {
     pub(super) claimed: BTreeMap<PgId, Claim>,
     pub(super) vouched_vdl: Lsn,
     pub(super) counters: Counters,
+    /// Who writes, as far as this node was told.
+    pub(super) writer: Option<(NodeId, Epoch)>,
+    pub(super) pages: PageStore,
+    pub(super) slot_reads: BTreeMap<u64, SlotRead>,
+    pub(super) slot_reads_begun: u64,
+    pub(super) gathering: Gathering,
+    /// Whether a superblock that frees extents is on its way.
+    pub(super) freeing: bool,
+    pub(super) peers: Peers,
+    pub(super) peer_turn: usize,
+    pub(super) offer_at: Nanos,
+    pub(super) lacks: Lacks,
+    pub(super) rebuilds: BTreeMap<PgId, Rebuild>,
+    pub(super) pages_wanted: BTreeMap<PageId, PgId>,
+    pub(super) pages_wanted_at: Nanos,
+    pub(super) peer_pages: BTreeMap<u64, PeerPages>,
+    pub(super) peer_pages_begun: u64,
+    pub(super) scrub: Scrub,
 }
 
 impl Server {
@@ -76,7 +124,7 @@ impl Server {
         now: Nanos,
         out: &mut Effects,
     ) -> Result<Server, Trouble> {
-        let Opened { superblock, keeper, found, blocks, .. } = opened;
+        let Opened { superblock, keeper, found, blocks, pages, index_lost } = opened;
         let segments = super::recovery::segments(&superblock, &blocks)?;
         let shape = LogShape {
             extent_bytes: config.extent_bytes,
@@ -105,9 +153,28 @@ impl Server {
             claimed: BTreeMap::new(),
             vouched_vdl: Lsn::ZERO,
             counters: Counters::default(),
+            writer: None,
+            pages,
+            slot_reads: BTreeMap::new(),
+            slot_reads_begun: 0,
+            gathering: Gathering::default(),
+            freeing: false,
+            peers: Peers::default(),
+            peer_turn: usize::from(member.0),
+            offer_at: Nanos::ZERO,
+            lacks: Lacks::default(),
+            rebuilds: BTreeMap::new(),
+            pages_wanted: BTreeMap::new(),
+            pages_wanted_at: Nanos::ZERO,
+            peer_pages: BTreeMap::new(),
+            peer_pages_begun: 0,
+            scrub: Scrub::default(),
             config,
         };
         out.set_timer(TimerId::new(Owner::TICK, 0), server.config.tick);
+        out.set_timer(TimerId::new(Owner::GOSSIP, 0), server.config.catch_up_every);
+        out.set_timer(TimerId::new(Owner::SCRUB, 0), server.config.scrub_every);
+        server.take_up_pages(index_lost, out)?;
         server.flush(out);
         Ok(server)
     }
@@ -117,7 +184,7 @@ impl Server {
             Event::Start => {}
             Event::Frame { from, frame } => self.on_frame(now, from, &frame, out)?,
             Event::Disk { token, result } => self.on_disk(now, token, result, out)?,
-            Event::Timer { timer } => self.on_timer(timer, out)?,
+            Event::Timer { timer } => self.on_timer(now, timer, out)?,
         }
         self.flush(out);
         Ok(())
@@ -134,7 +201,7 @@ impl Server {
                     Ok(())
                 }
             },
-            PEER | TO_WRITER => Ok(()),
+            PEER => self.on_peer(now, from, frame, out),
             _ => {
                 self.counters.refused += 1;
                 Ok(())
@@ -160,17 +227,29 @@ impl Server {
                 self.on_durable(more, out);
             }
             Owner::EXTENT => self.log.handle_extent(token, result, out)?,
+            Owner::PAGES => {
+                if let Some(stored) = self.pages.handle(token, result, out)? {
+                    self.on_stored(&stored, out)?;
+                }
+            }
+            Owner::SLOT => self.on_slot(token, result, out),
+            Owner::SCRUB => self.on_scrubbed(token, result),
             // The start's own operations are over.
             _ => {}
         }
         Ok(())
     }
 
-    fn on_timer(&mut self, timer: TimerId, out: &mut Effects) -> Result<(), Trouble> {
-        if timer.owner() == Owner::TICK {
-            self.tick(out);
-            let period = self.jittered(self.config.tick);
-            out.set_timer(TimerId::new(Owner::TICK, 0), period);
+    fn on_timer(&mut self, now: Nanos, timer: TimerId, out: &mut Effects) -> Result<(), Trouble> {
+        match timer.owner() {
+            Owner::TICK => {
+                self.tick(out)?;
+                let period = self.jittered(self.config.tick);
+                out.set_timer(TimerId::new(Owner::TICK, 0), period);
+            }
+            Owner::GOSSIP => self.gossip(now, out)?,
+            Owner::SCRUB => self.scrub(out),
+            _ => {}
         }
         Ok(())
     }
@@ -180,8 +259,9 @@ impl Server {
         Nanos(period.0 - period.0 / 4 + self.rng.below(period.0 / 2 + 1))
     }
 
-    fn tick(&mut self, out: &mut Effects) {
+    fn tick(&mut self, out: &mut Effects) -> Result<(), Trouble> {
         self.keeper.retry(out);
+        self.pages.retry(out);
         if self.log.is_full() {
             let Server { log, segments, claimed, vouched_vdl, vdl, keeper, .. } = self;
             log.retry(|full| vouch(segments, claimed, vouched_vdl, *vdl, keeper.durable(), full), out);
@@ -190,6 +270,8 @@ impl Server {
         if self.log.is_idle() && (self.has_new_claims() || self.vdl > self.vouched_vdl) {
             self.log.push_empty();
         }
+        self.coalesce(out);
+        self.collect(out)
     }
 
     fn has_new_claims(&self) -> bool {
@@ -261,7 +343,7 @@ impl Server {
             register: self.register,
             log_floor: self.log_floor,
             claims_void_upto: self.claims_void_upto,
-            index_position: 0,
+            index_position: self.pages.position(),
             segments: segments.collect(),
         };
         let generation = self.keeper.save(superblock, out)?;

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use compute::Lsn;
-use node::{Effects, IoClass, Nanos, NodeId};
+use compute::page::{PAGE_BYTES_MAX, PAGE_BYTES_MIN};
+use node::{Effects, IoClass, Nanos, NodeId, SECTOR_BYTES};
 
 use super::Trouble;
 use super::segment::{Offered, Segment, decode_batch};
@@ -31,6 +32,7 @@ impl Server {
             }
             _ if !self.fence.serves(epoch) => self.refuse(from, epoch, out),
             ToStorage::Append { vdl, floor, sent_at, records, .. } => {
+                self.writer = Some((from, epoch));
                 self.on_append(now, from, vdl, floor, sent_at, records, out);
             }
             ToStorage::Heartbeat { vdl, sent_at, floors, .. } => {
@@ -136,13 +138,25 @@ impl Server {
     /// never had a record of the groups that are new to it, and can swear to that. A node that had none may have been
     /// wiped: it can swear to nothing about groups that exist.
     pub(super) fn adopt_register(&mut self, register: Register) {
+        let sizes = PAGE_BYTES_MIN..=PAGE_BYTES_MAX;
+        let page_bytes = register.geometry.page_bytes as usize;
+        if !sizes.contains(&page_bytes)
+            || !page_bytes.is_multiple_of(SECTOR_BYTES)
+            || register.geometry.pages_per_pg == 0
+        {
+            self.counters.refused += 1;
+            return;
+        }
         if self.register.is_some_and(|held| !register.is_newer_than(&held)) {
             return;
         }
         let hydrated = self.register.is_some();
+        let chain = self.config.coalesce_chain;
         for pg in (0..register.pg_count).map(PgId) {
-            self.segments.entry(pg).or_insert_with(|| Segment::new(pg, Lsn::ZERO, hydrated));
+            let segment = self.segments.entry(pg).or_insert_with(|| Segment::new(pg, Lsn::ZERO, hydrated));
+            segment.coalesce_chain = chain;
         }
+        self.pages.set_page_bytes(page_bytes);
         self.register = Some(register);
     }
 }

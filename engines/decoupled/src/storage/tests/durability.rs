@@ -163,12 +163,19 @@ fn rot_below_what_was_acknowledged_makes_a_segment_suspect_and_a_torn_tail_does_
         world.run(60);
     }
     assert_eq!(world.acked()[&(0, PgId(0))], Lsn(12));
-    world.crash(0, Survival::None);
+    for member in all() {
+        world.crash(member, Survival::None);
+    }
     world.damage_block_with(0, Lsn(4));
     world.restart(0);
     let segment = world.probe(0).segments[0];
     assert_eq!((segment.standing, segment.claim), (Standing::Suspect, Lsn(12)));
     assert!(segment.scl < Lsn(12));
+    // A peer has what rotted, by gossip, and gives it back.
+    world.restart(1);
+    world.run(1000);
+    let segment = world.probe(0).segments[0];
+    assert_eq!((segment.standing, segment.scl), (Standing::Clean, Lsn(12)));
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Whole storage nodes over the simulated disk, driven by hand.
 
 mod durability;
+mod healing;
+mod pages;
 mod world;

@@ -1,0 +1,257 @@
+//! Making pages: for reads from the writer and from peers, and, in the background, for their slots.
+//!
+//! P17, section 3.2: materialisation is governed by the length of a page's own chain, and only pages with long chains need
+//! it. A second rule keeps the log short: beyond `log_bytes_target` the pages with records in the oldest extent are
+//! coalesced whatever their chains.
+//!
+//! # Invariants
+//!
+//! - A page is coalesced up to the least of PGMRPL and SCL, so that no read comes below its slot and no truncation reaches
+//!   into it.
+//! - A slot is believed when checksum, page id and LSN are those the index names; after one wrong answer it is read again,
+//!   after two it is damaged.
+
+use bytes::Bytes;
+use compute::{Lsn, Page, PageId};
+use node::{DiskReply, DiskResult, Effects, IoClass, NodeId, Token, Work};
+
+use super::index::Slot;
+use super::pages::{Purpose, Stored};
+use super::reads::materialise;
+use super::server::Server;
+use super::{Owner, Trouble};
+use crate::message::{Envelope, PageResult};
+use crate::{Epoch, PgId};
+
+/// Who wants a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The writer asked for it.
+    ByWriter { to: NodeId, request: u64, epoch: Epoch },
+    /// Its slot is to be renewed.
+    ForSlot,
+    /// The scrubber looks whether it is whole.
+    ByScrub,
+    /// A peer rebuilds something.
+    ByPeer { request: u64, at: Lsn },
+}
+
+/// A slot on its way from the disk.
+#[derive(Clone, Debug)]
+pub(super) struct SlotRead {
+    pg: PgId,
+    page: PageId,
+    slot: Slot,
+    records: Vec<Envelope>,
+    wanted: Wanted,
+    again: bool,
+}
+
+/// Pages being made for their slots.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gathering {
+    left: usize,
+    pages: Vec<Page>,
+}
+
+impl Gathering {
+    /// Whether none is being made.
+    pub(super) fn is_idle(&self) -> bool {
+        self.left == 0
+    }
+}
+
+impl Server {
+    /// Makes a page as of `upto`, at once or when its slot has been read.
+    pub(super) fn make_page(&mut self, pg: PgId, page: PageId, upto: Lsn, wanted: Wanted, out: &mut Effects) {
+        let records = self.segments.get(&pg).map(|segment| segment.page_records(page, Lsn::ZERO, upto));
+        let records = records.unwrap_or_default();
+        match self.pages.slot(page) {
+            None => {
+                let base = Page::empty(page, self.pages.page_bytes());
+                self.page_made(pg, page, Ok(base), &records, wanted, out);
+            }
+            Some(slot) if slot.lsn > upto => {
+                let pgmrpl = self.segments.get(&pg).map_or(slot.lsn, |segment| segment.pgmrpl.max(slot.lsn));
+                self.page_refused(page, wanted, PageResult::TooOld { pgmrpl }, out);
+            }
+            Some(slot) => self.read_slot(SlotRead { pg, page, slot, records, wanted, again: false }, out),
+        }
+    }
+
+    /// Looks whether a slot is whole.
+    pub(super) fn scrub_slot(&mut self, pg: PgId, page: PageId, slot: Slot, out: &mut Effects) {
+        let read = SlotRead { pg, page, slot, records: Vec::new(), wanted: Wanted::ByScrub, again: false };
+        self.read_slot(read, out);
+    }
+
+    fn read_slot(&mut self, read: SlotRead, out: &mut Effects) {
+        let class = match read.wanted {
+            Wanted::ByWriter { .. } => IoClass::PageRead,
+            Wanted::ForSlot => IoClass::CoalescedPage,
+            Wanted::ByScrub | Wanted::ByPeer { .. } => IoClass::Repair,
+        };
+        self.slot_reads_begun += 1;
+        let op = self.pages.read(read.slot.slot);
+        out.disk(Token::new(Owner::SLOT, self.slot_reads_begun), op, class);
+        self.slot_reads.insert(self.slot_reads_begun, read);
+    }
+
+    pub(super) fn on_slot(&mut self, token: Token, result: DiskResult, out: &mut Effects) {
+        let Some(read) = self.slot_reads.remove(&token.own()) else { return };
+        self.pages.read_done(read.slot.slot);
+        let opened = match result {
+            Ok(DiskReply::Data(block)) => match Page::open(block, read.page) {
+                Ok(page) if page.lsn() == read.slot.lsn => Ok(page),
+                Ok(page) => Err(format!("it has LSN {} and was written with {}", page.lsn(), read.slot.lsn)),
+                Err(error) => Err(error.to_string()),
+            },
+            Ok(other) => Err(format!("the disk answered {other:?}")),
+            Err(error) => Err(error.to_string()),
+        };
+        if opened.is_err() && !read.again {
+            self.read_slot(SlotRead { again: true, ..read }, out);
+            return;
+        }
+        let base = opened.map_err(|error| format!("slot {} of page {}: {error}", read.slot.slot, read.page));
+        self.page_made(read.pg, read.page, base, &read.records, read.wanted, out);
+    }
+
+    fn page_made(
+        &mut self,
+        pg: PgId,
+        page: PageId,
+        base: Result<Page, String>,
+        records: &[Envelope],
+        wanted: Wanted,
+        out: &mut Effects,
+    ) {
+        out.charge(Work::Apply, records.len() as u64);
+        match base.and_then(|base| materialise(base, records)) {
+            Ok(made) => self.page_ready(page, made, wanted, out),
+            Err(detail) => {
+                self.counters.damaged += 1;
+                self.want_page(pg, page);
+                self.page_refused(page, wanted, PageResult::Damaged { detail }, out);
+            }
+        }
+    }
+
+    fn page_ready(&mut self, page: PageId, made: Page, wanted: Wanted, out: &mut Effects) {
+        match wanted {
+            Wanted::ByWriter { to, request, epoch } => {
+                let result = PageResult::Page { page: Bytes::copy_from_slice(&made.sealed()) };
+                self.answer_writer(to, request, epoch, page, result, out);
+            }
+            Wanted::ForSlot => {
+                self.gathering.pages.push(made);
+                self.gathered(out);
+            }
+            Wanted::ByScrub => {}
+            Wanted::ByPeer { request, at } => {
+                let result = PageResult::Page { page: Bytes::copy_from_slice(&made.sealed()) };
+                self.peer_page_made(request, page, at, result, out);
+            }
+        }
+    }
+
+    fn page_refused(&mut self, page: PageId, wanted: Wanted, result: PageResult, out: &mut Effects) {
+        match wanted {
+            Wanted::ByWriter { to, request, epoch } => self.answer_writer(to, request, epoch, page, result, out),
+            Wanted::ForSlot => self.gathered(out),
+            Wanted::ByScrub => {}
+            Wanted::ByPeer { request, at } => self.peer_page_made(request, page, at, result, out),
+        }
+    }
+
+    fn answer_writer(
+        &mut self,
+        to: NodeId,
+        request: u64,
+        epoch: Epoch,
+        page: PageId,
+        result: PageResult,
+        out: &mut Effects,
+    ) {
+        if self.fence.serves(epoch) {
+            self.answer_read(to, request, page, result, out);
+        } else {
+            self.refuse(to, epoch, out);
+        }
+    }
+
+    /// Begins a batch of pages for their slots, if there is a reason to.
+    pub(super) fn coalesce(&mut self, out: &mut Effects) {
+        if !self.pages.is_idle() || !self.gathering.is_idle() {
+            return;
+        }
+        let pages = self.choose_pages();
+        self.gathering = Gathering { left: pages.len(), pages: Vec::with_capacity(pages.len()) };
+        for (pg, page, upto) in pages {
+            self.make_page(pg, page, upto, Wanted::ForSlot, out);
+        }
+    }
+
+    fn choose_pages(&mut self) -> Vec<(PgId, PageId, Lsn)> {
+        let age = self.age_limit();
+        let max = self.config.coalesce_pages_max;
+        let mut chosen = Vec::new();
+        for segment in self.segments.values_mut().filter(|segment| segment.hydrated) {
+            let limit = segment.pgmrpl.min(segment.scl());
+            let left = max - chosen.len();
+            let mut pages = segment.oldest_uncoalesced(limit, age, left);
+            pages.extend(segment.long_chains(limit, left));
+            pages.retain(|page| !self.pages_wanted.contains_key(page));
+            chosen.extend(pages.into_iter().take(left).map(|page| (segment.pg, page, limit)));
+            if chosen.len() == max {
+                break;
+            }
+        }
+        chosen
+    }
+
+    /// Records in log blocks up to this one are coalesced whatever the length of their chains.
+    fn age_limit(&self) -> u64 {
+        let mut excess = self.log.live_bytes().saturating_sub(self.config.log_bytes_target);
+        let mut limit = 0;
+        for (_, extent) in self.log.closed() {
+            if excess == 0 {
+                break;
+            }
+            limit = extent.last;
+            excess = excess.saturating_sub(extent.used_bytes);
+        }
+        limit
+    }
+
+    fn gathered(&mut self, out: &mut Effects) {
+        self.gathering.left -= 1;
+        if self.gathering.left > 0 || self.gathering.pages.is_empty() {
+            return;
+        }
+        let pages = std::mem::take(&mut self.gathering.pages);
+        self.pages.store(Purpose::Coalesce, pages, Vec::new(), out);
+    }
+
+    pub(super) fn on_stored(&mut self, stored: &Stored, out: &mut Effects) -> Result<(), Trouble> {
+        for &(page, lsn) in &stored.pages {
+            let pg = self.pg_of(page);
+            if let Some(segment) = self.segments.get_mut(&pg) {
+                segment.page_coalesced(page, lsn);
+            }
+        }
+        match stored.purpose {
+            Purpose::Coalesce => self.counters.coalesced += stored.pages.len() as u64,
+            Purpose::Repair => self.on_repaired(stored.id, out)?,
+        }
+        self.collect(out)?;
+        self.coalesce(out);
+        Ok(())
+    }
+
+    /// The group of a page of this volume.
+    pub(super) fn pg_of(&self, page: PageId) -> PgId {
+        let pages_per_pg = self.register.map_or(u64::MAX, |register| register.geometry.pages_per_pg);
+        PgId((page.0 / pages_per_pg) as u32)
+    }
+}

@@ -1,0 +1,99 @@
+//! The scrubber: looks, slowly, whether what is on the disk is still whole (P17, figure 4, step 8).
+//!
+//! One slot at a time, and now and then one extent of the log. A damaged slot is had again from a peer; the records of a
+//! damaged block are still in memory and are written again, in a new block.
+
+use std::collections::BTreeSet;
+
+use bytes::{Bytes, BytesMut};
+use compute::PageId;
+use node::{DiskOp, DiskReply, DiskResult, Effects, IoClass, TimerId, Token};
+
+use super::Owner;
+use super::block::{self, LogIdentity};
+use super::hotlog::extent_file;
+use super::server::Server;
+
+/// Slots between two extents.
+const SLOTS_PER_EXTENT: u64 = 32;
+
+/// Where the scrubber is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scrub {
+    steps: u64,
+    next_page: PageId,
+    /// The first block of the extent that was looked at last.
+    extent_first: u64,
+}
+
+impl Server {
+    /// One step.
+    pub(super) fn scrub(&mut self, out: &mut Effects) {
+        let period = self.jittered(self.config.scrub_every);
+        out.set_timer(TimerId::new(Owner::SCRUB, 0), period);
+        if self.fence.serving().is_none() {
+            return;
+        }
+        self.scrub.steps += 1;
+        if self.scrub.steps.is_multiple_of(SLOTS_PER_EXTENT) {
+            self.scrub_extent(out);
+            return;
+        }
+        let next = self.pages.from(self.scrub.next_page).next().or_else(|| self.pages.from(PageId(0)).next());
+        let Some((page, slot)) = next else { return };
+        self.scrub.next_page = PageId(page.0 + 1);
+        if !self.pages_wanted.contains_key(&page) {
+            let pg = self.pg_of(page);
+            self.scrub_slot(pg, page, slot, out);
+        }
+    }
+
+    fn scrub_extent(&mut self, out: &mut Effects) {
+        let closed = self.log.closed();
+        let next = closed.iter().find(|(_, extent)| extent.first > self.scrub.extent_first).or(closed.first());
+        let Some(&(no, extent)) = next else { return };
+        let len_bytes = extent.used_bytes as usize;
+        self.scrub.extent_first = extent.first;
+        let op = DiskOp::Read { file: extent_file(no), offset: 0, len_bytes };
+        out.disk(Token::new(Owner::SCRUB, u64::from(no)), op, IoClass::Repair);
+    }
+
+    /// An extent came from the disk.
+    pub(super) fn on_scrubbed(&mut self, token: Token, result: DiskResult) {
+        let no = token.own() as u32;
+        let Some(extent) = self.log.extent(no).filter(|extent| extent.first == self.scrub.extent_first) else { return };
+        let bytes = match result {
+            Ok(DiskReply::Data(data)) => Bytes::copy_from_slice(&data),
+            _ => Bytes::new(),
+        };
+        let identity = LogIdentity { volume: self.config.volume, member: self.member };
+        let whole: BTreeSet<u64> = block::scan(identity, no, &bytes).iter().map(|block| block.header.seq).collect();
+        let lost: BTreeSet<u64> = extent.blocks.iter().copied().filter(|seq| !whole.contains(seq)).collect();
+        if lost.is_empty() {
+            return;
+        }
+        self.counters.damaged += lost.len() as u64;
+        self.log.forget_blocks(no, &lost);
+        self.write_again(&lost);
+    }
+
+    /// Puts the records of lost blocks into new ones.
+    fn write_again(&mut self, lost: &BTreeSet<u64>) {
+        let limit = self.config.block_bytes_max / 2;
+        for segment in self.segments.values_mut() {
+            let (mut bytes, mut run) = (BytesMut::new(), Vec::new());
+            let records: Vec<_> = segment.in_blocks(lost).collect();
+            for (index, envelope) in records.iter().enumerate() {
+                envelope.encode(&mut bytes);
+                run.push(envelope.lsn);
+                if bytes.len() >= limit || index + 1 == records.len() {
+                    let seq = self.log.push(segment.pg, &bytes.split(), envelope.lsn);
+                    run.drain(..).for_each(|lsn| segment.moved(lsn, seq));
+                }
+            }
+        }
+        // The claims in those blocks are gone too.
+        self.claimed.clear();
+        self.log.push_empty();
+    }
+}
