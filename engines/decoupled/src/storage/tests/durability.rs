@@ -163,6 +163,8 @@ fn rot_below_what_was_acknowledged_makes_a_segment_suspect_and_a_torn_tail_does_
         world.run(60);
     }
     assert_eq!(world.acked()[&(0, PgId(0))], Lsn(12));
+    world.run(1000);
+    assert_eq!(world.scl(1, 0), Lsn(12), "gossip brought it what the writer did not");
     for member in all() {
         world.crash(member, Survival::None);
     }
