@@ -48,23 +48,6 @@ impl Page {
         self.search(key).ok().map(|index| self.cell(index).1)
     }
 
-    /// The number of the cell with this key, or else of the first cell above it.
-    #[inline]
-    pub fn search(&self, key: &[u8]) -> Result<usize, usize> {
-        let bytes = self.bytes();
-        let (mut low, mut high) = (0, self.count());
-        while low < high {
-            let middle = (low + high) / 2;
-            let (start, end, _) = cell_bounds(bytes, slot(bytes, middle));
-            match bytes[start..end].cmp(key) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(middle),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        Err(low)
-    }
-
     /// Bytes that cells and slots may take on a page of this size.
     #[inline]
     pub fn capacity_bytes(&self) -> usize {
@@ -152,7 +135,7 @@ impl Page {
 }
 
 #[inline]
-fn slot(bytes: &[u8], index: usize) -> usize {
+pub(super) fn slot(bytes: &[u8], index: usize) -> usize {
     let at = PAGE_HEADER_BYTES + SLOT_BYTES * index;
     usize::from(u16::from_le_bytes(bytes[at..at + 2].try_into().expect("two bytes")))
 }

@@ -31,6 +31,7 @@
 
 mod cells;
 mod edit;
+mod search;
 
 use std::fmt;
 

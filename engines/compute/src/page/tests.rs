@@ -264,3 +264,33 @@ fn damage_is_told_apart() {
     assert_eq!(error, Err(PageError::Identity { page: PageId(8), found: PageId(7) }));
     assert_eq!(Page::open(page.sealed(), PageId(7)).expect("whole").lsn(), Lsn(1));
 }
+
+/// The guess must not matter to the answer: dense, even, clustered, prefixed and length-only keys, each key and its
+/// neighbours.
+#[test]
+fn search_finds_every_key_and_every_gap() {
+    let dense = |n: u64| n.to_be_bytes().to_vec();
+    let clustered = |n: u64| (n / 10 * 1_000_000_007 + n).to_be_bytes().to_vec();
+    let skewed = |n: u64| (1u64 << n.min(63)).to_be_bytes().to_vec();
+    let prefixed = |n: u64| [b"warehouse/", &n.wrapping_mul(0x1234_5678_9abc_def1).to_be_bytes()[..]].concat();
+    let longer = |n: u64| vec![b'a'; n as usize];
+    let kinds: [&dyn Fn(u64) -> Vec<u8>; 5] = [&dense, &clustered, &skewed, &prefixed, &longer];
+    for (kind, make) in kinds.into_iter().enumerate() {
+        for count in [0, 1, 7, 8, 9, 60] {
+            let keys: std::collections::BTreeSet<_> = (0..count).map(make).collect();
+            let keys: Vec<_> = keys.into_iter().collect();
+            let mut page = leaf(8192);
+            for (index, key) in keys.iter().enumerate() {
+                change(&mut page, 2 + index as u64, RedoOp::Insert { key, value: b"v" }).expect("fits");
+            }
+            for key in keys.iter().cloned().chain([vec![], vec![0xff; 9], b"warehouse/".to_vec()]) {
+                let mut below = key.clone();
+                below.pop();
+                let above = [&key[..], &[0]].concat();
+                for key in [key, below, above] {
+                    assert_eq!(page.search(&key), keys.binary_search(&key), "kind {kind}, {count} keys, {key:?}");
+                }
+            }
+        }
+    }
+}
