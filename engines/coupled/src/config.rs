@@ -1,5 +1,6 @@
 //! Configuration: every size, checked once.
 
+use compute::ComputeConfig;
 use contract::Schema;
 use node::{Nanos, SECTOR_BYTES};
 use thiserror::Error;
@@ -14,14 +15,10 @@ use crate::wal::{AppenderConfig, HEADER_BYTES, Layout};
 pub struct Config {
     /// Identity of the database's files.
     pub volume: VolumeId,
-    /// The tables, fixed when the database is made.
-    pub schema: Schema,
     /// Seed of whatever the nodes draw.
     pub seed: u64,
-    /// Bytes of a page.
-    pub page_bytes: usize,
-    /// Bytes of the buffer pool.
-    pub cache_bytes: u64,
+    /// The compute layer: schema, page size, cache, bounds of a transaction.
+    pub compute: ComputeConfig,
     /// How the log is written.
     pub log: LogConfig,
     /// When dirty pages go out.
@@ -117,10 +114,8 @@ impl Config {
     pub fn new(schema: Schema, seed: u64) -> Config {
         Config {
             volume: VolumeId(0x005e_7c0d ^ seed.rotate_left(20)),
-            schema,
             seed,
-            page_bytes: 16 << 10,
-            cache_bytes: 256 << 20,
+            compute: ComputeConfig::new(schema),
             log: LogConfig {
                 segment_bytes: 16 << 20,
                 segments: 16,
@@ -150,12 +145,19 @@ impl Config {
 
     /// Small everything, so that a short run splits, evicts, wraps the log, checkpoints and throttles.
     pub fn tiny(schema: Schema, seed: u64) -> Config {
-        Config {
+        let compute = ComputeConfig {
             page_bytes: 512,
             cache_bytes: 64 * 512,
+            txn_pages_max: 24,
+            txn_bytes_max: 24 << 10,
+            recent_writes_max: 1024,
+            ..ComputeConfig::new(schema.clone())
+        };
+        Config {
+            compute,
             log: LogConfig {
                 segment_bytes: 16 << 10,
-                segments: 8,
+                segments: 16,
                 align_bytes: 512,
                 block_bytes_max: 4096,
                 writes_max: 2,
@@ -187,9 +189,14 @@ impl Config {
             require(field, value, value > 0 && value.is_multiple_of(of), format!("a positive multiple of {of}"))
         };
         let log = &self.log;
-        multiple("page_bytes", self.page_bytes as u64, sector)?;
+        multiple("page_bytes", self.compute.page_bytes as u64, sector)?;
         let pages = compute::page::PAGE_BYTES_MIN..=compute::page::PAGE_BYTES_MAX;
-        require("page_bytes", self.page_bytes as u64, pages.contains(&self.page_bytes), format!("within {pages:?}"))?;
+        require(
+            "page_bytes",
+            self.compute.page_bytes as u64,
+            pages.contains(&self.compute.page_bytes),
+            format!("within {pages:?}"),
+        )?;
         multiple("log.align_bytes", u64::from(log.align_bytes), sector)?;
         multiple("log.segment_bytes", log.segment_bytes, u64::from(log.align_bytes))?;
         require("log.segments", u64::from(log.segments), log.segments >= 2, "at least 2".into())?;
@@ -206,13 +213,21 @@ impl Config {
         require("flush.log_high (percent)", percent, ordered, "0 <= log_low < log_high < 1".into())?;
         let interval = self.flush.interval.0;
         require("flush.interval", interval, interval > 0, "longer than nothing".into())?;
-        multiple("page_file_chunk_bytes", self.page_file_chunk_bytes, self.page_bytes as u64)?;
+        multiple("page_file_chunk_bytes", self.page_file_chunk_bytes, self.compute.page_bytes as u64)?;
         let reads = u64::from(self.recovery.reads_max);
         require("recovery.reads_max", reads, reads > 0, "at least 1".into())?;
         multiple("recovery.chunk_bytes", u64::from(self.recovery.chunk_bytes), u64::from(log.align_bytes))?;
         multiple("mirror.region_bytes", u64::from(self.mirror.region_bytes), sector)?;
         let region = u64::from(self.mirror.region_bytes);
         require("mirror.region_bytes", region, region <= 8 << 20, "at most 8 MiB, to fit a frame".into())?;
+        let needed = 4 * self.compute.txn_bytes_max as u64;
+        let ring = self.layout().capacity_bytes();
+        require(
+            "log.segments × log.segment_bytes",
+            ring,
+            ring >= needed,
+            format!("at least {needed}: four times compute.txn_bytes_max"),
+        )?;
         require("mirror.window", u64::from(self.mirror.window), self.mirror.window > 0, "at least 1".into())?;
         let batch = self.slot_file().file_bytes();
         require("flush.slots", slots, batch <= 15 << 20, "a batch of at most 15 MiB, to fit a frame".into())
@@ -220,7 +235,7 @@ impl Config {
 
     /// The sizes fixed when the database is made.
     pub fn geometry(&self) -> Geometry {
-        Geometry { page_bytes: self.page_bytes as u32, log: self.layout(), slots: self.flush.slots }
+        Geometry { page_bytes: self.compute.page_bytes as u32, log: self.layout(), slots: self.flush.slots }
     }
 
     pub(crate) fn layout(&self) -> Layout {
@@ -234,11 +249,11 @@ impl Config {
     }
 
     pub(crate) fn slot_file(&self) -> SlotFile {
-        SlotFile { volume: self.volume, slots: self.flush.slots, page_bytes: self.page_bytes }
+        SlotFile { volume: self.volume, slots: self.flush.slots, page_bytes: self.compute.page_bytes }
     }
 
     pub(crate) fn cache_pages(&self) -> u64 {
-        self.cache_bytes / self.page_bytes as u64
+        self.compute.cache_bytes as u64 / self.compute.page_bytes as u64
     }
 }
 
@@ -255,7 +270,8 @@ mod tests {
         assert_eq!(Config::new(Schema::default(), 1).check(), Ok(()));
         let tiny = Config::tiny(Schema::default(), 1);
         assert_eq!(tiny.check(), Ok(()));
-        let odd = Config { page_bytes: 700, ..tiny.clone() };
+        let mut odd = tiny.clone();
+        odd.compute.page_bytes = 700;
         assert_eq!(odd.check().map_err(|error| error.field), Err("page_bytes"));
         let mut odd = tiny.clone();
         odd.log.segment_bytes = 1000;

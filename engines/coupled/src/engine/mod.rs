@@ -250,7 +250,7 @@ impl Engine {
             (page.id(), page.lsn(), page.sealed())
         };
         let copies: Vec<PageCopy> = taken.into_iter().map(copy).collect();
-        io.out.charge(Work::Kilobyte, (copies.len() * self.config.page_bytes) as u64 / 1024);
+        io.out.charge(Work::Kilobyte, (copies.len() * self.config.compute.page_bytes) as u64 / 1024);
         self.batch_started = io.now;
         if need <= self.appender.durable() {
             let batch = Batch::start(io, &self.config.slot_file(), self.appender.durable(), copies);
@@ -325,7 +325,7 @@ impl Engine {
 
     /// Whether the page file reaches past `page`; if not, it grows.
     pub fn reserve(&mut self, io: &mut Io<'_>, page: PageId) -> bool {
-        let needed = (page.0 + 1) * self.config.page_bytes as u64;
+        let needed = (page.0 + 1) * self.config.compute.page_bytes as u64;
         if needed <= self.pages.len_bytes {
             return true;
         }
@@ -338,7 +338,7 @@ impl Engine {
         let Some(page) = self.pages.wanted.filter(|_| self.pages.growing.is_none() && !self.pages.starved) else {
             return;
         };
-        let needed = (page.0 + 1) * self.config.page_bytes as u64;
+        let needed = (page.0 + 1) * self.config.compute.page_bytes as u64;
         let len_bytes = needed.next_multiple_of(self.config.page_file_chunk_bytes);
         self.pages.growing = Some(len_bytes);
         io.submit(Kind::Extend, 0, DiskOp::Extend { file: PAGES, len_bytes }, IoClass::DataPage);
@@ -349,7 +349,7 @@ impl Engine {
         match result {
             Ok(_) => {
                 self.pages.len_bytes = len_bytes;
-                let last = PageId(len_bytes / self.config.page_bytes as u64 - 1);
+                let last = PageId(len_bytes / self.config.compute.page_bytes as u64 - 1);
                 if self.pages.wanted.is_some_and(|wanted| wanted <= last) {
                     self.pages.wanted = None;
                 }
@@ -372,7 +372,7 @@ impl Engine {
     }
 
     fn read_page(&self, io: &mut Io<'_>, page: PageId) {
-        let len_bytes = self.config.page_bytes;
+        let len_bytes = self.config.compute.page_bytes;
         let op = DiskOp::Read { file: PAGES, offset: page.0 * len_bytes as u64, len_bytes };
         io.submit(Kind::Fetch, page.0, op, IoClass::DataPage);
     }

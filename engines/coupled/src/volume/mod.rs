@@ -4,10 +4,13 @@
 //! [`Volume::next_completion`].
 
 mod local;
+mod mirrored;
+mod resync;
 
 use node::{Digest, DiskOp, DiskResult, Effects, Event, IoClass, Nanos, Token};
 
 pub use local::LocalVolume;
+pub use mirrored::MirroredVolume;
 
 /// What carries out the engine's disk operations.
 pub trait Volume: Send {

@@ -13,9 +13,10 @@ const SEED: u64 = 11;
 /// dozen groups.
 pub fn config(seed: u64) -> Config {
     let mut config = Config::tiny(contract::Schema::default(), seed);
-    config.cache_bytes = 8 * 512;
+    config.compute.cache_bytes = 8 * 512;
     config.log.segment_bytes = 4096;
     config.log.segments = 3;
+    config.compute.txn_bytes_max = 2048;
     config.page_file_chunk_bytes = 4 * 512;
     config.recovery.chunk_bytes = 2048;
     config.flush.slots = 3;

@@ -27,7 +27,7 @@ fn run(seed: u64, groups: u64, substance: &mut Substance) -> u128 {
     }
     // Others hold every page, so that commits come fast and share log blocks.
     if !seed.is_multiple_of(3) {
-        config.cache_bytes = 64 * 512;
+        config.compute.cache_bytes = 64 * 512;
     }
     config.log.writes_max = 1 + (seed % 4) as u32;
     let mut sim = local(&config, groups, SimConfig::shuffled(seed));

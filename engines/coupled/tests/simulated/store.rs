@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::BufMut;
 use compute::pool::{Pool, PoolConfig};
 use compute::{Context, GroupBuilder, Lsn, Page, PageId, PageKind, Record, RedoOp, Storage, TreeId, Upcall};
-use coupled::{Config, CoupledStorage, Probe, Volume};
+use coupled::{Config, CoupledStorage, Probe, Volume, VolumeStatus};
 use node::{Digest, Effects, Event, Frame, FrameKind, IoClass, Member, Nanos, Node, NodeId, Rng, Role, TimerId, Zone};
 use sim::{Sim, Stop};
 
@@ -92,7 +92,7 @@ pub struct Store {
 
 impl Store {
     pub fn new(config: &Config, volume: Box<dyn Volume>) -> Store {
-        let pool = PoolConfig { page_bytes: config.page_bytes, cache_bytes: config.cache_bytes as usize };
+        let pool = PoolConfig { page_bytes: config.compute.page_bytes, cache_bytes: config.compute.cache_bytes };
         Store {
             storage: CoupledStorage::new(config.clone(), volume),
             pool: Pool::new(pool),
@@ -115,6 +115,10 @@ impl Store {
 
     pub fn probe(&self) -> Option<Probe> {
         self.storage.probe()
+    }
+
+    pub fn status(&self) -> VolumeStatus {
+        self.storage.volume_status()
     }
 
     pub fn is_settled(&self) -> bool {

@@ -1,0 +1,48 @@
+//! Block mirroring: the topology of Verbitski et al., SIGMOD 2017, figure 2.
+//!
+//! # Mechanism
+//!
+//! The database's volume is a block server ([`VolumeNode`], `ebs-a1`) with a mirror in its zone (`ebs-a2`). In another
+//! zone a standby instance ([`StandbyNode`]) takes staged writes and passes them to its own volume and mirror (`ebs-b1`,
+//! `ebs-b2`). A write is sent to `ebs-a1`, which makes it durable and has its mirror do the same (steps 1 and 2);
+//! when that is answered it is staged to the standby (step 3), which has it written to `ebs-b1` and `ebs-b2` (steps 4
+//! and 5). Steps 1, 3 and 5 are sequential and synchronous: an effective 4 of 4 quorum.
+//!
+//! Each hop is a *session* ([`Caller`], [`Callee`]): calls are numbered, sent again until answered, carried out at most
+//! once in a session, in any order. That is enough, because the engine never has two overlapping writes in flight. A
+//! server that lost its memory knows no session; the client opens another and repeats what is unanswered. A new
+//! session starts only when nothing of an older one is still running.
+//!
+//! # I/O classes
+//!
+//! A write keeps its class on the sends of the database node (to `ebs-a1` and to the standby) and on every disk. Sends
+//! between servers are of class `Mirror`. Answers have the class of the call they answer.
+//!
+//! # Invariants
+//!
+//! - A volume answers a write when it is durable on its own disk *and* its mirror has answered.
+//! - After a crash of the database node the four copies may differ in what was in flight. They are compared and made equal
+//!   before the first operation of the next opening; `ebs-a1` is right, since every acknowledged write is on it.
+//! - A standby that was detached is never taken for complete: both sides keep a [`Label`] with an epoch that rises at
+//!   every detachment and attachment ([`may_promote`]).
+//!
+//! # Caveats
+//!
+//! - A volume or mirror of the writer's zone that is down stalls writes, as 4 of 4 must; only the standby's zone can be
+//!   detached.
+//! - A resync compares checksums of every region of the volume; it does not remember what changed meanwhile.
+//! - Volumes are files of a block server rather than one numbered block device.
+
+mod callee;
+mod caller;
+mod label;
+mod protocol;
+mod standby_node;
+mod volume_node;
+
+pub use callee::{Callee, Ticket};
+pub use caller::{Caller, Heard};
+pub use label::{Attachment, Label, may_promote};
+pub use protocol::{Answer, Call};
+pub use standby_node::StandbyNode;
+pub use volume_node::{VolumeNode, VolumeNodeConfig};

@@ -1,0 +1,608 @@
+//! The mirrored volume as the database node sees it: steps 1 and 3, detachment and resync.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use node::{
+    Block, Digest, DiskError, DiskOp, DiskReply, DiskResult, Effects, Event, FileId, FileName, IoClass, Nanos, NodeId,
+    Rng, TimerId, Token,
+};
+
+use crate::config::{MirrorConfig, ZoneLoss};
+use crate::io::MIRROR_TIMER;
+use crate::mirror::{Answer, Attachment, Call, Caller, Heard, Label};
+use crate::volume::resync::{Progress, Region, Resync, Stage, copy_of, hashes_in, is_structural};
+use crate::volume::{Volume, VolumeStatus};
+
+const PRIMARY_TIMER: TimerId = MIRROR_TIMER;
+const STANDBY_TIMER: TimerId = TimerId(MIRROR_TIMER.0 + 1);
+const CHECK_TIMER: TimerId = TimerId(MIRROR_TIMER.0 + 2);
+const RESYNC: [IoClass; 2] = [IoClass::Mirror, IoClass::Mirror];
+const METADATA: [IoClass; 2] = [IoClass::Metadata, IoClass::Metadata];
+
+/// The database node's end of the mirrored volume.
+#[derive(Debug)]
+pub struct MirroredVolume {
+    config: MirrorConfig,
+    primary: Caller,
+    standby: Caller,
+    standby_connected: bool,
+    files: BTreeMap<FileId, FileName>,
+    ops: BTreeMap<u64, Op>,
+    own: BTreeMap<u64, Own>,
+    next: u64,
+    held: Vec<(Token, Call, IoClass)>,
+    completions: VecDeque<(Token, DiskResult)>,
+    phase: Phase,
+    ready: bool,
+    epoch: u64,
+    labels: [Option<Vec<Option<Label>>>; 2],
+    check_armed: bool,
+}
+
+/// An operation of the engine.
+#[derive(Debug)]
+struct Op {
+    token: Token,
+    call: Call,
+    io: IoClass,
+    /// What the writer's side came to, while the standby's is awaited.
+    primary: Option<Answer>,
+}
+
+/// A call of the volume's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    PrimaryLabel,
+    StandbyLabel,
+    DetachLabel,
+    PrimaryList,
+    StandbyList,
+    File,
+    Mark,
+    AttachStandby,
+    AttachPrimary,
+    PrimaryHash(u64),
+    StandbyHash(u64),
+    Content(u64),
+    MirrorCopy(u64),
+    StandbyCopy(u64),
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Labels are asked for.
+    Connecting,
+    /// Both sides acknowledge.
+    Attached,
+    /// The writer's label is being written; acknowledgements wait for it.
+    Detaching,
+    /// The writer's side alone acknowledges.
+    Detached,
+    /// Copies are compared: at start, or behind running writes.
+    Resyncing(Box<Resync>),
+}
+
+impl MirroredVolume {
+    /// A volume whose writer's side is `primary` and whose other side is reached through `standby`. `rng` must differ
+    /// between incarnations of the database node.
+    pub fn new(config: MirrorConfig, primary: NodeId, standby: NodeId, rng: &Rng) -> MirroredVolume {
+        let retransmit = config.retransmit;
+        MirroredVolume {
+            config,
+            primary: Caller::new(primary, PRIMARY_TIMER, retransmit, rng.fork("primary", 0)),
+            standby: Caller::new(standby, STANDBY_TIMER, retransmit, rng.fork("standby", 0)),
+            standby_connected: false,
+            files: BTreeMap::new(),
+            ops: BTreeMap::new(),
+            own: BTreeMap::new(),
+            next: 0,
+            held: Vec::new(),
+            completions: VecDeque::new(),
+            phase: Phase::Connecting,
+            ready: false,
+            epoch: 0,
+            labels: [None, None],
+            check_armed: false,
+        }
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn ask_primary(&mut self, now: Nanos, own: Own, call: Call, classes: [IoClass; 2], out: &mut Effects) {
+        let id = self.id();
+        self.own.insert(id, own);
+        self.primary.call(now, id, call, classes, out);
+    }
+
+    fn ask_standby(&mut self, now: Nanos, own: Own, call: Call, classes: [IoClass; 2], out: &mut Effects) {
+        let id = self.id();
+        self.own.insert(id, own);
+        self.standby.call(now, id, call, classes, out);
+        self.arm_check(out);
+    }
+
+    fn arm_check(&mut self, out: &mut Effects) {
+        if let ZoneLoss::Detach(after) = self.config.zone_loss
+            && !self.check_armed
+        {
+            self.check_armed = true;
+            out.set_timer(CHECK_TIMER, Nanos((after.0 / 4).max(1)));
+        }
+    }
+
+    fn forwards(&self) -> bool {
+        match &self.phase {
+            Phase::Attached | Phase::Detaching => true,
+            Phase::Resyncing(resync) => resync.forwards(),
+            Phase::Connecting | Phase::Detached => false,
+        }
+    }
+
+    fn begin(&mut self, now: Nanos, token: Token, call: Call, io: IoClass, out: &mut Effects) {
+        if matches!(&self.phase, Phase::Resyncing(resync) if resync.holds(&call)) {
+            self.held.push((token, call, io));
+            return;
+        }
+        let id = self.id();
+        self.primary.call(now, id, call.clone(), [io, io], out);
+        self.ops.insert(id, Op { token, call, io, primary: None });
+    }
+
+    fn release_held(&mut self, now: Nanos, out: &mut Effects) {
+        for (token, call, io) in std::mem::take(&mut self.held) {
+            self.begin(now, token, call, io, out);
+        }
+    }
+
+    fn primary_answered(&mut self, now: Nanos, id: u64, answer: Answer, out: &mut Effects) {
+        if let Some(own) = self.own.remove(&id) {
+            return self.own_answered(now, own, answer, out);
+        }
+        let forwards = self.forwards();
+        let Some(op) = self.ops.get_mut(&id) else { return };
+        let changes = is_structural(&op.call) || matches!(op.call, Call::Write { .. });
+        if changes && forwards && !matches!(answer, Answer::Failed(_)) {
+            op.primary = Some(answer);
+            let (call, io) = (op.call.clone(), op.io);
+            self.standby.call(now, id, call, [io, io], out);
+            self.arm_check(out);
+        } else {
+            self.complete(now, id, answer, out);
+        }
+    }
+
+    fn standby_answered(&mut self, now: Nanos, id: u64, answer: Answer, out: &mut Effects) {
+        if let Some(own) = self.own.remove(&id) {
+            return self.own_answered(now, own, answer, out);
+        }
+        let Some(primary) = self.ops.get_mut(&id).and_then(|op| op.primary.take()) else { return };
+        let answer = if matches!(answer, Answer::Failed(_)) { answer } else { primary };
+        self.complete(now, id, answer, out);
+    }
+
+    fn complete(&mut self, now: Nanos, id: u64, answer: Answer, out: &mut Effects) {
+        if let Some(op) = self.ops.remove(&id) {
+            self.completions.push_back((op.token, result_of(&op.call, answer)));
+        }
+        self.further(now, out);
+    }
+
+    /// Gives up the standby's side for now. Whatever waited for it alone is complete.
+    fn drop_standby(&mut self, now: Nanos, out: &mut Effects) {
+        self.standby_connected = false;
+        self.standby.reset(out);
+        self.own.retain(|_, own| matches!(own, Own::PrimaryLabel | Own::DetachLabel | Own::MirrorCopy(_)));
+        let waiting: Vec<u64> = self.ops.iter().filter(|(_, op)| op.primary.is_some()).map(|(id, _)| *id).collect();
+        for id in waiting {
+            if let Some(answer) = self.ops.get_mut(&id).and_then(|op| op.primary.take()) {
+                self.complete(now, id, answer, out);
+            }
+        }
+    }
+
+    fn detach(&mut self, now: Nanos, out: &mut Effects) {
+        self.epoch += 1;
+        self.phase = Phase::Detaching;
+        let label = Label { epoch: self.epoch, attachment: Attachment::Detached };
+        self.ask_primary(now, Own::DetachLabel, Call::SetLabel(label), METADATA, out);
+    }
+
+    /// Looks whether the standby's zone has been silent for too long.
+    fn check(&mut self, now: Nanos, out: &mut Effects) {
+        self.check_armed = false;
+        let ZoneLoss::Detach(after) = self.config.zone_loss else { return };
+        let silent = self.standby.oldest_wait(now).is_some_and(|wait| wait >= after);
+        match &self.phase {
+            Phase::Attached if silent => self.detach(now, out),
+            Phase::Connecting if silent && self.labels[0].is_some() => self.detach(now, out),
+            Phase::Resyncing(resync) if silent && resync.with_standby => {
+                if resync.startup {
+                    self.own.retain(|_, own| matches!(own, Own::MirrorCopy(_)));
+                    self.detach(now, out);
+                } else {
+                    self.phase = Phase::Detached;
+                    self.drop_standby(now, out);
+                    self.release_held(now, out);
+                }
+            }
+            _ => {}
+        }
+        if self.standby.oldest_wait(now).is_some() {
+            self.arm_check(out);
+        }
+    }
+
+    fn own_answered(&mut self, now: Nanos, own: Own, answer: Answer, out: &mut Effects) {
+        if let Answer::Failed(error) = &answer
+            && !matches!(own, Own::PrimaryHash(_) | Own::StandbyHash(_) | Own::Content(_))
+        {
+            return out.halt(format!("a volume refused {own:?} during a resync: {error}; mend it and restart"));
+        }
+        match own {
+            Own::PrimaryLabel | Own::StandbyLabel => {
+                let Answer::Labels(labels) = answer else { return };
+                self.labels[usize::from(own == Own::StandbyLabel)] = Some(labels);
+                self.labelled(now, out);
+            }
+            Own::DetachLabel => {
+                self.phase = Phase::Detached;
+                self.drop_standby(now, out);
+                if !self.ready {
+                    self.phase = Phase::Resyncing(Box::new(Resync::new(true, false)));
+                }
+                self.further(now, out);
+            }
+            own => {
+                self.resync_answered(now, own, answer, out);
+                self.further(now, out);
+            }
+        }
+    }
+
+    /// Both sides' labels are here: compare the copies before anything else.
+    fn labelled(&mut self, now: Nanos, out: &mut Effects) {
+        if let (Phase::Connecting, [Some(primary), Some(standby)]) = (&self.phase, &self.labels) {
+            let epochs = primary.iter().chain(standby).flatten().map(|label| label.epoch);
+            self.epoch = epochs.max().unwrap_or(0);
+            self.phase = Phase::Resyncing(Box::new(Resync::new(true, true)));
+            self.further(now, out);
+        } else if let (Phase::Connecting, [Some(primary), None]) = (&self.phase, &self.labels) {
+            self.epoch = primary.iter().flatten().map(|label| label.epoch).max().unwrap_or(0);
+        }
+    }
+
+    /// Whether the labels already say that all four copies are attached.
+    fn labels_agree(&self) -> bool {
+        let mut labels = self.labels.iter().flatten().flatten();
+        let first = labels.next().copied().flatten();
+        first.is_some_and(|label| label.attachment == Attachment::Attached) && labels.all(|label| *label == first)
+    }
+
+    /// Takes the next step that waits for nothing.
+    fn further(&mut self, now: Nanos, out: &mut Effects) {
+        if matches!(self.phase, Phase::Detached) && self.ready && self.standby_connected {
+            self.phase = Phase::Resyncing(Box::new(Resync::new(false, true)));
+        }
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
+        match resync.stage {
+            Stage::Quiescing if !self.ops.values().any(|op| is_structural(&op.call)) => {
+                resync.stage = Stage::Listing;
+                let with_standby = resync.with_standby;
+                if !with_standby {
+                    resync.standby = Some(Vec::new());
+                }
+                self.ask_primary(now, Own::PrimaryList, Call::List, RESYNC, out);
+                if with_standby {
+                    self.ask_standby(now, Own::StandbyList, Call::List, RESYNC, out);
+                }
+            }
+            Stage::Listing if resync.primary.is_some() && resync.standby.is_some() => self.align_files(now, out),
+            Stage::Files(0) => {
+                resync.stage = Stage::Regions;
+                resync.plan_regions(self.config.region_bytes);
+                self.release_held(now, out);
+                self.fill_window(now, out);
+            }
+            Stage::Regions => self.fill_window(now, out),
+            _ => {}
+        }
+    }
+
+    fn align_files(&mut self, now: Nanos, out: &mut Effects) {
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
+        let (for_mirror, for_standby) = resync.file_calls();
+        // Behind running writes the standby's side is about to receive some of them: mark it first in any case.
+        if (!for_standby.is_empty() || !resync.startup) && resync.with_standby && !resync.marked {
+            resync.stage = Stage::MarkingFiles;
+            return self.mark(now, out);
+        }
+        resync.stage = Stage::Files((for_mirror.len() + for_standby.len()) as u32);
+        for_mirror.into_iter().for_each(|call| self.ask_primary(now, Own::File, call, RESYNC, out));
+        for_standby.into_iter().for_each(|call| self.ask_standby(now, Own::File, call, RESYNC, out));
+        self.further(now, out);
+    }
+
+    fn mark(&mut self, now: Nanos, out: &mut Effects) {
+        let label = Label { epoch: self.epoch + 1, attachment: Attachment::Resyncing };
+        self.ask_standby(now, Own::Mark, Call::SetLabel(label), METADATA, out);
+    }
+
+    /// Keeps the window full, and ends the resync when nothing is left.
+    fn fill_window(&mut self, now: Nanos, out: &mut Effects) {
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
+        while resync.window.len() < self.config.window as usize {
+            let Some(region) = resync.todo.pop_front() else { break };
+            self.next += 1;
+            resync.window.insert(self.next, (region, Progress::Waiting));
+        }
+        if resync.window.is_empty() {
+            return self.compared(now, out);
+        }
+        let ops = &self.ops;
+        let quiet = |region: &Region| !ops.values().any(|op| region.overlaps(&op.call));
+        let mut asked = Vec::new();
+        for (uid, (region, progress)) in &mut resync.window {
+            if matches!(progress, Progress::Waiting) && quiet(region) {
+                let standby = (!resync.with_standby).then(Vec::new);
+                *progress = Progress::Hashing { primary: None, standby };
+                let Region { name, offset, len_bytes } = region.clone();
+                asked.push((*uid, Call::Hash { name, offset, len_bytes }));
+            }
+        }
+        let with_standby = resync.with_standby;
+        for (uid, call) in asked {
+            self.ask_primary(now, Own::PrimaryHash(uid), call.clone(), RESYNC, out);
+            if with_standby {
+                self.ask_standby(now, Own::StandbyHash(uid), call, RESYNC, out);
+            }
+        }
+    }
+
+    fn compared(&mut self, now: Nanos, out: &mut Effects) {
+        if self.own.values().any(|own| matches!(own, Own::MirrorCopy(_))) {
+            // Left by an attempt that lost its standby. It must not land after a later write.
+            return;
+        }
+        let agree = self.labels_agree();
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
+        if !resync.with_standby {
+            self.phase = Phase::Detached;
+            self.ready = true;
+            return self.further(now, out);
+        }
+        if resync.startup && !resync.marked && agree {
+            self.attached(now, out);
+            return;
+        }
+        resync.stage = Stage::AttachingStandby;
+        self.epoch += 2;
+        let label = Label { epoch: self.epoch, attachment: Attachment::Attached };
+        self.ask_standby(now, Own::AttachStandby, Call::SetLabel(label), METADATA, out);
+    }
+
+    fn attached(&mut self, now: Nanos, out: &mut Effects) {
+        self.phase = Phase::Attached;
+        self.ready = true;
+        self.release_held(now, out);
+    }
+
+    fn resync_answered(&mut self, now: Nanos, own: Own, answer: Answer, out: &mut Effects) {
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
+        match (own, answer) {
+            (Own::PrimaryList, Answer::Lists(lists)) => resync.primary = Some(lists),
+            (Own::StandbyList, Answer::Lists(lists)) => resync.standby = Some(lists),
+            (Own::File, _) => {
+                if let Stage::Files(left) = &mut resync.stage {
+                    *left -= 1;
+                }
+            }
+            (Own::Mark, _) => {
+                resync.marked = true;
+                if resync.stage == Stage::MarkingFiles {
+                    return self.align_files(now, out);
+                }
+                self.read_marked(now, out);
+            }
+            (Own::AttachStandby, _) => {
+                resync.stage = Stage::AttachingPrimary;
+                let label = Label { epoch: self.epoch, attachment: Attachment::Attached };
+                self.ask_primary(now, Own::AttachPrimary, Call::SetLabel(label), METADATA, out);
+            }
+            (Own::AttachPrimary, _) => self.attached(now, out),
+            (Own::PrimaryHash(uid), answer) => {
+                if let Some((_, Progress::Hashing { primary, .. })) = resync.window.get_mut(&uid) {
+                    *primary = Some(hashes_in(answer));
+                }
+                self.hashed(now, uid, out);
+            }
+            (Own::StandbyHash(uid), answer) => {
+                if let Some((_, Progress::Hashing { standby, .. })) = resync.window.get_mut(&uid) {
+                    *standby = Some(hashes_in(answer));
+                }
+                self.hashed(now, uid, out);
+            }
+            (Own::Content(uid), Answer::Data(data)) => self.copy(now, uid, data, out),
+            (Own::Content(uid), _) => self.region_done(now, uid, out),
+            (Own::MirrorCopy(uid) | Own::StandbyCopy(uid), _) => {
+                let left = match resync.window.get_mut(&uid) {
+                    Some((_, Progress::Copying(left))) => {
+                        *left -= 1;
+                        *left
+                    }
+                    _ => return,
+                };
+                if left == 0 {
+                    resync.copied += 1;
+                    self.region_done(now, uid, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn hashed(&mut self, now: Nanos, uid: u64, out: &mut Effects) {
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
+        let differs = resync.window.get(&uid).and_then(|(_, progress)| resync.differs(progress));
+        let Some((mirror, standby)) = differs else { return };
+        if !mirror && !standby {
+            return self.region_done(now, uid, out);
+        }
+        let marking = resync.window.values().any(|(_, progress)| matches!(progress, Progress::Marking { .. }));
+        let marked = resync.marked;
+        let Some((region, progress)) = resync.window.get_mut(&uid) else { return };
+        if standby && !marked {
+            *progress = Progress::Marking { mirror };
+            if !marking {
+                self.mark(now, out);
+            }
+            return;
+        }
+        *progress = Progress::Reading { mirror, standby };
+        let Region { name, offset, len_bytes } = region.clone();
+        self.ask_primary(now, Own::Content(uid), Call::Read { name, offset, len_bytes }, RESYNC, out);
+    }
+
+    /// The standby's side is marked: read the regions that waited for it.
+    fn read_marked(&mut self, now: Nanos, out: &mut Effects) {
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
+        let mut reads = Vec::new();
+        for (uid, (region, progress)) in &mut resync.window {
+            if let Progress::Marking { mirror } = *progress {
+                *progress = Progress::Reading { mirror, standby: true };
+                let Region { name, offset, len_bytes } = region.clone();
+                reads.push((*uid, Call::Read { name, offset, len_bytes }));
+            }
+        }
+        for (uid, call) in reads {
+            self.ask_primary(now, Own::Content(uid), call, RESYNC, out);
+        }
+    }
+
+    fn copy(&mut self, now: Nanos, uid: u64, data: Bytes, out: &mut Effects) {
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
+        let Some((region, progress)) = resync.window.get_mut(&uid) else { return };
+        let Progress::Reading { mirror, standby } = *progress else { return };
+        *progress = Progress::Copying(u32::from(mirror) + u32::from(standby));
+        let region = region.clone();
+        if mirror {
+            self.ask_primary(now, Own::MirrorCopy(uid), copy_of(&region, data.clone(), true), RESYNC, out);
+        }
+        if standby {
+            self.ask_standby(now, Own::StandbyCopy(uid), copy_of(&region, data, false), RESYNC, out);
+        }
+    }
+
+    fn region_done(&mut self, now: Nanos, uid: u64, out: &mut Effects) {
+        if let Phase::Resyncing(resync) = &mut self.phase {
+            resync.window.remove(&uid);
+        }
+        self.release_held(now, out);
+    }
+
+    fn call_of(&mut self, op: DiskOp) -> Result<Option<Call>, DiskError> {
+        let named = |file: FileId| self.files.get(&file).cloned().ok_or(DiskError::NotFound);
+        Ok(Some(match op {
+            DiskOp::List => Call::List,
+            DiskOp::Open { file, name } => {
+                self.files.insert(file, name.clone());
+                Call::Open(name)
+            }
+            DiskOp::Create { file, name, len_bytes } => {
+                self.files.insert(file, name.clone());
+                Call::Create { name, len_bytes, mirror_only: false }
+            }
+            DiskOp::Extend { file, len_bytes } => Call::Extend { name: named(file)?, len_bytes, mirror_only: false },
+            DiskOp::Read { file, offset, len_bytes } => {
+                Call::Read { name: named(file)?, offset, len_bytes: len_bytes as u32 }
+            }
+            DiskOp::Write { file, offset, data, .. } => {
+                let data = Bytes::copy_from_slice(&data);
+                Call::Write { name: named(file)?, offset, mirror_only: false, data }
+            }
+            DiskOp::Remove { name } => Call::Remove(name),
+            // Every completed write is durable at every copy, and so is every name.
+            DiskOp::Sync { .. } | DiskOp::SyncDir => return Ok(None),
+        }))
+    }
+}
+
+fn result_of(call: &Call, answer: Answer) -> DiskResult {
+    match (call, answer) {
+        (_, Answer::Failed(error)) => Err(error),
+        (Call::List, Answer::Lists(lists)) => Ok(DiskReply::Names(lists.into_iter().next().unwrap_or_default())),
+        (Call::Open(_) | Call::Create { .. }, Answer::Opened(len_bytes)) => Ok(DiskReply::Opened { len_bytes }),
+        (Call::Read { .. }, Answer::Data(data)) if !data.is_empty() => Ok(DiskReply::Data(Block::padded(&data))),
+        (Call::Extend { .. } | Call::Write { .. } | Call::Remove(_), Answer::Done) => Ok(DiskReply::Done),
+        _ => Err(DiskError::EIO),
+    }
+}
+
+impl Volume for MirroredVolume {
+    fn start(&mut self, now: Nanos, out: &mut Effects) {
+        self.primary.connect(out);
+        self.standby.connect(out);
+        self.ask_primary(now, Own::PrimaryLabel, Call::GetLabel, METADATA, out);
+        self.ask_standby(now, Own::StandbyLabel, Call::GetLabel, METADATA, out);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    fn submit(&mut self, now: Nanos, token: Token, op: DiskOp, class: IoClass, out: &mut Effects) {
+        match self.call_of(op) {
+            Ok(Some(call)) => self.begin(now, token, call, class, out),
+            Ok(None) => self.completions.push_back((token, Ok(DiskReply::Done))),
+            Err(error) => self.completions.push_back((token, Err(error))),
+        }
+    }
+
+    fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects) {
+        match event {
+            Event::Frame { from, frame } if self.primary.is_peer(from) => {
+                if let Some(Heard::Answer(id, answer)) = self.primary.frame(now, &frame, out) {
+                    self.primary_answered(now, id, answer, out);
+                }
+            }
+            Event::Frame { from, frame } if self.standby.is_peer(from) => match self.standby.frame(now, &frame, out) {
+                Some(Heard::Answer(id, answer)) => self.standby_answered(now, id, answer, out),
+                Some(Heard::Connected) => {
+                    self.standby_connected = true;
+                    self.further(now, out);
+                }
+                None => {}
+            },
+            Event::Timer { timer } if timer == CHECK_TIMER => self.check(now, out),
+            Event::Timer { timer } => {
+                let _ = self.primary.timer(now, timer, out) || self.standby.timer(now, timer, out);
+            }
+            _ => {}
+        }
+    }
+
+    fn next_completion(&mut self) -> Option<(Token, DiskResult)> {
+        self.completions.pop_front()
+    }
+
+    fn status(&self) -> VolumeStatus {
+        let epoch = self.epoch;
+        match &self.phase {
+            _ if !self.ready => VolumeStatus::Connecting,
+            Phase::Connecting => VolumeStatus::Connecting,
+            Phase::Attached | Phase::Detaching => VolumeStatus::Attached { epoch },
+            Phase::Detached => VolumeStatus::Detached { epoch, resync_left: None },
+            Phase::Resyncing(resync) => VolumeStatus::Detached { epoch, resync_left: Some(resync.left()) },
+        }
+    }
+
+    fn digest(&self, digest: &mut Digest) {
+        self.primary.digest(digest);
+        self.standby.digest(digest);
+        digest.word(self.epoch);
+        digest.word(self.ops.len() as u64 ^ (self.held.len() as u64) << 32);
+    }
+}
