@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use node::{Delay, LinkModel, LinkProfile, Nanos, NodeId, Work};
+use node::{Delay, Effect, LinkModel, LinkProfile, Nanos, NodeId, Work};
 
 use crate::DiskModel;
 
@@ -25,6 +25,15 @@ impl CpuModel {
 
     pub(crate) fn is_free(&self) -> bool {
         self.event == Nanos::ZERO && self.work_ns.iter().all(|&ns| ns == 0)
+    }
+
+    /// What an event with `effects` costs.
+    pub(crate) fn price(&self, effects: &[Effect]) -> Nanos {
+        let work_ns = effects.iter().map(|effect| match effect {
+            Effect::Charge { work, units } => self.work_ns[*work as usize].saturating_mul(*units),
+            _ => 0,
+        });
+        work_ns.fold(self.event, |sum, ns| sum + Nanos(ns))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use node::{Effect, Nanos, NodeId};
+use node::{Effect, NodeId};
 
 use crate::CpuModel;
 use crate::host::Delivery;
@@ -29,17 +29,16 @@ pub(crate) struct Core {
     pub(crate) waiting: VecDeque<Waiting>,
 }
 
-/// All cores, and the prices.
+/// All cores.
 #[derive(Clone)]
 pub(crate) struct Cores {
-    core_of: Vec<usize>,
     pub(crate) cores: Vec<Core>,
-    model: CpuModel,
     pub(crate) is_free: bool,
 }
 
 impl Cores {
-    pub(crate) fn new(model: &CpuModel, ids: impl Iterator<Item = NodeId>) -> Cores {
+    /// The cores that `model` gives the nodes `ids`, and the index of each node's core.
+    pub(crate) fn new(model: &CpuModel, ids: impl Iterator<Item = NodeId>) -> (Cores, Vec<usize>) {
         let mut shared: BTreeMap<u32, usize> = BTreeMap::new();
         let mut cores = Vec::new();
         let core_of = ids
@@ -55,19 +54,6 @@ impl Cores {
                 core
             })
             .collect();
-        Cores { core_of, cores, model: model.clone(), is_free: model.is_free() }
-    }
-
-    pub(crate) fn core_of(&self, index: usize) -> usize {
-        self.core_of[index]
-    }
-
-    /// What an event with `effects` costs.
-    pub(crate) fn price(&self, effects: &[Effect]) -> Nanos {
-        let work_ns = effects.iter().map(|effect| match effect {
-            Effect::Charge { work, units } => self.model.work_ns[*work as usize].saturating_mul(*units),
-            _ => 0,
-        });
-        work_ns.fold(self.model.event, |sum, ns| sum + Nanos(ns))
+        (Cores { cores, is_free: model.is_free() }, core_of)
     }
 }

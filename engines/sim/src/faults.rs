@@ -83,7 +83,7 @@ impl Sim {
         let in_flight = host.disk.as_ref().map_or(0, |disk| disk.in_flight());
         assert_eq!(in_flight, 0, "{:?} starts with operations of an earlier life in flight: crash it first", host.id);
         host.end_life();
-        host.node = Some((self.topology.members[index].build)(host.starts));
+        host.node = Some((self.setting.topology.members[index].build)(host.starts));
         host.starts += 1;
         host.status = Status::Running;
         let life = host.life;

@@ -31,10 +31,8 @@ impl Sim {
         }
         let held = self.held.clone().filter(|held| !without.contains(&self.hosts[held.host].id));
         let mut sim = Sim {
-            config: self.config.clone(),
-            topology: Rc::clone(&self.topology),
+            setting: Rc::clone(&self.setting),
             hosts,
-            index_of: self.index_of.clone(),
             queue: self.queue.clone(),
             links: self.links.clone(),
             cores: self.cores.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use node::{DiskResult, Event, Frame, Ledger, Nanos, Node, NodeId, TimerId, Token, Zone};
+use node::{DiskResult, Event, Frame, Ledger, Member, Nanos, Node, NodeId, TimerId, Token, Zone};
 
 use crate::SimDisk;
 use crate::timers::Timers;
@@ -81,6 +81,27 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// A host whose node is yet to be built.
+    pub(crate) fn new(member: &Member, core: usize, disk: Option<SimDisk>) -> Host {
+        Host {
+            id: member.id,
+            zone: member.zone,
+            core,
+            node: None,
+            status: Status::Crashed,
+            life: 0,
+            started: false,
+            starts: 0,
+            timers: Timers::default(),
+            disk,
+            ledger: Ledger::default(),
+            events: 0,
+            cpu: Nanos::ZERO,
+            inbox: VecDeque::new(),
+            watched: true,
+        }
+    }
+
     /// Whether the node exists and has not stopped.
     pub(crate) fn is_up(&self) -> bool {
         matches!(self.status, Status::Running | Status::Paused)

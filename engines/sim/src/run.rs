@@ -110,7 +110,7 @@ impl Sim {
                     self.queue.advance(deadline);
                     return Some(Stop::Deadline);
                 }
-                Some(_) if self.events_this_instant > self.config.events_per_instant_max => {
+                Some(_) if self.events_this_instant > self.setting.config.events_per_instant_max => {
                     return Some(Stop::Livelock);
                 }
                 Some(_) => {}

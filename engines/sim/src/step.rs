@@ -129,7 +129,7 @@ impl Sim {
                 self.carry_out_all(host, effects.drain().collect());
             }
         } else {
-            let price = self.cores.price(effects.as_slice());
+            let price = self.setting.config.cpu.price(effects.as_slice());
             self.hosts[host].cpu += price;
             let (core, life) = (self.hosts[host].core, self.hosts[host].life);
             self.cores.cores[core].turn = Some(Turn { host, life, effects: effects.drain().collect() });
@@ -221,7 +221,7 @@ impl Sim {
             self.queue.push(now, Occurrence::Arrival { from, to, wire });
             return;
         }
-        let model = self.config.links.between(self.hosts[from].zone, self.hosts[to].zone);
+        let model = self.setting.config.links.between(self.hosts[from].zone, self.hosts[to].zone);
         let queue = &mut self.queue;
         self.links.send(now, from, to, model, frame, |at, wire| {
             queue.push(at, Occurrence::Arrival { from: from as u32, to: to as u32, wire });

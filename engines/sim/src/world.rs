@@ -1,7 +1,7 @@
 //! The simulated world: its nodes, its clock and what is going to happen.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use node::{Digest, Effect, Effects, Frame, Ledger, Nanos, Node, NodeId, Rng, TimerId, Topology};
@@ -38,63 +38,77 @@ pub(crate) struct Held {
     pub(crate) effects: VecDeque<Effect>,
 }
 
+/// What never changes, and copies of a world share.
+pub(crate) struct Setting {
+    pub(crate) config: SimConfig,
+    pub(crate) topology: Topology,
+    /// Indexed by id; `NOBODY` where there is no such node.
+    index_of: Vec<usize>,
+}
+
+const NOBODY: usize = usize::MAX;
+
+impl Setting {
+    fn new(topology: Topology, config: SimConfig) -> Setting {
+        let ids_end = topology.members.iter().map(|member| member.id.0 as usize + 1).max().unwrap_or(0);
+        assert!(ids_end <= 1 << 20, "ids are small and dense, not up to {}", ids_end - 1);
+        let mut index_of = vec![NOBODY; ids_end];
+        for (index, member) in topology.members.iter().enumerate() {
+            let slot = &mut index_of[member.id.0 as usize];
+            assert_eq!(*slot, NOBODY, "two members are {:?}", member.id);
+            *slot = index;
+        }
+        Setting { config, topology, index_of }
+    }
+}
+
 /// A topology hosted in virtual time. See the [crate's documentation](crate).
 pub struct Sim {
-    pub(crate) config: SimConfig,
-    pub(crate) topology: Rc<Topology>,
+    pub(crate) setting: Rc<Setting>,
+    /// In the order of the topology; their places are the indexes used everywhere inside.
     pub(crate) hosts: Vec<Host>,
-    pub(crate) index_of: BTreeMap<NodeId, usize>,
+    /// What is going to happen; it holds the clock.
     pub(crate) queue: Queue<Occurrence>,
     pub(crate) links: Links,
     pub(crate) cores: Cores,
     pub(crate) digest: Digest,
+    /// Events delivered to nodes.
     pub(crate) events: u64,
+    /// Occurrences since the clock last moved.
     pub(crate) events_this_instant: u64,
+    /// Effects of watched nodes that reach beyond their memory.
     pub(crate) effects: u64,
     /// At this count of effects the run stops and holds the rest back; `u64::MAX` is never.
     pub(crate) stop_at_effects: u64,
+    /// What a stopped run held back: carried out before anything else.
     pub(crate) held: Option<Held>,
+    /// The list that nodes append to, kept for its allocation.
     pub(crate) scratch: Effects,
     pub(crate) halts: Vec<Halt>,
+    /// Decides what survives crashes that nobody decides about.
     pub(crate) crash_rng: Rng,
     pub(crate) trace: Option<Trace>,
 }
 
 impl Sim {
-    /// Builds every node and makes it due to start at time zero. Panics when two members share an id.
+    /// Builds every node and makes it due to start at time zero. Panics when two members share an id, or when ids are
+    /// not small.
     pub fn new(topology: Topology, config: SimConfig) -> Sim {
+        let setting = Setting::new(topology, config);
+        let Setting { config, topology, .. } = &setting;
         let root = Rng::new(config.seed);
-        let cores = Cores::new(&config.cpu, topology.members.iter().map(|member| member.id));
+        let (cores, core_of) = Cores::new(&config.cpu, topology.members.iter().map(|member| member.id));
         let mut hosts = Vec::new();
-        let mut index_of = BTreeMap::new();
-        for (index, member) in topology.members.iter().enumerate() {
-            assert!(index_of.insert(member.id, index).is_none(), "two members are {:?}", member.id);
+        for (member, core) in topology.members.iter().zip(core_of) {
             let disk_rng = root.fork("disk", u64::from(member.id.0));
-            hosts.push(Host {
-                id: member.id,
-                zone: member.zone,
-                core: cores.core_of(index),
-                node: None,
-                status: Status::Crashed,
-                life: 0,
-                started: false,
-                starts: 0,
-                timers: Default::default(),
-                disk: member.has_disk.then(|| SimDisk::new(config.disk.clone(), disk_rng)),
-                ledger: Ledger::default(),
-                events: 0,
-                cpu: Nanos::ZERO,
-                inbox: VecDeque::new(),
-                watched: true,
-            });
+            let disk = member.has_disk.then(|| SimDisk::new(config.disk.clone(), disk_rng));
+            hosts.push(Host::new(member, core, disk));
         }
         let mut sim = Sim {
             queue: Queue::new(config.shuffle_ties.then(|| root.fork("schedule", 0))),
             links: Links::new(hosts.len(), config.links_in_order, root.fork("net", 0)),
             cores,
-            topology: Rc::new(topology),
             hosts,
-            index_of,
             digest: Digest::default(),
             events: 0,
             events_this_instant: 0,
@@ -105,7 +119,7 @@ impl Sim {
             halts: Vec::new(),
             crash_rng: root.fork("crash", 0),
             trace: None,
-            config,
+            setting: Rc::new(setting),
         };
         for host in 0..sim.hosts.len() {
             sim.start(host);
@@ -224,11 +238,11 @@ impl Sim {
     }
 
     pub(crate) fn index(&self, id: NodeId) -> usize {
-        *self.index_of.get(&id).unwrap_or_else(|| panic!("{id:?} is not in the topology"))
+        self.find(id).unwrap_or_else(|| panic!("{id:?} is not in the topology"))
     }
 
     /// The index of `id`, or `None` for a frame sent to nobody.
     pub(crate) fn find(&self, id: NodeId) -> Option<usize> {
-        self.index_of.get(&id).copied()
+        self.setting.index_of.get(id.0 as usize).copied().filter(|&index| index != NOBODY)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::DiskUnderTest;
 use super::bench::{Bench, SECTOR, data, done, is_zero, opened, pattern};
-use crate::{Block, DiskOp, DiskReply, FileId, FileName, Rng, SECTOR_BYTES, Token};
+use crate::{Block, DiskError, DiskOp, DiskReply, FileId, FileName, Rng, SECTOR_BYTES, Token};
 
 const FILE: FileId = FileId(0);
 
@@ -102,7 +102,55 @@ pub fn tokens_come_back_as_they_were_given<D: DiskUnderTest>(disk: D) {
     bench.end();
 }
 
-/// A thousand random batches against files held in memory. Operations of a batch do not overlap, so their order does
+/// A read in flight together with a write over the same sectors may see any mixture of them, but of nothing else.
+pub fn a_read_beside_a_write_sees_old_and_new_sectors_only<D: DiskUnderTest>(disk: D) {
+    const SECTORS: usize = 32;
+    let mut bench = Bench::new(disk);
+    bench.create(FILE, "data", SECTORS as u64 * SECTOR);
+    bench.write(FILE, 0, pattern(0, SECTORS));
+    for round in 1..50 {
+        let (old, new) = (pattern(round - 1, SECTORS), pattern(round, SECTORS));
+        let before = bench.submit(read(FILE, 0, SECTORS));
+        let writing = bench.submit(write(FILE, 0, new.clone(), round % 2 == 0));
+        let beside = bench.submit(read(FILE, 0, SECTORS));
+        for token in [before, beside] {
+            let got = data(bench.finish(token), SECTORS * SECTOR_BYTES);
+            let sectors = got.chunks(SECTOR_BYTES).zip(old.chunks(SECTOR_BYTES)).zip(new.chunks(SECTOR_BYTES));
+            for (index, ((got, old), new)) in sectors.enumerate() {
+                assert!(got == old || got == new, "round {round}: sector {index} is neither old nor new");
+            }
+        }
+        done(bench.finish(writing));
+        assert_eq!(bench.read(FILE, 0, SECTORS * SECTOR_BYTES), new, "round {round}: the write is complete");
+    }
+    bench.end();
+}
+
+/// Operations that fail do not disturb those that do not.
+pub fn failures_among_operations_in_flight_stay_alone<D: DiskUnderTest>(disk: D) {
+    let mut bench = Bench::new(disk);
+    bench.create(FILE, "data", 64 * SECTOR);
+    let mut tokens = Vec::new();
+    for i in 0..64 {
+        let good = bench.submit(write(FILE, i * SECTOR, pattern(i, 1), i % 8 == 0));
+        let beyond = bench.submit(read(FILE, 64 * SECTOR, 1));
+        let nowhere = bench.submit(write(FileId(77), 0, pattern(i, 1), false));
+        let unknown = bench.submit(DiskOp::Open { file: FileId(78), name: FileName::new("absent") });
+        tokens.push((good, beyond, nowhere, unknown));
+    }
+    for (good, beyond, nowhere, unknown) in tokens {
+        done(bench.finish(good));
+        assert_eq!(bench.finish(beyond).unwrap_err(), DiskError::OutOfRange { len_bytes: 64 * SECTOR });
+        assert_eq!(bench.finish(nowhere).unwrap_err(), DiskError::BAD_FILE);
+        assert_eq!(opened(bench.finish(unknown)), Err(DiskError::NotFound));
+    }
+    for i in 0..64 {
+        assert_eq!(bench.read(FILE, i * SECTOR, SECTOR_BYTES), pattern(i, 1));
+    }
+    bench.end();
+}
+
+/// Hundreds of random batches against files held in memory. Operations of a batch do not overlap, so their order does
 /// not matter.
 pub fn random_operations_match_a_model<D: DiskUnderTest>(disk: D) {
     let mut rng = Rng::new(0x5e87_a217);

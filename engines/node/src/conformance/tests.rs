@@ -181,7 +181,7 @@ crate::disk_conformance!(|_: &str| MemoryDisk::new(None));
 
 #[test]
 fn the_whole_suite_counts_its_cases() {
-    assert_eq!(run_all(|_| MemoryDisk::new(None)), 33);
+    assert_eq!(run_all(|_| MemoryDisk::new(None)), 35);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use node::{
 };
 
 use super::{Coverage, CrashFailure, CrashPlan, Scenario, Subsets, explain, explore, replay};
-use crate::{Sim, SimConfig, Survival, copy_as};
+use crate::{CpuModel, Sim, SimConfig, Survival, copy_as};
 
 const SERVER: NodeId = NodeId(0);
 const CLIENT: NodeId = NodeId(1);
@@ -201,6 +201,10 @@ impl Node for Client {
 }
 
 fn world(bug: Bug) -> Sim {
+    world_in(bug, SimConfig::shuffled(3))
+}
+
+fn world_in(bug: Bug, config: SimConfig) -> Sim {
     let member = |id, name: &str, role, build| Member {
         id,
         name: name.into(),
@@ -213,7 +217,7 @@ fn world(bug: Bug) -> Sim {
         member(SERVER, "server", Role::Compute, Box::new(move |_| Box::new(Server::new(bug)))),
         member(CLIENT, "client", Role::Load, Box::new(|_| Box::new(Client::default()))),
     ];
-    Sim::new(Topology { members }, SimConfig::shuffled(3))
+    Sim::new(Topology { members }, config)
 }
 
 fn finished(sim: &Sim) -> bool {
@@ -265,6 +269,19 @@ fn a_correct_server_survives_every_crash_and_every_crash_of_its_recovery() {
     assert!(coverage.units_max >= 2 && coverage.outcomes < coverage.crashes, "{coverage}");
     let killed = outcome(Bug::None, &CrashPlan { power: false, ..twice() }, true).expect("survives");
     assert_eq!(killed.points, killed.points_reached);
+}
+
+#[test]
+fn work_that_takes_time_on_a_shared_core_opens_no_gap() {
+    let cpu = CpuModel { event: Nanos::from_micros(40), cores: [(SERVER, 0), (CLIENT, 0)].into(), ..CpuModel::free() };
+    let build = |bug| world_in(bug, SimConfig { cpu: cpu.clone(), ..SimConfig::shuffled(3) });
+    let explore_in = |bug, copies| {
+        with_scenario(bug, copies, |scenario| explore(&Scenario { build: &|| build(bug), ..*scenario }, &twice()))
+    };
+    let coverage = explore_in(Bug::None, true).expect("survives");
+    assert!(coverage.points_reached == coverage.points && coverage.points >= 25, "{coverage}");
+    assert!(explore_in(Bug::AcknowledgesBeforeSync, true).is_err());
+    assert_eq!(explore_in(Bug::RewritesInRecovery, true), explore_in(Bug::RewritesInRecovery, false));
 }
 
 #[test]
