@@ -15,7 +15,7 @@ use crate::disk::ring;
 use crate::error::Error;
 use crate::inbox::Inbox;
 use crate::journal::Journal;
-use crate::report::{BackendReport, Description, DiskReport, ThreadReport};
+use crate::report::{BackendReport, Description, DiskReport, Halts, ThreadReport};
 use crate::runtime::Runtime;
 use crate::thread::{Gate, Plan, Routes, Seat};
 
@@ -36,7 +36,7 @@ pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Err
         routes: Arc::clone(&routes),
         clock: Clock::start(),
         threads: Vec::new(),
-        halts,
+        halts: Halts::new(halts),
         description: Description {
             backend,
             threads: Vec::new(),

@@ -55,7 +55,7 @@ pub use error::Error;
 pub use journal::{Base, CrashImage, Journal, JournalOp, JournalRecord, Survivors};
 pub use link::{DelayRecord, LinkDelays};
 pub use report::{
-    BackendReport, Description, DiskReport, Halt, NodeUsage, RingReport, Stopped, StoppedNode, ThreadReport,
+    BackendReport, Description, DiskReport, Halt, Halts, NodeUsage, RingReport, Stopped, StoppedNode, ThreadReport,
     ThreadUsage, Usage,
 };
 pub use runtime::Runtime;

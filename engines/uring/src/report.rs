@@ -1,6 +1,9 @@
 //! What a runtime says about itself, for the record of a run.
 
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use node::{Ledger, Nanos, Node, NodeId};
 
@@ -80,6 +83,38 @@ pub struct Halt {
     pub at: Nanos,
     /// Why.
     pub reason: String,
+}
+
+/// Where halts are learnt of, in the order they happened. Any thread may ask; each halt is given out once.
+#[derive(Debug)]
+pub struct Halts(Mutex<Receiver<Halt>>);
+
+impl Halts {
+    pub(crate) fn new(receiver: Receiver<Halt>) -> Halts {
+        Halts(Mutex::new(receiver))
+    }
+
+    /// The next halt, if there is one by now.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or all threads have ended.
+    pub fn try_recv(&self) -> Result<Halt, TryRecvError> {
+        self.lock().try_recv()
+    }
+
+    /// The next halt, waiting for it at most so long.
+    ///
+    /// # Errors
+    ///
+    /// There was none in time, or all threads have ended.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Halt, RecvTimeoutError> {
+        self.lock().recv_timeout(timeout)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Receiver<Halt>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Counts of one node so far.

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use node::fault::Fault;
@@ -18,7 +18,7 @@ use crate::journal::Journal;
 use crate::launch;
 use crate::link::LinkDelays;
 use crate::mail::{Mail, Order, Passage, ThreadEnd, ThreadSnapshot};
-use crate::report::{Description, Halt, NodeUsage, Stopped, StoppedNode, ThreadUsage, Usage};
+use crate::report::{Description, Halts, NodeUsage, Stopped, StoppedNode, ThreadUsage, Usage};
 use crate::sys;
 use crate::thread::Routes;
 
@@ -28,7 +28,7 @@ pub struct Runtime {
     pub(crate) routes: Arc<Routes>,
     pub(crate) clock: Clock,
     pub(crate) threads: Vec<JoinHandle<()>>,
-    pub(crate) halts: Receiver<Halt>,
+    pub(crate) halts: Halts,
     pub(crate) description: Description,
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) pool: Arc<Pool>,
@@ -57,7 +57,7 @@ impl Runtime {
     }
 
     /// Nodes that stopped by themselves, in the order they did.
-    pub fn halts(&self) -> &Receiver<Halt> {
+    pub fn halts(&self) -> &Halts {
         &self.halts
     }
 
@@ -265,6 +265,12 @@ impl Runtime {
         }
     }
 }
+
+/// A runtime may be watched, disturbed and measured from several threads at once.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Runtime>();
+};
 
 impl Drop for Runtime {
     fn drop(&mut self) {

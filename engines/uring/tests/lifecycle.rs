@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use node::fault::Fault;
 use node::{Block, DiskOp, DiskReply, Effects, Event, FileId, IoClass, Nanos, NodeId, TimerId, Token, Zone};
 use nodes::{Acting, acting, backends, config, data_dir, diskless, member, name, next, topology};
-use uring::{Backend, Error, FileSystem, Placement, Runtime};
+use uring::{Backend, Error, FileSystem, Halt, Placement, Runtime};
 
 const NODE: NodeId = NodeId(0);
 const LOG: FileId = FileId(1);
@@ -127,6 +127,10 @@ fn a_timer_of_zero_length_does_not_keep_the_thread_from_its_other_node() {
     next(&reports);
 }
 
+fn next_halt(runtime: &Runtime) -> Halt {
+    runtime.halts().recv_timeout(std::time::Duration::from_secs(60)).expect("a halt within a minute")
+}
+
 #[test]
 fn a_halt_and_a_panic_stop_one_node_and_are_reported() {
     let halting = diskless(0, Zone::A, |incarnation| {
@@ -154,7 +158,7 @@ fn a_halt_and_a_panic_stop_one_node_and_are_reported() {
     let mut config = config(&topology, &dir, "data");
     config.placement = Placement::single(&topology);
     let runtime = Runtime::start(topology, &config).expect("starts");
-    let halts = [(); 3].map(|()| next(runtime.halts()));
+    let halts = [(); 3].map(|()| next_halt(&runtime));
     assert_eq!(halts[0].node, NodeId(0));
     assert!(halts[0].reason.starts_with("log block 7"));
     assert_eq!((halts[1].node, halts[1].reason.as_str()), (NodeId(1), "panicked: the second node's own mistake"));
@@ -248,7 +252,7 @@ fn a_node_that_cannot_be_built_again_is_halted_and_its_neighbour_goes_on() {
     let runtime = Runtime::start(topology, &config).expect("starts");
     runtime.crash(NODE).expect("known");
     assert!(matches!(runtime.restart(NODE), Err(Error::Down { .. })));
-    assert!(next(runtime.halts()).reason.contains("no second life"));
+    assert!(next_halt(&runtime).reason.contains("no second life"));
     let seen = |any: &mut dyn std::any::Any| any.downcast_ref::<Acting<i32>>().expect("the neighbour").state;
     assert_eq!(runtime.probe(NodeId(1), seen).expect("up"), 7);
 }
