@@ -71,6 +71,14 @@ pub enum ConfigError {
         /// The least that works.
         least: usize,
     },
+    /// Replies that no frame could carry.
+    #[error("reply_bytes_max is {reply_bytes_max}, and must be at most {most} to fit a frame")]
+    ReplyTooLarge {
+        /// As configured.
+        reply_bytes_max: usize,
+        /// The most that works.
+        most: usize,
+    },
     /// The schema does not fit.
     #[error("the schema does not fit: {0}")]
     Schema(String),
@@ -124,9 +132,10 @@ impl ComputeConfig {
                 return Err(ConfigError::Bound { name, value, least });
             }
         }
-        if self.reply_bytes_max > node::frame::BODY_BYTES_MAX / 2 {
-            let message = format!("replies of {} bytes do not fit a frame", self.reply_bytes_max);
-            return Err(ConfigError::Schema(message));
+        // Lengths and keys come on top of the rows.
+        let most = node::frame::BODY_BYTES_MAX / 2;
+        if self.reply_bytes_max > most {
+            return Err(ConfigError::ReplyTooLarge { reply_bytes_max: self.reply_bytes_max, most });
         }
         let needed_bytes = ComputeConfig::cache_bytes_min(page_bytes, self.txn_pages_max);
         if self.cache_bytes < needed_bytes {

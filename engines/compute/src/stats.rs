@@ -47,6 +47,10 @@ pub struct Stats {
     pub reads_delayed: u64,
     /// Final replies that waited for a fence.
     pub reads_fenced: u64,
+    /// Pages that splits made; a root that splits makes two.
+    pub splits: u64,
+    /// Pages that merges freed.
+    pub merges: u64,
     /// Redo records appended.
     pub redo_records: u64,
     /// Bytes of those records.

@@ -13,7 +13,7 @@ use super::session::{Park, Phase, Slot};
 use super::{ComputeNode, State};
 use crate::btree::{self, CommitBounds, CommitError, Write};
 use crate::txn::ReadMark;
-use crate::{Group, Lsn, PageId, Storage, TreeId};
+use crate::{Group, Lsn, PageId, PageKind, Record, RedoOp, Storage, TreeId};
 
 impl<S: Storage> ComputeNode<S> {
     /// Tries to commit; parks, fails or finishes.
@@ -152,14 +152,31 @@ impl<S: Storage> ComputeNode<S> {
         self.stats.redo_bytes += group.bytes().len() as u64;
         self.charged.bytes += group.bytes().len() as u64;
         let session = self.sessions.at_mut(slot);
+        let mut writes = 0;
         for (cell, _) in session.writes.effects() {
             self.recent.record(cell.clone(), lsn);
+            writes += 1;
         }
+        if group.count() > writes {
+            self.count_structure(&group);
+        }
+        let session = self.sessions.at_mut(slot);
         let reply = final_reply(session.single_reply.take(), lsn);
         let outgoing = self.encode(slot, Ok(reply));
         self.replies.hold_commit(lsn, outgoing);
         self.end_transaction(slot);
         self.with_storage(out, |storage, cx| storage.append(cx, group));
+    }
+
+    /// Counts what a group that is more than its writes did to the trees.
+    fn count_structure(&mut self, group: &Group) {
+        for record in Record::decode_all(group.bytes()) {
+            match record.expect("just encoded").op {
+                RedoOp::Format { kind: PageKind::Free, .. } => self.stats.merges += 1,
+                RedoOp::Format { .. } => self.stats.splits += 1,
+                _ => {}
+            }
+        }
     }
 
     /// The transaction wrote nothing: it is serialized here and now.

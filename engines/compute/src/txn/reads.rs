@@ -3,6 +3,9 @@
 use crate::Lsn;
 use crate::recent::Recent;
 
+/// The largest buffer that is kept for the session's next transaction.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
 /// What a transaction has observed. All bytes live in one buffer, which is kept from transaction to transaction.
 #[derive(Debug, Default)]
 pub struct ReadSet {
@@ -56,8 +59,11 @@ impl ReadSet {
         self.bytes.len() + self.items.len() * size_of::<Item>()
     }
 
-    /// Empties the set; the buffers stay.
+    /// Empties the set; buffers of ordinary size stay.
     pub fn clear(&mut self) {
+        if self.bytes.capacity() > KEPT_BYTES_MAX {
+            *self = ReadSet::default();
+        }
         self.bytes.clear();
         self.items.clear();
     }

@@ -177,6 +177,7 @@ fn a_locking_reader_cannot_be_overtaken() {
     world.ask(4, put(50, 50, "outside"));
     world.run_for(Nanos::from_millis(1));
     assert_eq!(affected(world.answer(4)), 1);
+    assert_eq!((world.try_answer_now(2), world.try_answer_now(3)), (None, None));
     assert_eq!(affected(world.call(1, Verb::Execute(write(99, 1, "mine")))), 1);
     assert!(matches!(world.call(1, Verb::Commit), Ok(Reply::Committed { .. })));
     assert_eq!((affected(world.answer(2)), affected(world.answer(3))), (1, 1));

@@ -79,6 +79,7 @@ fn ten_thousand_serial_transactions_are_as_the_model_says_with_tiny_pages_and_a_
     let stats = mirror(10_000, 1, draw, Knobs::quick(512));
     assert!(stats.commits > 4_000 && stats.commits_read_only > 4_000, "{stats:?}");
     assert!(stats.evictions > 10_000 && stats.parks_page > 10_000, "{stats:?}");
+    assert!(stats.splits > 100 && stats.merges > 20, "{stats:?}");
     assert_eq!((stats.aborts_validation, stats.aborts_deadlock, stats.lock_waits), (0, 0, 0), "{stats:?}");
 }
 
