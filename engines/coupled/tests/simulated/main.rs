@@ -6,6 +6,7 @@
 mod crash;
 mod mirrored;
 mod seeds;
+mod serial;
 mod store;
 
 /// The factor by which campaigns are longer than the default run.
