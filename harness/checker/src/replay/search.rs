@@ -18,6 +18,26 @@ pub enum Failure {
     Budget,
 }
 
+/// How much the search tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Only choices that explain the reply at hand, or at least change what the model answers. Quick, and may miss a way.
+    Likely,
+    /// Every choice.
+    Everything,
+}
+
+/// What including an unknown transaction does to the reply at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Help {
+    /// The model now answers as was seen.
+    Explains,
+    /// The model answers otherwise than before, or what the included transaction read itself is unexplained.
+    Changes,
+    /// None, or it breaks something before.
+    None,
+}
+
 /// The search's state: a serial order under construction, and the model at its head.
 pub struct Search<'a> {
     history: &'a [Transaction],
@@ -29,12 +49,19 @@ pub struct Search<'a> {
     included: BTreeSet<usize>,
     timeline: Timeline,
     budget: u64,
+    effort: Effort,
     /// The mismatch furthest along the order, which is what a person wants to see.
     furthest: Option<(usize, String)>,
 }
 
 impl<'a> Search<'a> {
-    pub fn new(initial: Model, history: &'a [Transaction], order: Vec<usize>, budget: u64) -> Search<'a> {
+    pub fn new(
+        initial: Model,
+        history: &'a [Transaction],
+        order: Vec<usize>,
+        budget: u64,
+        effort: Effort,
+    ) -> Search<'a> {
         let unknown: Vec<usize> = (0..history.len())
             .filter(|at| history[*at].outcome == Outcome::Info && Footprint::of(&history[*at]).writes_anything())
             .collect();
@@ -43,6 +70,7 @@ impl<'a> Search<'a> {
             footprints: vec![None; history.len()],
             unknown,
             budget: 1_000 + budget * order.len() as u64,
+            effort,
             order,
             included: BTreeSet::new(),
             timeline: Timeline::new(initial),
@@ -119,36 +147,65 @@ impl<'a> Search<'a> {
                 candidates.push(at);
             }
         }
-        for candidate in candidates {
-            for place in self.places(candidate, head) {
-                match self.try_at(candidate, place) {
-                    Ok(()) => return Ok(()),
-                    Err(Failure::Budget) => return Err(Failure::Budget),
-                    Err(Failure::Conflict(causes)) => {
-                        if !causes.contains(&candidate) {
-                            // Whatever broke later has nothing to do with this choice.
+        let rounds: &[Option<Help>] = match self.effort {
+            Effort::Likely => &[Some(Help::Explains), Some(Help::Changes)],
+            Effort::Everything => &[None],
+        };
+        for wanted in rounds {
+            for candidate in &candidates {
+                for place in self.places(*candidate, head) {
+                    match self.try_at(*candidate, place, *wanted, mismatch, head) {
+                        None => {}
+                        Some(Ok(())) => return Ok(()),
+                        Some(Err(Failure::Budget)) => return Err(Failure::Budget),
+                        // Whatever broke later has nothing to do with this choice.
+                        Some(Err(Failure::Conflict(causes))) if !causes.contains(candidate) => {
                             return Err(Failure::Conflict(causes));
                         }
-                        blamed.extend(causes);
+                        Some(Err(Failure::Conflict(causes))) => blamed.extend(causes),
                     }
                 }
             }
-            blamed.remove(&candidate);
         }
+        blamed.retain(|at| !candidates.contains(at));
         Err(Failure::Conflict(blamed))
     }
 
-    fn try_at(&mut self, candidate: usize, place: usize) -> Result<(), Failure> {
+    /// Goes on with the candidate at a place; `None` when it is not of the help wanted there.
+    fn try_at(
+        &mut self,
+        candidate: usize,
+        place: usize,
+        wanted: Option<Help>,
+        mismatch: &Mismatch,
+        head: usize,
+    ) -> Option<Result<(), Failure>> {
         self.timeline.rewind(place);
         self.order.insert(place, candidate);
         self.included.insert(candidate);
-        let result = self.solve();
-        if matches!(result, Err(Failure::Conflict(_))) {
+        let fits = wanted.is_none_or(|wanted| self.help(place, mismatch, head + 1) == wanted);
+        let result = fits.then(|| self.solve());
+        if !matches!(result, Some(Ok(()) | Err(Failure::Budget))) {
             self.timeline.rewind(place);
             self.order.remove(place);
             self.included.remove(&candidate);
         }
         result
+    }
+
+    /// What the transaction just included at `place` does to the mismatch, whose transaction is now at `head`.
+    fn help(&mut self, place: usize, mismatch: &Mismatch, head: usize) -> Help {
+        while self.timeline.len() <= head {
+            let at = self.timeline.len();
+            let Err(now) = self.timeline.push(&self.history[self.order[at]]) else { continue };
+            return match at {
+                at if at == head && now.call > mismatch.call => Help::Explains,
+                at if at == head && now.call == mismatch.call && now.expected != mismatch.expected => Help::Changes,
+                at if at == place => Help::Changes,
+                _ => Help::None,
+            };
+        }
+        Help::Explains
     }
 
     /// The places in the order, at or before `head`, where the candidate may have committed and which differ in effect: right
