@@ -286,6 +286,10 @@ impl Drop for RingDisk {
             self.reap(&mut done);
             self.waiting.clear();
         }
+        // The kernel takes a closed ring apart in its own time; the files must not stay open, and their file system
+        // busy, until then. A table that was never made is an error nobody needs.
+        let _ = self.ring.0.submitter().unregister_files();
+        let _ = self.ring.0.submitter().unregister_buffers();
     }
 }
 
