@@ -38,6 +38,67 @@
 //! - A fork is possible only where every surviving node can be copied; [`crash`] re-runs from the seed where it cannot.
 //! - Service times are models. Until they are calibrated against a real device, figures from here are uncalibrated.
 
+//!
+//! # Example
+//!
+//! A node that counts its starts on disk, killed by a power failure in the middle of its second life.
+//!
+//! ```
+//! use node::{
+//!     Block, Digest, DiskOp, DiskReply, Effects, Event, FileId, FileName, IoClass, Member, Nanos, Node, NodeId, Role,
+//!     Token, Topology, Zone,
+//! };
+//! use sim::{Sim, SimConfig, Stop, Survival};
+//!
+//! struct Counter(u64);
+//!
+//! impl Node for Counter {
+//!     fn handle(&mut self, _: Nanos, event: Event, out: &mut Effects) {
+//!         let (file, name) = (FileId(0), FileName::new("count"));
+//!         let next = match event {
+//!             Event::Start => DiskOp::Open { file, name },
+//!             Event::Disk { result: Err(_), .. } => DiskOp::Create { file, name, len_bytes: 512 },
+//!             Event::Disk { token: Token(3), .. } => return,
+//!             Event::Disk { token: Token(2), .. } => DiskOp::SyncDir,
+//!             Event::Disk { result: Ok(DiskReply::Data(block)), .. } => {
+//!                 self.0 = u64::from(block[0]) + 1;
+//!                 let data = Block::padded(&[self.0 as u8]);
+//!                 return out.disk(Token(2), DiskOp::Write { file, offset: 0, data, durable: true }, IoClass::Metadata);
+//!             }
+//!             _ => DiskOp::Read { file, offset: 0, len_bytes: 512 },
+//!         };
+//!         let token = if let DiskOp::SyncDir = next { Token(3) } else { Token(1) };
+//!         out.disk(token, next, IoClass::Metadata);
+//!     }
+//!
+//!     fn digest(&self, digest: &mut Digest) {
+//!         digest.word(self.0);
+//!     }
+//! }
+//!
+//! let id = NodeId(0);
+//! let member = Member {
+//!     id,
+//!     name: "counter".into(),
+//!     role: Role::Storage,
+//!     zone: Zone::A,
+//!     has_disk: true,
+//!     build: Box::new(|_| Box::new(Counter(0))),
+//! };
+//! let mut sim = Sim::new(Topology { members: vec![member] }, SimConfig::shuffled(42));
+//! assert_eq!(sim.run_until_idle(Nanos::from_secs(1)), Stop::Idle);
+//! sim.crash(id, true, Survival::None);
+//! sim.restart(id);
+//! // Stop right after the second life's write was submitted: it is in flight, and may survive or not.
+//! let writing = sim.effects() + 3;
+//! assert_eq!(sim.run_until_effect(writing, Nanos::from_secs(1)), Stop::Reached);
+//! assert_eq!(sim.undurable(id, true).len(), 1);
+//! sim.crash(id, true, Survival::None);
+//! sim.restart(id);
+//! assert_eq!(sim.run_until_idle(Nanos::from_secs(1)), Stop::Idle);
+//! assert_eq!(sim.node::<Counter>(id).unwrap().0, 2, "the second life left no trace");
+//! ```
+
 mod config;
 mod cpu;
 pub mod crash;

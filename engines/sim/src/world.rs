@@ -227,10 +227,13 @@ impl Sim {
         self.queue.push(now, Occurrence::Delivery { host: to as u32, life, delivery: Delivery::Frame { from, frame } });
     }
 
-    /// Carries out `effect` as if `id` had asked for it, for drivers that stand in for a node's own decisions.
+    /// Carries out `effect` as if `id` had asked for it, for drivers that stand in for a node's own decisions. A node
+    /// that is down asks for nothing.
     pub fn act(&mut self, id: NodeId, effect: Effect) {
         let host = self.index(id);
-        self.carry_out(host, effect);
+        if self.hosts[host].is_up() {
+            self.carry_out(host, effect);
+        }
     }
 
     pub(crate) fn host(&self, id: NodeId) -> &Host {

@@ -20,6 +20,7 @@
 //!
 //! # Caveats
 //!
+//! - A stuck operation is a rule with a very long delay.
 //! - Lost, misdirected and rolled-back writes are not rules: a test makes them with [`SimDisk::damage`], or by putting an
 //!   earlier clone back in the disk's place.
 //! - A read takes place at its completion, and by [`DiskModel::torn_reads`] sees part of a write in flight.
