@@ -4,6 +4,7 @@
 //! known exactly. Counts rise with `SEXTANT_CAMPAIGN` (a factor, 1 by default).
 
 mod crash;
+mod damage;
 mod mirrored;
 mod seeds;
 mod serial;
