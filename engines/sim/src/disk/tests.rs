@@ -406,3 +406,23 @@ fn a_read_may_see_part_of_a_write_in_flight() {
     }
     assert_eq!(seen, [[0, 0, 0, 0], [0, 8, 0, 0], [0, 0, 9, 0], [0, 8, 9, 0]].into());
 }
+
+#[test]
+fn a_replacement_in_flight_leaves_the_old_file_a_part_of_the_new_one_or_none() {
+    let mut disk = with_file(1);
+    done(&mut disk, write(0, &[7], true));
+    begin(&mut disk, create("data", 2));
+    let mut seen = BTreeSet::new();
+    for (power, seed) in (0..200).flat_map(|seed| [(true, seed), (false, seed)]) {
+        let mut disk = disk.clone();
+        disk.crash(power, Survival::Random(seed));
+        let found = if disk.list().is_empty() { None } else { Some(values(&disk)) };
+        seen.insert((power, found));
+    }
+    let each = [None, Some(vec![7]), Some(vec![]), Some(vec![0]), Some(vec![0, 0])];
+    assert_eq!(seen, [true, false].into_iter().flat_map(|power| each.clone().map(|found| (power, found))).collect());
+    let mut removing = with_file(1);
+    begin(&mut removing, DiskOp::Remove { name: name("data") });
+    assert_eq!(names_left(&removing, Survival::None), ["data"]);
+    assert_eq!(names_left(&removing, Survival::All), [""; 0]);
+}
