@@ -219,7 +219,7 @@ impl Server {
                 break;
             }
             limit = extent.last;
-            excess = excess.saturating_sub(extent.used_bytes);
+            excess = excess.saturating_sub(self.log.extent_bytes());
         }
         limit
     }

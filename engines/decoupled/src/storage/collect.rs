@@ -35,7 +35,7 @@ impl Server {
             if left <= self.config.log_bytes_target || !extent.tops.iter().all(given_up) {
                 break;
             }
-            left -= extent.used_bytes;
+            left -= self.log.extent_bytes();
             freed.push((no, extent.tops.clone()));
         }
         if freed.is_empty() {

@@ -377,9 +377,18 @@ impl HotLog {
         self.queued_bytes + self.in_flight.iter().map(|block| block.pending.sections.len()).sum::<usize>()
     }
 
-    /// Bytes of live blocks.
+    /// Bytes of live extents: whole ones, but of the current one what is used. A restart leaves an extent part empty, and
+    /// many restarts must not fill the disk.
     pub fn live_bytes(&self) -> u64 {
-        self.live.values().map(|extent| extent.used_bytes).sum()
+        let bytes = |(no, extent): (&u32, &Extent)| {
+            if Some(*no) == self.current { extent.used_bytes } else { self.shape.extent_bytes }
+        };
+        self.live.iter().map(bytes).sum()
+    }
+
+    /// Bytes of an extent.
+    pub fn extent_bytes(&self) -> u64 {
+        self.shape.extent_bytes
     }
 
     /// The live extents in order of age, without the one being written.

@@ -57,6 +57,7 @@ pub struct Opening {
     blocks: Vec<LogBlock>,
     found: Found,
     pages: Option<OpeningPages>,
+    store: Option<(PageStore, bool)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,7 @@ impl Opening {
             blocks: Vec::new(),
             found: Found::default(),
             pages: None,
+            store: None,
         };
         opening.disk(DiskOp::List, out);
         opening
@@ -104,7 +106,7 @@ impl Opening {
         match (self.step, result) {
             (Step::Listing, Ok(DiskReply::Names(names))) => self.listed(names, out)?,
             (Step::CreatingSuperblock, Ok(_)) => self.go(Step::SyncingNames, DiskOp::SyncDir, out),
-            (Step::SyncingNames, Ok(_)) => self.count(None, out)?,
+            (Step::SyncingNames, Ok(_)) => self.count(out)?,
             (Step::OpeningSuperblock, Ok(_)) => {
                 let len_bytes = self.config.superblock_bytes * PLACES;
                 let op = DiskOp::Read { file: SUPERBLOCK_FILE, offset: 0, len_bytes };
@@ -113,7 +115,11 @@ impl Opening {
             (Step::ReadingSuperblock, Ok(DiskReply::Data(data))) => self.read_superblock(&data, out)?,
             (Step::Counting, result) => {
                 let keeper = self.keeper.as_mut().expect("counting writes a superblock");
-                if keeper.handle(token, result, out)?.is_some() {
+                let counted = keeper.handle(token, result, out)?.is_some();
+                if counted && self.store.is_some() {
+                    return Ok(Some(self.finish()));
+                }
+                if counted {
                     self.next_extent(out);
                 }
             }
@@ -139,8 +145,13 @@ impl Opening {
             (Step::RemovingExtent, Ok(_)) => self.next_extent(out),
             (Step::OpeningPages, result) => {
                 let pages = self.pages.as_mut().expect("made with this step");
-                if let Some((store, index_lost)) = pages.handle(result, out)? {
-                    return Ok(Some(self.finish(store, index_lost)));
+                self.store = pages.handle(result, out)?;
+                if self.store.is_some() && self.keeper.is_some() {
+                    return Ok(Some(self.finish()));
+                }
+                if self.store.is_some() {
+                    self.check_age()?;
+                    self.count(out)?;
                 }
             }
             (step, result) => return Err(Trouble::Halt(format!("cannot start: {step:?} gave {result:?}"))),
@@ -199,11 +210,32 @@ impl Opening {
                     .into(),
             ));
         }
-        self.count(superblock, out)
+        self.extents = self.names.keys().filter_map(extent_of).collect();
+        self.superblock = superblock;
+        match self.superblock {
+            // All there is is read before the superblock changes: a node that must not start leaves it as it was.
+            Some(_) => self.next_extent(out),
+            // The first superblock is there before any other file.
+            None => self.count(out)?,
+        }
+        Ok(())
     }
 
-    fn count(&mut self, superblock: Option<Superblock>, out: &mut Effects) -> Result<(), Trouble> {
-        let mut superblock = superblock.unwrap_or_else(|| Superblock {
+    /// An older superblock than the log knows of has forgotten promises and truncations.
+    fn check_age(&self) -> Result<(), Trouble> {
+        let newest = self.blocks.iter().map(|block| block.header.generation).max().unwrap_or_default();
+        let found = self.superblock.as_ref().map_or(0, |superblock| superblock.generation);
+        if newest <= found {
+            return Ok(());
+        }
+        Err(Trouble::Halt(format!(
+            "the log was written under superblock generation {newest} and the superblock has generation {found}: an older \
+             disk image was put back, or every newer copy is damaged; wipe the directory to rejoin empty"
+        )))
+    }
+
+    fn count(&mut self, out: &mut Effects) -> Result<(), Trouble> {
+        let mut superblock = self.superblock.take().unwrap_or_else(|| Superblock {
             generation: 0,
             volume: self.config.volume,
             member: self.member,
@@ -222,7 +254,6 @@ impl Opening {
         superblock.generation = keeper.save(superblock.clone(), out)?;
         self.keeper = Some(keeper);
         self.superblock = Some(superblock);
-        self.extents = self.names.keys().filter_map(extent_of).collect();
         self.step = Step::Counting;
         Ok(())
     }
@@ -272,7 +303,8 @@ impl Opening {
         self.next_extent(out);
     }
 
-    fn finish(&mut self, pages: PageStore, index_lost: bool) -> Opened {
+    fn finish(&mut self) -> Opened {
+        let (pages, index_lost) = self.store.take().expect("opened before the end");
         self.blocks.sort_by_key(|block| block.header.seq);
         let mut found = std::mem::take(&mut self.found);
         if let Some(last) = self.blocks.last() {

@@ -17,15 +17,7 @@ use crate::{Epoch, PgId, Register, Truncation, TruncationTable};
 ///
 /// The tail rule: a block that cannot be read is a torn tail, and what it had was never acknowledged, unless a claim in
 /// another block or in the superblock vouches for more than the chain reaches. Then the segment is suspect.
-pub(super) fn segments(superblock: &Superblock, blocks: &[LogBlock]) -> Result<BTreeMap<PgId, Segment>, Trouble> {
-    let newest = blocks.iter().map(|block| block.header.generation).max().unwrap_or_default();
-    if newest >= superblock.generation {
-        return Err(Trouble::Halt(format!(
-            "the log was written under superblock generation {newest} and the superblock has generation {} before this \
-             start: an older disk image was put back, or every newer copy is damaged; wipe the directory to rejoin empty",
-            superblock.generation - 1
-        )));
-    }
+pub(super) fn segments(superblock: &Superblock, blocks: &[LogBlock]) -> BTreeMap<PgId, Segment> {
     let mut segments = BTreeMap::new();
     for record in &superblock.segments {
         let mut segment = Segment::new(record.pg, record.base, record.hydrated);
@@ -57,7 +49,7 @@ pub(super) fn segments(superblock: &Superblock, blocks: &[LogBlock]) -> Result<B
     for segment in segments.values_mut() {
         segment.advance(u64::MAX);
     }
-    Ok(segments)
+    segments
 }
 
 impl Server {

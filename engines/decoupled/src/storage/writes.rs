@@ -36,6 +36,7 @@ impl Server {
                 self.on_append(now, from, vdl, floor, sent_at, records, out);
             }
             ToStorage::Heartbeat { vdl, sent_at, floors, .. } => {
+                self.writer = Some((from, epoch));
                 self.fence.renew(epoch, now);
                 for floor in &floors {
                     self.take_floor(vdl, floor);
@@ -80,14 +81,19 @@ impl Server {
             self.refuse(from, epoch, out);
             return;
         };
-        if self.log.intake_bytes() + records.len() > self.config.intake_bytes_max || self.log.is_full() {
-            self.counters.throttled += 1;
-            return;
-        }
+        let intake = self.log.intake_bytes() + records.len();
         let Ok(batch) = decode_batch(records, pg, register.geometry.pages_per_pg) else {
             self.counters.refused += 1;
             return;
         };
+        // Whoever fills a hole helps the VDL to rise, and the log to be collected; new records wait for that.
+        let last = self.segments.get(&pg).map_or(Lsn::ZERO, Segment::last);
+        let fills = batch.first().is_some_and(|(envelope, _)| envelope.prev_pg <= last);
+        let too_long = self.log.live_bytes() > self.config.log_bytes_max + self.config.log_bytes_target;
+        if intake > self.config.intake_bytes_max || self.log.is_full() || too_long && !fills {
+            self.counters.throttled += 1;
+            return;
+        }
         self.fence.renew(epoch, now);
         self.take_floor(vdl, &floor);
         match self.take_records(pg, batch) {

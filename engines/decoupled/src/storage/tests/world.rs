@@ -128,14 +128,20 @@ impl World {
     }
 
     pub fn truncate(&mut self, vdl: Lsn, upto: Lsn, members: &[u32]) {
-        let (volume, epoch) = (VOLUME, self.epoch);
+        let epoch = self.epoch;
+        self.send_truncation(vdl, upto, members);
+        self.run(50);
+        let truncated = |m: &ToWriter| matches!(m, ToWriter::Truncated { epoch: of, .. } if *of == epoch);
+        assert_eq!(self.inbox().iter().filter(|(_, m)| truncated(m)).count(), members.len());
+    }
+
+    /// Sends the truncation and cuts the writer's own books.
+    pub fn send_truncation(&mut self, vdl: Lsn, upto: Lsn, members: &[u32]) {
+        let epoch = self.epoch;
         self.register = Register { epoch, version: 1, ..self.register };
         let message = self.truncation(vdl, upto);
         self.table = self.table.with(Truncation { epoch, vdl, upto }).expect("rising");
         self.tell_all(members, message);
-        self.run(50);
-        let truncated = |m: &ToWriter| matches!(m, ToWriter::Truncated { epoch: of, .. } if *of == epoch);
-        assert_eq!(self.inbox().iter().filter(|(_, m)| truncated(m)).count(), members.len(), "{volume:?}");
         self.vdl = vdl;
         if upto > Lsn::ZERO {
             (self.last, self.next) = (vdl, upto.next());
