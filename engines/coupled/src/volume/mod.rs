@@ -5,7 +5,6 @@
 
 mod local;
 mod mirrored;
-mod resync;
 
 use node::{Digest, DiskOp, DiskResult, Effects, Event, IoClass, Nanos, Token};
 
