@@ -21,7 +21,18 @@
 //!
 //! - An acknowledgement says what is durable, of a segment that counts, under an epoch that is promised and held.
 //! - A record is checked once, when it enters, and indexed from then on.
-//! - After a failed write or sync the node halts. It never tries again and acknowledges.
+//! - After a failed write or sync the node halts. It never tries again and acknowledges. A full disk is not a failure: what
+//!   it refused was never acknowledged and is written again, elsewhere, once there is room.
+//!
+//! # Caveats
+//!
+//! - The last block of the log is vouched for only by the next one, which follows within a tick even when the log is idle.
+//!   Until then its rot looks like a torn tail: a known limit, within the budget for undetectable lies.
+//! - A page that is rebuilt is believed by its checksum, identity and version, from one clean peer. Two peers that coalesced
+//!   at different points cannot be compared without making both pages at one version.
+//! - The truncation table grows by one entry with each recovery, and is bounded by `superblock_bytes`.
+//! - A wiped node to which the messages that created the volume are replayed takes itself for a new one. It is wiped and
+//!   deceived at once; nothing on its disk could tell.
 
 pub mod acks;
 pub mod block;

@@ -1,6 +1,7 @@
 //! Whole storage nodes over the simulated disk, driven by hand.
 
 mod crashes;
+mod disks;
 mod durability;
 mod healing;
 mod pages;

@@ -1,0 +1,108 @@
+//! Full, failing and exchanged disks.
+
+use compute::Lsn;
+use node::fault::{DiskRule, Fault};
+use node::{FileName, NodeId};
+use sim::{SimConfig, Survival};
+
+use super::pages::{assert_model, churn};
+use super::world::{World, all, config};
+use crate::PgId;
+use crate::message::Standing;
+
+fn rule(world: &mut World, member: u32, rule: DiskRule) {
+    world.sim.apply(&Fault::Disk { node: NodeId(2 + member), rule });
+}
+
+#[test]
+fn a_full_disk_stops_acknowledgements_not_reads_and_space_brings_them_back() {
+    let mut world = World::created(SimConfig::shuffled(51), config(51), 1);
+    churn(&mut world, &[0], 8, 10);
+    let held = world.last;
+    rule(&mut world, 0, DiskRule { full: true, ..DiskRule::default() });
+    world.write_to(&[0], &[0, 1, 2], 50);
+    world.run(100);
+    assert!(world.acked().get(&(0, PgId(0))).is_none_or(|&scl| scl <= held), "nothing new is acknowledged");
+    for member in 1..6 {
+        world.crash(member, Survival::All);
+    }
+    let throttled = world.probe(0).throttled;
+    world.write_to(&[0], &[3], 51);
+    world.run(20);
+    assert!(world.probe(0).throttled > throttled);
+    assert!(matches!(world.read(0, 5, held, held), crate::message::PageResult::Page { .. }));
+    world.sim.apply(&Fault::DiskClear { node: NodeId(2) });
+    world.run(100);
+    for append in world.sent.clone() {
+        world.tell(0, &append);
+    }
+    world.run(200);
+    let last = world.last;
+    assert_eq!(world.acked()[&(0, PgId(0))], last);
+    world.crash(0, Survival::None);
+    world.restart(0);
+    assert_eq!((world.scl(0, 0), world.probe(0).segments[0].standing), (last, Standing::Clean));
+    assert_model(&mut world, 0, 8);
+}
+
+#[test]
+fn a_failed_write_halts_the_node_and_what_it_acknowledged_is_there_afterwards() {
+    for seed in 0..8 {
+        let mut world = World::created(SimConfig::shuffled(60 + seed), config(60 + seed), 1);
+        churn(&mut world, &[0], 8, 5);
+        rule(&mut world, 0, DiskRule { write_error: 0.2, ..DiskRule::default() });
+        let mut acked = world.last;
+        for value in 0..20 {
+            world.write_to(&[0], &[value % 8], value as u8);
+            world.run(3);
+            acked = world.acked().get(&(0, PgId(0))).copied().unwrap_or_default().max(acked);
+        }
+        assert!(!world.sim.halts().is_empty(), "one write of five failed");
+        world.sim.apply(&Fault::DiskClear { node: NodeId(2) });
+        world.restart(0);
+        let segment = world.probe(0).segments[0];
+        assert!(segment.scl >= acked && segment.standing == Standing::Clean, "{segment:?}, acknowledged {acked}");
+    }
+}
+
+#[test]
+fn exchanged_directories_are_refused_by_both_nodes() {
+    let mut world = World::created(SimConfig::shuffled(71), config(71), 1);
+    churn(&mut world, &all(), 8, 3);
+    let name = FileName::new("superblock");
+    let images: Vec<Vec<u8>> = [0u32, 1]
+        .iter()
+        .map(|&member| {
+            world.crash(member, Survival::All);
+            world.sim.disk(NodeId(2 + member)).and_then(|disk| disk.contents(&name)).expect("a superblock")
+        })
+        .collect();
+    for (member, image) in [(0u32, &images[1]), (1, &images[0])] {
+        assert!(world.sim.disk_mut(NodeId(2 + member)).expect("a disk").damage(&name, 0, image));
+        world.restart(member);
+    }
+    let reasons: Vec<String> = world.sim.halts().iter().map(|halt| format!("{halt:?}")).collect();
+    assert_eq!(reasons.iter().filter(|reason| reason.contains("exchanged")).count(), 2, "{reasons:?}");
+}
+
+/// An index that rotted says nothing reliable about the slots. The node must not serve empty pages in their place.
+#[test]
+fn a_node_that_lost_its_page_index_is_rebuilt_before_it_counts() {
+    let mut world = World::created(SimConfig::shuffled(72), config(72), 1);
+    churn(&mut world, &all(), 8, 60);
+    assert!(world.probe(1).segments[0].base > Lsn::ZERO);
+    world.crash(1, Survival::All);
+    let disk = world.sim.disk_mut(NodeId(3)).expect("a disk");
+    for name in ["index-0", "index-1"].map(FileName::new) {
+        let len = disk.contents(&name).map_or(0, |bytes| bytes.len());
+        for sector in 0..len / 512 {
+            assert!(disk.damage(&name, (sector * 512 + 60) as u64, &[0x77; 4]));
+        }
+    }
+    world.sim.restart(NodeId(3));
+    world.run(2);
+    world.run(4000);
+    let probe = world.probe(1);
+    assert_eq!((probe.rebuilt, probe.segments[0].standing), (1, Standing::Clean), "{probe:?}");
+    assert_model(&mut world, 1, 8);
+}
