@@ -34,6 +34,8 @@ pub struct Manifest {
     pub seed: u64,
     /// Whether the load was finished.
     pub loaded: bool,
+    /// Whether the last run over it ended in order. A run that was killed leaves transactions that no journal has.
+    pub closed: bool,
     /// Runs over this data so far; stamps of one era are never used again.
     pub era: u16,
 }
@@ -67,7 +69,12 @@ impl DataDir {
             )));
         }
         let found = DataDir::read(path)?;
-        let same = Manifest { loaded: found.manifest.loaded, era: found.manifest.era, ..wanted.clone() };
+        let same = Manifest {
+            loaded: found.manifest.loaded,
+            closed: found.manifest.closed,
+            era: found.manifest.era,
+            ..wanted.clone()
+        };
         if found.manifest != same {
             return Err(Failure::usage(format!(
                 "data directory {name} holds {}, not {}; ask for the same, or use another directory",
@@ -123,9 +130,16 @@ impl DataDir {
         self.save()
     }
 
+    /// Notes that the run ended in order.
+    pub fn mark_closed(&mut self) -> Result<(), Failure> {
+        self.manifest.closed = true;
+        self.save()
+    }
+
     /// Starts another run over the data and gives its era.
     pub fn next_era(&mut self) -> Result<u16, Failure> {
         self.manifest.era += 1;
+        self.manifest.closed = false;
         self.save()?;
         Ok(self.manifest.era)
     }
@@ -175,6 +189,7 @@ mod tests {
             page_bytes: 16384,
             seed: 1,
             loaded: false,
+            closed: true,
             era: 0,
         }
     }

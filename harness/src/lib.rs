@@ -4,6 +4,7 @@
 //! workloads, records. To add an engine or a workload, implement one trait and add it to one list.
 
 pub mod acks;
+pub mod aftermath;
 pub mod cli;
 pub mod data;
 pub mod drive;

@@ -63,6 +63,7 @@ impl Common {
             page_bytes: PAGE_BYTES as u64,
             seed: self.args.seed,
             loaded: false,
+            closed: true,
             era: 0,
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use record::Verdict;
 
+use crate::aftermath::{Aftermath, REOPEN_PATIENCE};
 use crate::cli::args::FaultArg;
 use crate::drive::PhaseOutcome;
 use crate::engines::Engine;
@@ -38,6 +39,21 @@ impl Finding {
             Verdict::Violation => 3,
         };
         findings.iter().map(|finding| finding.verdict).max_by_key(|verdict| rank(*verdict)).unwrap_or(Verdict::Ok)
+    }
+}
+
+impl Finding {
+    /// Judges what a crash left: every acknowledged version must be there, and the engine must come back.
+    pub fn of_aftermath(engine: &str, after: &Aftermath) -> Option<Finding> {
+        let (verdict, what) = match &after.durability {
+            None => (Verdict::Liveness, format!("it did not serve again within {REOPEN_PATIENCE:?} after the crash")),
+            Some(report) => match &report.verdict {
+                checker::Verdict::Valid => return None,
+                checker::Verdict::Invalid(why) => (Verdict::Violation, format!("after the crash: {why}")),
+                checker::Verdict::Unknown(why) => (Verdict::Unknown, format!("after the crash: {why}")),
+            },
+        };
+        Some(Finding { verdict, engine: engine.to_owned(), what })
     }
 }
 

@@ -54,6 +54,12 @@ pub struct CompareArgs {
     /// Link profile: a name from `sextant list`, or a .toml file
     #[arg(long, default_value = "three-az")]
     pub profile: String,
+    /// Length of the measured window
+    #[arg(long, default_value = "6s")]
+    pub duration: Span,
+    /// Time before it that does not count
+    #[arg(long, default_value = "1s")]
+    pub warmup: Span,
     /// Common settings
     #[command(flatten)]
     pub run: RunArgs,
@@ -74,6 +80,12 @@ pub struct BenchArgs {
     /// Link profile: a name from `sextant list`, or a .toml file
     #[arg(long, default_value = "none")]
     pub profile: String,
+    /// Length of the measured window
+    #[arg(long, default_value = "10s")]
+    pub duration: Span,
+    /// Time before it that does not count
+    #[arg(long, default_value = "2s")]
+    pub warmup: Span,
     /// Common settings
     #[command(flatten)]
     pub run: RunArgs,
@@ -94,12 +106,6 @@ pub struct RunArgs {
     /// Offered transactions a second (open loop, Poisson); closed loop when absent
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
-    /// Length of the measured window
-    #[arg(long, default_value = "8s")]
-    pub duration: Span,
-    /// Time before it that does not count
-    #[arg(long, default_value = "2s")]
-    pub warmup: Span,
     /// Tables
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub tables: u16,

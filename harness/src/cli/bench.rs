@@ -11,7 +11,7 @@ use super::args::{BenchArgs, FaultArg, RunArgs};
 use super::output;
 use crate::acks::Journal;
 use crate::data::DataDir;
-use crate::drive::{Drive, FaultPlan, PhaseOutcome, PhasePlan, record_failure};
+use crate::drive::{Drive, FaultPlan, PhasePlan, record_failure};
 use crate::engines::{self, Engine};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
@@ -34,7 +34,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let mut progress = Progress::new(false);
     progress.label(engine.name());
     output::warn_ram_disk(&dir);
-    let plan = run_plan("bench", &args.run, &common, &[engine.as_ref()], args.fault, &dir);
+    let timing = Timing { duration: args.duration.0, warmup: args.warmup.0, fault: args.fault };
+    let plan = run_plan("bench", &args.run, &common, &[engine.as_ref()], timing, &dir);
     let mut writer = RunWriter::create(&args.run.out, plan).map_err(record_failure)?;
     let mut turn = Turn::open(engine.clone(), &common, dir, journal.is_some(), &mut progress)?;
     output::note_runtime(&mut writer, turn.rig.host())?;
@@ -46,35 +47,35 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     if !turn.fresh && drive.acks.is_some() {
         drive.journal_snapshot(common.workload.schema().tables.len() as u16)?;
     }
-    drive.warm_up(arrivals, args.run.warmup.0)?;
+    drive.warm_up(arrivals, args.warmup.0)?;
     let outcome = drive.run(&PhasePlan {
         phase: Phase::Measure,
         arrivals,
-        length: args.run.duration.0,
+        length: args.duration.0,
         interval: INTERVAL,
         faults: FaultPlan::named(args.fault.name(), engine.protection()),
         settle: true,
     })?;
     progress.done();
     let findings = judge_phase(engine.as_ref(), args.fault, &outcome);
-    finish(args, writer, segment, &turn, &outcome, findings)
+    finish(args, writer, segment, turn, &findings)
 }
 
 fn finish(
     args: &BenchArgs,
     mut writer: RunWriter,
     segment: record::SegmentId,
-    turn: &Turn,
-    outcome: &PhaseOutcome,
-    findings: Vec<Finding>,
+    mut turn: Turn,
+    findings: &[Finding],
 ) -> Result<Exit, Failure> {
-    let verdict = Finding::verdict(&findings);
+    let verdict = Finding::verdict(findings);
+    writer.close(segment).map_err(record_failure)?;
     let metrics = writer.metrics_mut(segment, Phase::Measure);
     metrics.durability_class = Some(turn.rig.engine.durability_class().to_owned());
     metrics.verdict = Some(verdict);
-    let (status, mut reasons) = output::status(&[outcome]);
-    reasons.extend(findings.iter().map(ToString::to_string));
-    let dir = writer.finish(status, Some(verdict), reasons.clone()).map_err(record_failure)?;
+    let dir = output::finish(writer, verdict, findings)?;
+    turn.rig.stop()?;
+    turn.dir.mark_closed()?;
     output::report(&dir, args.run.json)?;
     Ok(output::exit(verdict))
 }
@@ -87,13 +88,24 @@ pub fn arrivals(args: &RunArgs) -> Arrivals {
     }
 }
 
+/// The measured window.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Its length.
+    pub duration: Duration,
+    /// The time before it.
+    pub warmup: Duration,
+    /// What is disturbed in it.
+    pub fault: FaultArg,
+}
+
 /// What is known of a run before it starts.
 pub fn run_plan(
     command: &str,
     args: &RunArgs,
     common: &Common,
     engines: &[&dyn Engine],
-    fault: FaultArg,
+    timing: Timing,
     dir: &DataDir,
 ) -> RunPlan {
     let parameters = common.workload.parameters();
@@ -104,13 +116,13 @@ pub fn run_plan(
             RuntimeKind::Sim => "sim".to_owned(),
         },
         profile: common.profile.name.clone(),
-        fault: fault.name().to_owned(),
+        fault: timing.fault.name().to_owned(),
         distribution: distribution.unwrap_or_default(),
         arrival: arrivals(args).name().to_owned(),
         sessions: Some(args.sessions),
         rate_per_s: args.rate,
-        duration_s: Some(args.duration.0.as_secs_f64()),
-        warmup_s: Some(args.warmup.0.as_secs_f64()),
+        duration_s: Some(timing.duration.as_secs_f64()),
+        warmup_s: Some(timing.warmup.as_secs_f64()),
         tables: Some(u32::from(args.tables)),
         rows: Some(args.rows),
         cache_bytes: Some(args.cache.0),

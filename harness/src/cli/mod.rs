@@ -2,8 +2,11 @@
 
 pub mod args;
 mod bench;
+mod compare;
+mod doctor;
 mod list;
 mod output;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -41,6 +44,8 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Bench(bench) => bench::run(bench),
         Command::List(list) => list::run(list),
-        Command::Compare(_) | Command::Verify(_) | Command::Doctor(_) => Err(Failure::usage("not built yet")),
+        Command::Compare(compare) => compare::run(compare),
+        Command::Verify(verify) => verify::run(verify),
+        Command::Doctor(doctor) => doctor::run(doctor),
     }
 }

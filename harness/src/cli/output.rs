@@ -1,33 +1,26 @@
 //! What a run says at its end, and what it must say of its limits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use record::{RunWriter, Status, Verdict};
+use record::{RunWriter, Verdict};
 
 use crate::data::DataDir;
-use crate::drive::{PhaseOutcome, record_failure};
+use crate::drive::record_failure;
 use crate::exit::{Exit, Failure};
 use crate::rig::{Host, RuntimeKind};
+use crate::verdict::Finding;
 
-/// Below this share of the offered rate a run is saturated: response times grow with its length.
-const ACHIEVED_LEAST: f64 = 0.99;
 /// Columns of the terminal's table when the terminal does not say.
 const WIDTH: u16 = 110;
 
-/// Whether the figures stand, and why not.
-pub fn status(outcomes: &[&PhaseOutcome]) -> (Status, Vec<String>) {
-    let mut reasons = Vec::new();
-    for outcome in outcomes {
-        let ratio = outcome.achieved_ratio();
-        if ratio < ACHIEVED_LEAST {
-            reasons.push(format!(
-                "offered {} transactions, finished {:.1} %: the queue grew, and response times with it",
-                outcome.offered,
-                100.0 * ratio
-            ));
-        }
+/// Ends the record: status from the figures, verdict from the checks. Gives the run's directory.
+pub fn finish(mut writer: RunWriter, verdict: Verdict, findings: &[Finding]) -> Result<PathBuf, Failure> {
+    let validity = writer.validity();
+    for notice in validity.notices {
+        writer.notice(notice).map_err(record_failure)?;
     }
-    if reasons.is_empty() { (Status::Ok, reasons) } else { (Status::Saturated, reasons) }
+    let reasons = validity.reasons.into_iter().chain(findings.iter().map(ToString::to_string)).collect();
+    writer.finish(validity.status, Some(verdict), reasons).map_err(record_failure)
 }
 
 /// The process's exit code for a verdict.

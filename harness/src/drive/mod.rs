@@ -198,6 +198,7 @@ impl Drive<'_> {
             }
             let step = left.min(injector.next_in(elapsed)).min(Duration::from_millis(50));
             self.rig.sleep(step.max(Duration::from_micros(200)));
+            self.keep_acks()?;
         }
     }
 

@@ -1,0 +1,117 @@
+//! `sextant verify`: reopens a data directory and holds it against a journal of acknowledgements.
+
+use checker::Verdict;
+use serde_json::json;
+
+use super::args::VerifyArgs;
+use crate::acks::read_file;
+use crate::aftermath::check;
+use crate::data::DataDir;
+use crate::engines::{self, Options, Setup};
+use crate::exit::{Exit, Failure};
+use crate::progress::Progress;
+use crate::rig::{LoadPlan, Rig, RuntimeKind, Site};
+
+/// Transactions a killed writer may have acknowledged without writing them down: what a busy engine finishes between two looks at
+/// its acknowledgements, with room to spare.
+const UNJOURNALLED_MAX: u64 = 20_000;
+
+pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
+    let (acks, is_cut) = read_file(&args.acks)?;
+    let mut dir = DataDir::read(&args.data_dir)?;
+    if !dir.manifest.loaded {
+        return Err(Failure::usage(format!(
+            "data directory {}: loading it was not finished, so there is nothing to verify",
+            args.data_dir.display()
+        )));
+    }
+    let engine = engines::find(&dir.manifest.engine)?;
+    let settings = workloads::Settings {
+        tables: dir.manifest.tables,
+        rows: dir.manifest.rows,
+        distribution: None,
+        seed: dir.manifest.seed,
+    };
+    let workload =
+        workloads::build(&dir.manifest.workload, &settings).map_err(|error| Failure::usage(error.to_string()))?;
+    let workload: std::sync::Arc<dyn workloads::Workload> = workload.into();
+    let setup = Setup {
+        schema: workload.schema(),
+        cache_bytes: args.cache.0,
+        page_bytes: dir.manifest.page_bytes as usize,
+        seed: dir.manifest.seed,
+        create: false,
+        options: Options::default(),
+    };
+    let site = Site {
+        runtime: RuntimeKind::Real,
+        data_dirs: vec![args.data_dir.clone()],
+        links: node::LinkProfile::none(),
+        disk_delay: None,
+        backend: uring::Backend::Auto,
+        journal: false,
+        seed: dir.manifest.seed,
+    };
+    let was_closed = dir.manifest.closed;
+    let era = dir.next_era()?;
+    let load = LoadPlan {
+        config: ::load::Config::closed(engines::DATABASE, 1),
+        workload: std::sync::Arc::clone(&workload),
+        era,
+    };
+    let mut progress = Progress::new(args.json);
+    progress.label(engine.name());
+    progress.say("reopening");
+    let mut rig = Rig::start(engine, &setup, &site, &load)?;
+    progress.say("reading everything back");
+    let unjournalled = if was_closed && !is_cut { 0 } else { UNJOURNALLED_MAX };
+    let report = check(&mut rig, workload.as_ref(), acks, unjournalled);
+    let halted = rig.halted();
+    let report = match (report, halted) {
+        (Ok(report), _) => report,
+        (Err(failure), None) => return Err(failure),
+        (Err(failure), Some(halt)) => return Err(Failure { message: format!("{halt} ({failure})"), ..failure }),
+    };
+    rig.stop()?;
+    progress.done();
+    print(args, &report);
+    Ok(match report.verdict {
+        Verdict::Valid => Exit::Ok,
+        Verdict::Invalid(_) => Exit::Violation,
+        Verdict::Unknown(_) => Exit::Unknown,
+    })
+}
+
+fn print(args: &VerifyArgs, report: &checker::durability::Report) {
+    let verdict = match &report.verdict {
+        Verdict::Valid => "valid: nothing acknowledged is lost".to_owned(),
+        Verdict::Invalid(why) => format!("invalid: {why}"),
+        Verdict::Unknown(why) => format!("unknown: {why}"),
+    };
+    if args.json {
+        let object = json!({
+            "verdict": verdict,
+            "keys": report.keys,
+            "acknowledged": report.acknowledged,
+            "acknowledged_keys": report.acknowledged_keys,
+            "unknown": report.unknown,
+            "unjournalled_keys": report.unjournalled_keys,
+            "violations": report.violations,
+            "violations_count": report.violations_count,
+        });
+        println!("{object:#}");
+        return;
+    }
+    println!("{verdict}");
+    println!(
+        "{} keys compared, {} of them written by acknowledged transactions",
+        report.keys, report.acknowledged_keys
+    );
+    println!("{} acknowledged transactions, {} of unknown outcome", report.acknowledged, report.unknown);
+    if report.unjournalled_keys > 0 {
+        println!("{} keys hold what the killed process had not yet written down", report.unjournalled_keys);
+    }
+    for violation in &report.violations {
+        println!("  {violation}");
+    }
+}
