@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use compute::ComputeNode;
-use coupled::{Config, CoupledStorage, ZoneLoss};
+use coupled::{Config, CoupledStorage, VolumeStatus, ZoneLoss};
 use node::{Nanos, NodeId, Topology};
 use serde_json::{Value, json};
 
@@ -23,8 +23,8 @@ pub struct CoupledMirrored;
 
 fn config(setup: &Setup) -> Config {
     let mut config = Config::new(setup.schema.clone(), setup.seed);
-    config.page_bytes = setup.page_bytes;
-    config.cache_bytes = setup.cache_bytes;
+    config.compute.page_bytes = setup.page_bytes;
+    config.compute.cache_bytes = setup.cache_bytes as usize;
     config.mirror.zone_loss = match setup.options.standby_loss {
         StandbyLoss::Stop => ZoneLoss::Stop,
         StandbyLoss::Detach => ZoneLoss::Detach(DETACH_AFTER),
@@ -34,8 +34,8 @@ fn config(setup: &Setup) -> Config {
 
 fn parameters(config: &Config) -> Value {
     json!({
-        "page_bytes": config.page_bytes,
-        "cache_bytes": config.cache_bytes,
+        "page_bytes": config.compute.page_bytes,
+        "cache_bytes": config.compute.cache_bytes,
         "log_segment_bytes": config.log.segment_bytes,
         "log_segments": config.log.segments,
         "log_align_bytes": config.log.align_bytes,
@@ -50,6 +50,10 @@ fn parameters(config: &Config) -> Value {
 fn gauge(node: &mut dyn Any, gauges: &mut Gauges) {
     let Some(compute) = node.downcast_ref::<ComputeNode<CoupledStorage>>() else { return };
     compute_gauges(compute, gauges);
+    if let VolumeStatus::Detached { resync_left, .. } = compute.storage().volume_status() {
+        let resync = resync_left.map_or(String::new(), |left| format!(", {left} regions to resynchronise"));
+        gauges.degraded = Some(format!("2 of 2 copies, 1 zone: the standby is detached{resync}"));
+    }
     match compute.storage().probe() {
         Some(probe) => {
             gauges.dirty_pages = Some(probe.dirty_pages);
@@ -77,7 +81,7 @@ impl Engine for Coupled {
     }
 
     fn topology(&self, setup: &Setup) -> Result<Topology, Failure> {
-        coupled::topology::local(config(setup)).map_err(|error| Failure::usage(format!("coupled: {error}")))
+        coupled::local(&config(setup)).map_err(|error| Failure::usage(format!("coupled: {error}")))
     }
 
     fn parameters(&self, setup: &Setup) -> Value {
@@ -107,7 +111,7 @@ impl Engine for CoupledMirrored {
     }
 
     fn topology(&self, setup: &Setup) -> Result<Topology, Failure> {
-        coupled::topology::mirrored(config(setup)).map_err(|error| Failure::usage(format!("coupled-mirrored: {error}")))
+        coupled::mirrored(&config(setup)).map_err(|error| Failure::usage(format!("coupled-mirrored: {error}")))
     }
 
     fn parameters(&self, setup: &Setup) -> Value {

@@ -2,6 +2,7 @@
 //!
 //! To add an engine, implement [`Engine`] and add it to [`all`]; every command and suite then applies to it.
 
+mod coupled;
 mod decoupled;
 mod reference;
 
@@ -145,7 +146,13 @@ fn compute_gauges<S: Storage>(compute: &ComputeNode<S>, gauges: &mut Gauges) {
 
 /// Every engine there is.
 pub fn all() -> Vec<Arc<dyn Engine>> {
-    vec![Arc::new(decoupled::Decoupled), Arc::new(reference::Null), Arc::new(reference::InMemoryModel)]
+    vec![
+        Arc::new(coupled::Coupled),
+        Arc::new(coupled::CoupledMirrored),
+        Arc::new(decoupled::Decoupled),
+        Arc::new(reference::Null),
+        Arc::new(reference::InMemoryModel),
+    ]
 }
 
 /// The engine `name`.
