@@ -34,7 +34,7 @@ pub enum TopologyError {
     Compute(#[from] compute::ConfigError),
 }
 
-/// The compute node of both topologies; `P` for probing it: `sim.node::<coupled::CoupledNode>(COMPUTE)`.
+/// The compute node of both topologies, to look into it from a runtime.
 pub type CoupledNode = ComputeNode<CoupledStorage>;
 
 /// `coupled`: one node with a local disk.

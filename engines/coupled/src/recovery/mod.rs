@@ -3,14 +3,14 @@
 //! # Mechanism
 //!
 //! 1. List the directory. Without a whole superblock and with a log in which no block ever started, make the files
-//!    ([`create`]).
+//!    (`create`).
 //! 2. Read the four superblock copies; refuse what is not ours.
 //! 3. Open every file and *sync* it: what a killed process had written is visible without being durable, and is
 //!    about to be believed.
-//! 4. Restore pages torn in place from the double-write buffer ([`restore`]).
-//! 5. Read the log from the checkpoint and decide where it ends ([`log`]).
+//! 4. Restore pages torn in place from the double-write buffer (`restore`).
+//! 5. Read the log from the checkpoint and decide where it ends (`log`).
 //! 6. Redo, partitioned by page: each page is read once, all its records are applied, and batches of changed pages go out
-//!    through the double-write buffer ([`redo`]).
+//!    through the double-write buffer (`redo`).
 //! 7. Write the superblock: the next incarnation, with the checkpoint at the log's end.
 //!
 //! # Invariants
@@ -25,7 +25,7 @@ mod redo;
 mod restore;
 
 use compute::Lsn;
-use node::{DiskOp, DiskReply, DiskResult, FileId, FileName, IoClass, SECTOR_BYTES};
+use node::{DiskOp, DiskReply, DiskResult, FileId, FileName, IoClass};
 
 use crate::config::Config;
 use crate::copies::{self, CopyWriter, Progress};
@@ -189,11 +189,12 @@ impl Recovery {
     }
 
     fn probed(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
+        let unit = self.config.log.align_bytes as usize;
         let Phase::Probing { reading, otherwise } = &mut self.phase else { unreachable!("the phase is probing") };
         let logged = match result.map_err(CoupledError::device("reading the log's start"))? {
-            DiskReply::Opened { len_bytes } if len_bytes >= SECTOR_BYTES as u64 && !*reading => {
+            DiskReply::Opened { len_bytes } if len_bytes >= unit as u64 && !*reading => {
                 *reading = true;
-                read(io, 0, log_file(0), 0, SECTOR_BYTES, IoClass::Metadata);
+                read(io, 0, log_file(0), 0, unit, IoClass::Metadata);
                 return Ok(None);
             }
             DiskReply::Data(block) => {

@@ -5,7 +5,7 @@ use node::{Nanos, Rng};
 use sim::{Sim, SimConfig, Stop};
 
 use crate::crash::{config, local};
-use crate::store::{self, STORE, Store, audit};
+use crate::store::{self, CLIENT, STORE, Store, audit};
 
 #[derive(Debug, Default)]
 struct Substance {
@@ -81,4 +81,21 @@ fn a_seed_gives_the_same_run_twice() {
     let first = run(5, 80, &mut substance);
     assert_eq!(first, run(5, 80, &mut substance));
     assert_ne!(first, run(6, 80, &mut substance));
+}
+
+#[test]
+fn a_settle_frame_works_off_what_was_deferred() {
+    let mut config = config(7);
+    config.compute.cache_bytes = 64 * 512;
+    config.log.segments = 32;
+    (config.flush.log_low, config.flush.log_high, config.flush.dirty_high) = (0.9, 0.95, 1.0);
+    config.flush.interval = Nanos::from_secs(60);
+    let mut sim = local(&config, 60, SimConfig::shuffled(7));
+    assert_eq!(sim.run_until(Nanos::from_secs(5), store::finished), Stop::Reached);
+    let deferred = sim.node::<Store>(STORE).and_then(Store::probe).expect("open");
+    assert!(deferred.dirty_pages > 5 && deferred.log_bytes_since_checkpoint > 4096, "{deferred:?}");
+    sim.inject(CLIENT, STORE, coupled::settle_frame(true));
+    let settled = |sim: &Sim| sim.node::<Store>(STORE).is_some_and(Store::is_settled);
+    assert_eq!(sim.run_until(Nanos::from_millis(100), settled), Stop::Reached);
+    assert_eq!(audit(&mut sim, 7), Ok(60));
 }
