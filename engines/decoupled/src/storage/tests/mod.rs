@@ -1,5 +1,6 @@
 //! Whole storage nodes over the simulated disk, driven by hand.
 
+mod campaign;
 mod crashes;
 mod disks;
 mod durability;

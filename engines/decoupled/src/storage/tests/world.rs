@@ -208,6 +208,28 @@ impl World {
         appends
     }
 
+    /// The LSNs of a group's records that were not annulled, in order.
+    pub fn records_of(&self, pg: PgId) -> Vec<Lsn> {
+        let of_group = self.versions.iter().filter(|(page, _)| crate::ids::pg_of(**page, PAGES_PER_PG) == pg);
+        let mut lsns: Vec<Lsn> = of_group.flat_map(|(_, versions)| versions.iter().map(Page::lsn)).collect();
+        lsns.sort_unstable();
+        lsns
+    }
+
+    /// The last record below an LSN that was not annulled.
+    pub fn record_before(&self, lsn: Lsn) -> Lsn {
+        let all = self.versions.values().flatten().map(Page::lsn);
+        all.filter(|&known| known < lsn).max().unwrap_or_default()
+    }
+
+    /// An append as a confused sender would repeat it now.
+    pub fn under_this_epoch(&self, append: ToStorage) -> ToStorage {
+        match append {
+            ToStorage::Append { floor, records, .. } => self.append(floor.pg, records),
+            other => other,
+        }
+    }
+
     pub fn append(&self, pg: PgId, records: bytes::Bytes) -> ToStorage {
         ToStorage::Append {
             volume: VOLUME,
