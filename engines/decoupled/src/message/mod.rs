@@ -7,7 +7,7 @@
 //! up with `Prepare` and `Truncate`: it was wiped, or unreachable during recovery. Both carry the truncation table, so that
 //! records annulled while a node was away never count in what it reports (see [`crate::truncation`]).
 //!
-//! Frame kinds `0x0301` (to storage), `0x0302` (to the writer) and `0x0303` (between storage nodes).
+//! Frame kinds `0x0301` (to storage), `0x0302` (to the writer), `0x0303` (between storage nodes) and `0x0304` (settle).
 
 mod codec;
 mod envelope;
@@ -22,7 +22,7 @@ pub use peer::{Peer, PeerSegment};
 pub use storage::{PgFloor, ToStorage};
 pub use writer::{InventoryEntry, PageResult, SegmentStatus, Standing, ToWriter};
 
-use node::FrameKind;
+use node::{Frame, FrameKind};
 
 /// Writer to storage node.
 pub const TO_STORAGE: FrameKind = FrameKind(0x0301);
@@ -30,6 +30,14 @@ pub const TO_STORAGE: FrameKind = FrameKind(0x0301);
 pub const TO_WRITER: FrameKind = FrameKind(0x0302);
 /// Storage node to storage node.
 pub const PEER: FrameKind = FrameKind(0x0303);
+/// The operator to a storage node: whether to work deferred work off at once, see [`settle_frame`].
+pub const SETTLE: FrameKind = FrameKind(0x0304);
+
+/// Tells a storage node to coalesce whatever it may and to collect the log it no longer needs, until told otherwise; for
+/// measurements, whose deferred work must be accounted for.
+pub fn settle_frame(on: bool) -> Frame {
+    Frame::encode(SETTLE, 1, |body| bytes::BufMut::put_u8(body, u8::from(on)))
+}
 
 #[cfg(test)]
 mod tests;

@@ -212,6 +212,9 @@ impl Server {
 
     /// Records in log blocks up to this one are coalesced whatever the length of their chains.
     fn age_limit(&self) -> u64 {
+        if self.settling {
+            return u64::MAX;
+        }
         let mut excess = self.log.live_bytes().saturating_sub(self.config.log_bytes_target);
         let mut limit = 0;
         for (_, extent) in self.log.closed() {

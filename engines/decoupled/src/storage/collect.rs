@@ -20,7 +20,8 @@ impl Server {
     /// Gives up the oldest extents while the log is longer than it should be.
     pub(super) fn collect(&mut self, out: &mut Effects) -> Result<(), Trouble> {
         let live = self.log.live_bytes();
-        if live <= self.config.log_bytes_target || self.freeing {
+        let target = if self.settling { 0 } else { self.config.log_bytes_target };
+        if live <= target || self.freeing {
             return Ok(());
         }
         let forced = live > self.config.log_bytes_max;
@@ -32,7 +33,7 @@ impl Server {
         let (mut freed, mut left) = (Vec::new(), live);
         for (no, extent) in self.log.closed() {
             let given_up = |(pg, top): (&PgId, &Lsn)| self.is_given_up(*pg, *top, &limits);
-            if left <= self.config.log_bytes_target || !extent.tops.iter().all(given_up) {
+            if left <= target || !extent.tops.iter().all(given_up) {
                 break;
             }
             left -= self.log.extent_bytes();

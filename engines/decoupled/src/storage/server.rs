@@ -20,7 +20,7 @@ use super::scrub::Scrub;
 use super::segment::Segment;
 use super::superblock::{SegmentRecord, Superblock};
 use super::{Owner, StorageConfig, Trouble};
-use crate::message::{PEER, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
+use crate::message::{PEER, SETTLE, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
 use crate::{Epoch, Incarnation, MemberIndex, PgId, Register, TruncationTable};
 
 /// What to do once a superblock is durable.
@@ -113,6 +113,8 @@ pub(super) struct Server {
     pub(super) peer_pages: BTreeMap<u64, PeerPages>,
     pub(super) peer_pages_begun: u64,
     pub(super) scrub: Scrub,
+    /// Whether deferred work is worked off at once.
+    pub(super) settling: bool,
 }
 
 impl Server {
@@ -169,6 +171,7 @@ impl Server {
             peer_pages: BTreeMap::new(),
             peer_pages_begun: 0,
             scrub: Scrub::default(),
+            settling: false,
             config,
         };
         out.set_timer(TimerId::new(Owner::TICK, 0), server.config.tick);
@@ -202,6 +205,11 @@ impl Server {
                 }
             },
             PEER => self.on_peer(now, from, frame, out),
+            SETTLE => {
+                self.settling = frame.body().first() == Some(&1);
+                self.coalesce(out);
+                self.collect(out)
+            }
             _ => {
                 self.counters.refused += 1;
                 Ok(())

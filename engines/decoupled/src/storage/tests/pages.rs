@@ -80,6 +80,21 @@ fn six_nodes_hold_the_same_pages_byte_for_byte_after_all_is_quiet() {
 }
 
 #[test]
+fn deferred_work_is_worked_off_on_request() {
+    let mut world = World::created(SimConfig::shuffled(15), config(15), 2);
+    churn(&mut world, &all(), 16, 3);
+    assert!(world.probe(0).uncoalesced > 0);
+    for member in all() {
+        world.sim.inject(super::world::WRITER, node::NodeId(2 + member), crate::message::settle_frame(true));
+    }
+    world.run(1000);
+    for member in all() {
+        assert_eq!(world.probe(member).uncoalesced, 0);
+        assert_model(&mut world, member, 16);
+    }
+}
+
+#[test]
 fn rot_in_slots_and_log_is_found_by_the_scrubber_and_repaired() {
     let mut world = World::created(SimConfig::shuffled(14), config(14), 1);
     churn(&mut world, &all(), 8, 100);
