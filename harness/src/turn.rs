@@ -88,6 +88,7 @@ impl Common {
             data_dirs: std::iter::once(data_dir.to_owned()).chain(more).collect(),
             links: self.profile.links(),
             disk_delay: None,
+            threads: self.args.threads,
             backend: if self.args.thread_pool { uring::Backend::ThreadPool } else { uring::Backend::Auto },
             journal: false,
             seed: self.args.seed,

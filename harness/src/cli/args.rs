@@ -7,7 +7,7 @@ use workloads::Distribution;
 
 use crate::engines::{Options, StandbyLoss};
 use crate::exit::Exit;
-use crate::rig::RuntimeKind;
+use crate::rig::{RuntimeKind, Threads};
 use crate::units::{Bytes, Span};
 
 /// What do you gain, and what do you lose, when a database's storage leaves the database?
@@ -133,6 +133,9 @@ pub struct RunArgs {
     /// What carries the engine
     #[arg(long, value_enum, default_value_t = RuntimeKind::Real)]
     pub runtime: RuntimeKind,
+    /// Which nodes share which thread
+    #[arg(long, value_enum, default_value_t = Threads::Shared)]
+    pub threads: Threads,
     /// What coupled-mirrored does without its standby's zone
     #[arg(long, value_enum, default_value_t = StandbyLoss::Detach)]
     pub standby_loss: StandbyLoss,

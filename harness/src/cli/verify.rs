@@ -10,7 +10,7 @@ use crate::data::DataDir;
 use crate::engines::{self, Options, Setup};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
-use crate::rig::{LoadPlan, Rig, RuntimeKind, Site};
+use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, Threads};
 
 /// Transactions a killed writer may have acknowledged without writing them down: what a busy engine finishes between two looks at
 /// its acknowledgements, with room to spare.
@@ -48,6 +48,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         data_dirs: vec![args.data_dir.clone()],
         links: node::LinkProfile::none(),
         disk_delay: None,
+        threads: Threads::Shared,
         backend: uring::Backend::Auto,
         journal: false,
         seed: dir.manifest.seed,

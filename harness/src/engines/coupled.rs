@@ -4,10 +4,10 @@ use std::any::Any;
 
 use compute::ComputeNode;
 use coupled::{Config, CoupledStorage, VolumeStatus, ZoneLoss};
-use node::{Nanos, NodeId, Topology};
+use node::{Frame, Nanos, NodeId, Topology};
 use serde_json::{Value, json};
 
-use super::{Engine, Gauges, Setup, StandbyLoss, compute_gauges};
+use super::{DATABASE, Engine, Gauges, Setup, StandbyLoss, compute_gauges};
 use crate::exit::Failure;
 
 /// How long `detach` waits for a standby before it goes on without.
@@ -88,6 +88,10 @@ impl Engine for Coupled {
         parameters(&config(setup))
     }
 
+    fn settle(&self, on: bool) -> Vec<(NodeId, Frame)> {
+        vec![(DATABASE, coupled::settle_frame(on))]
+    }
+
     fn gauge(&self, _id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
         gauge(node, gauges);
     }
@@ -122,6 +126,10 @@ impl Engine for CoupledMirrored {
             ZoneLoss::Detach(after) => json!({ "detach_after_ns": after.0 }),
         };
         parameters
+    }
+
+    fn settle(&self, on: bool) -> Vec<(NodeId, Frame)> {
+        vec![(DATABASE, coupled::settle_frame(on))]
     }
 
     fn gauge(&self, _id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {

@@ -4,9 +4,11 @@ use std::any::Any;
 
 use compute::ComputeNode;
 use decoupled::Config;
+use decoupled::message::settle_frame;
 use decoupled::storage::StorageNode;
+use decoupled::topology::STORAGE;
 use decoupled::writer::VolumeDriver;
-use node::{NodeId, Topology};
+use node::{Frame, NodeId, Topology};
 use serde_json::{Value, json};
 
 use super::{Engine, Gauges, Setup, compute_gauges};
@@ -67,6 +69,10 @@ impl Engine for Decoupled {
         })
     }
 
+    fn settle(&self, on: bool) -> Vec<(NodeId, Frame)> {
+        STORAGE.into_iter().map(|node| (node, settle_frame(on))).collect()
+    }
+
     fn gauge(&self, _id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
         if let Some(compute) = node.downcast_ref::<ComputeNode<VolumeDriver>>() {
             compute_gauges(compute, gauges);
@@ -75,8 +81,7 @@ impl Engine for Decoupled {
         }
         if let Some(storage) = node.downcast_ref::<StorageNode>() {
             let Some(probe) = storage.probe() else { return };
-            let records: u64 = probe.segments.iter().map(|segment| segment.records as u64).sum();
-            *gauges.uncoalesced_records.get_or_insert(0) += records;
+            *gauges.uncoalesced_records.get_or_insert(0) += probe.uncoalesced;
             *gauges.log_bytes.get_or_insert(0) += probe.log_bytes;
         }
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ::decoupled::writer::ReadFence;
 use compute::{ComputeNode, Storage};
 use contract::Schema;
-use node::{NodeId, Topology};
+use node::{Frame, NodeId, Topology};
 use serde_json::Value;
 
 use crate::exit::Failure;
@@ -131,6 +131,11 @@ pub trait Engine: Send + Sync {
 
     /// Its full parameters, for the record.
     fn parameters(&self, setup: &Setup) -> Value;
+
+    /// Frames that tell nodes to do all their deferred work now (`on`), or to go back to doing it when it suits them.
+    fn settle(&self, _on: bool) -> Vec<(NodeId, Frame)> {
+        Vec::new()
+    }
 
     /// Reads what the node `id` says of itself into `gauges`. Called with every node of the topology in turn.
     fn gauge(&self, id: NodeId, node: &mut dyn Any, gauges: &mut Gauges);

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ::load::{Core, LoadNode};
 use node::{Delay, LinkProfile, Member, Nanos, NodeId, Role, Topology, Zone};
-use uring::{Backend, Config, Runtime};
+use uring::{Backend, Config, Placement, Runtime};
 use workloads::Workload;
 
 use crate::engines::{Engine, Gauges, LOAD, Setup};
@@ -38,6 +38,18 @@ pub enum RuntimeKind {
     Sim,
 }
 
+/// Which nodes share which thread. The load and the database node always share the first, as an embedded database and its
+/// caller do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Threads {
+    /// All other nodes on one more thread: the least CPU, but a node that recovers holds the others up.
+    #[default]
+    Shared,
+    /// The other nodes of each zone on a thread of the zone's own: what one zone does, another does not feel, as far as there
+    /// are cores.
+    Zones,
+}
+
 /// Where and how an engine runs.
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -49,6 +61,8 @@ pub struct Site {
     pub links: LinkProfile,
     /// Service time added to every disk operation.
     pub disk_delay: Option<Delay>,
+    /// Which nodes share which thread.
+    pub threads: Threads,
     /// What carries out disk operations.
     pub backend: Backend,
     /// Whether the disks' operations are recorded, for crash images.
@@ -206,12 +220,22 @@ impl Rig {
     /// gauges at the end.
     pub fn settle(&mut self, start: &Gauges, share: f64, patience: Duration) -> Gauges {
         let give_up = self.now() + Nanos(patience.as_nanos() as u64);
-        loop {
+        self.ask_to_settle(true);
+        let gauges = loop {
             let gauges = self.gauges();
             if gauges.is_settled(start, share) || self.now() >= give_up {
-                return gauges;
+                break gauges;
             }
-            self.sleep(Duration::from_millis(50));
+            self.sleep(Duration::from_millis(20));
+        };
+        self.ask_to_settle(false);
+        gauges
+    }
+
+    fn ask_to_settle(&mut self, on: bool) {
+        for (node, frame) in self.engine.settle(on) {
+            // A node that is down has nothing to settle.
+            let _ = self.host.deliver(CONSOLE, node, frame);
         }
     }
 
@@ -240,12 +264,27 @@ fn config(topology: &Topology, site: &Site) -> Config {
     let mut config = Config::new(topology, &site.data_dirs[0]);
     config.data_dirs = site.data_dirs.clone();
     config.spread_disks(topology);
+    config.placement = placement(topology, site.threads);
     config.links = site.links.clone();
     config.disk_delay = site.disk_delay;
     config.backend = site.backend;
     config.seed = site.seed;
     config.journal = site.journal.then(uring::JournalConfig::default);
     config
+}
+
+fn placement(topology: &Topology, threads: Threads) -> Placement {
+    if threads == Threads::Shared {
+        return Placement::spread(topology, 2);
+    }
+    let is_first = |member: &&Member| matches!(member.role, Role::Load | Role::Compute);
+    let first = topology.members.iter().filter(is_first).map(|member| member.id).collect();
+    let of_zone = |zone: Zone| {
+        let inside = topology.members.iter().filter(|member| member.zone == zone && !is_first(member));
+        inside.map(|member| member.id).collect::<Vec<_>>()
+    };
+    let zones = Zone::ALL.into_iter().map(of_zone).filter(|nodes| !nodes.is_empty());
+    Placement { threads: std::iter::once(first).chain(zones).collect() }
 }
 
 /// What went wrong with a runtime, with the code that says so.
