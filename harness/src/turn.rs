@@ -13,7 +13,7 @@ use crate::engines::{DATABASE, Engine, Setup};
 use crate::exit::Failure;
 use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, bulk_load};
+use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, Threads, bulk_load};
 
 /// Bytes of a page, as InnoDB's default.
 pub const PAGE_BYTES: usize = 16 << 10;
@@ -31,13 +31,15 @@ pub struct Common {
     pub workload: Arc<dyn Workload>,
     /// What lies between the zones.
     pub profile: Profile,
+    /// Which nodes share which thread when the command line does not say.
+    pub threads: Threads,
     /// The command line.
     pub args: RunArgs,
 }
 
 impl Common {
     /// Resolves names. Nothing is touched yet.
-    pub fn resolve(args: &RunArgs, profile: &str) -> Result<Common, Failure> {
+    pub fn resolve(args: &RunArgs, profile: &str, threads: Threads) -> Result<Common, Failure> {
         let settings = workloads::Settings {
             tables: args.tables,
             rows: args.rows,
@@ -49,7 +51,7 @@ impl Common {
         if args.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
             return Err(Failure::usage("--rate must be a positive number of transactions a second"));
         }
-        Ok(Common { workload: Arc::from(workload), profile: Profile::find(profile)?, args: args.clone() })
+        Ok(Common { workload: Arc::from(workload), profile: Profile::find(profile)?, threads, args: args.clone() })
     }
 
     /// The manifest of an engine's data.
@@ -88,7 +90,7 @@ impl Common {
             data_dirs: std::iter::once(data_dir.to_owned()).chain(more).collect(),
             links: self.profile.links(),
             disk_delay: None,
-            threads: self.args.threads,
+            threads: self.args.threads.unwrap_or(self.threads),
             backend: if self.args.thread_pool { uring::Backend::ThreadPool } else { uring::Backend::Auto },
             journal: false,
             seed: self.args.seed,
