@@ -36,6 +36,9 @@ pub struct Manifest {
     pub loaded: bool,
     /// Whether the last run over it ended in order. A run that was killed leaves transactions that no journal has.
     pub closed: bool,
+    /// Folders on other devices that hold some of the nodes.
+    #[serde(default)]
+    pub disks: Vec<PathBuf>,
     /// Runs over this data so far; stamps of one era are never used again.
     pub era: u16,
 }
@@ -119,6 +122,11 @@ impl DataDir {
         &self.path
     }
 
+    /// All folders that hold nodes: this one, and those on other devices.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        std::iter::once(self.path.clone()).chain(self.manifest.disks.iter().cloned()).collect()
+    }
+
     /// The name of the file system when it keeps files in memory only: nothing there is durable.
     pub fn ram_disk(&self) -> Option<String> {
         FileSystem::of(&self.path).ok().filter(|kind| kind.in_memory()).map(FileSystem::name)
@@ -155,8 +163,10 @@ impl DataDir {
 impl Drop for DataDir {
     fn drop(&mut self) {
         if self.is_temporary {
-            // It was made for this run alone; what cannot be removed is left for a person to see.
-            let _ = fs::remove_dir_all(&self.path);
+            for folder in self.folders() {
+                // It was made for this run alone; what cannot be removed is left for a person to see.
+                let _ = fs::remove_dir_all(folder);
+            }
         }
     }
 }
@@ -190,6 +200,7 @@ mod tests {
             seed: 1,
             loaded: false,
             closed: true,
+            disks: Vec::new(),
             era: 0,
         }
     }

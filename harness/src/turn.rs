@@ -54,9 +54,11 @@ impl Common {
         Ok(Common { workload: Arc::from(workload), profile: Profile::find(profile)?, threads, args: args.clone() })
     }
 
-    /// The manifest of an engine's data.
-    pub fn manifest(&self, engine: &dyn Engine) -> Manifest {
+    /// The manifest of an engine's data in `data_dir`.
+    pub fn manifest(&self, engine: &dyn Engine, data_dir: &Path) -> Manifest {
+        let name = data_dir.file_name().unwrap_or_default();
         Manifest {
+            disks: self.args.disks.iter().map(|disk| disk.join(name)).collect(),
             format_version: FORMAT_VERSION,
             engine: engine.name().to_owned(),
             workload: self.args.workload.clone(),
@@ -83,11 +85,10 @@ impl Common {
     }
 
     /// Where an engine runs.
-    pub fn site(&self, data_dir: &Path) -> Site {
-        let more = self.args.disks.iter().map(|disk| disk.join(data_dir.file_name().unwrap_or_default()));
+    pub fn site(&self, dir: &DataDir) -> Site {
         Site {
             runtime: self.args.runtime,
-            data_dirs: std::iter::once(data_dir.to_owned()).chain(more).collect(),
+            data_dirs: dir.folders(),
             links: self.profile.links(),
             disk_delay: None,
             threads: self.args.threads.unwrap_or(self.threads),
@@ -132,7 +133,7 @@ impl Turn {
         let setup = common.setup(fresh || !keeps_data);
         let plan = LoadPlan { config: common.load_config(keeps_acks), workload: Arc::clone(&common.workload), era };
         progress.say("opening");
-        let mut rig = Rig::start(engine, &setup, &common.site(dir.path()), &plan)?;
+        let mut rig = Rig::start(engine, &setup, &common.site(&dir), &plan)?;
         if fresh || !keeps_data {
             bulk_load(&mut rig, common.workload.as_ref(), |so_far| {
                 progress.count("loading rows", so_far.done, so_far.total);

@@ -29,7 +29,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let common = Common::resolve(&args.run, &args.profile, Threads::Shared)?;
     engine.topology(&common.setup(true))?;
     let path = args.run.data_dir.clone().unwrap_or_else(|| PathBuf::from(".sextant").join(engine.name()));
-    let dir = DataDir::open(&path, common.manifest(engine.as_ref()), args.run.reuse)?;
+    let dir = DataDir::open(&path, common.manifest(engine.as_ref(), &path), args.run.reuse)?;
     let mut journal = args.acks.as_deref().map(Journal::create).transpose()?;
     let mut progress = Progress::new(false);
     progress.label(engine.name());

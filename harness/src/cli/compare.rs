@@ -75,10 +75,12 @@ pub(super) fn run(args: &CompareArgs) -> Result<Exit, Failure> {
 }
 
 fn directory(args: &CompareArgs, common: &Common, engine: &dyn Engine) -> Result<DataDir, Failure> {
-    let manifest = common.manifest(engine);
-    match &args.run.data_dir {
-        Some(parent) => DataDir::open(&parent.join(engine.name()), manifest, args.run.reuse),
-        None => DataDir::temporary(&temporary_path(&PathBuf::from(".sextant"), engine.name()), manifest),
+    let kept = args.run.data_dir.as_ref().map(|parent| parent.join(engine.name()));
+    let path = kept.clone().unwrap_or_else(|| temporary_path(&PathBuf::from(".sextant"), engine.name()));
+    let manifest = common.manifest(engine, &path);
+    match kept {
+        Some(path) => DataDir::open(&path, manifest, args.run.reuse),
+        None => DataDir::temporary(&path, manifest),
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     };
     let site = Site {
         runtime: RuntimeKind::Real,
-        data_dirs: vec![args.data_dir.clone()],
+        data_dirs: dir.folders(),
         links: node::LinkProfile::none(),
         disk_delay: None,
         threads: Threads::Shared,
