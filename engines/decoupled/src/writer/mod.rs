@@ -2,13 +2,13 @@
 //!
 //! # Mechanism
 //!
-//! - **Ship** ([`shipping`]): each record gets its three back-pointers and goes to its protection group's open batch; a batch
+//! - **Ship** (`shipping`): each record gets its three back-pointers and goes to its protection group's open batch; a batch
 //!   goes to all six segments, and is kept until four of them are complete to its end. Acknowledgements carry SCLs;
 //!   PGCL, VCL and VDL follow by local bookkeeping ([`group`], [`progress`]). The VDL answers commits.
-//! - **Read** ([`fetching`], [`reads`]): one tracked segment, hedged.
-//! - **Grow** ([`growth`]): a new protection group exists once a register that counts it is at four nodes.
-//! - **Fence** ([`fencing`], [`lease`]): a transaction that wrote nothing is answered only while this writer owns the volume.
-//! - **Open** ([`opening`], [`recovery`]): promises, walk, truncation, re-replication, lease.
+//! - **Read** (`fetching`, [`reads`]): one tracked segment, hedged.
+//! - **Grow** (`growth`): a new protection group exists once a register that counts it is at four nodes.
+//! - **Fence** (`fencing`, [`lease`]): a transaction that wrote nothing is answered only while this writer owns the volume.
+//! - **Open** (`opening`, [`recovery`]): promises, walk, truncation, re-replication, lease.
 //!
 //! # Invariants
 //!
