@@ -13,6 +13,11 @@ use crate::TreeId;
 /// The most trees, the catalog included: the range "to the end of the tree" ends at the next number.
 pub const TREES_MAX: usize = u16::MAX as usize - 1;
 
+/// Bytes of the tree's number.
+const TREE_BYTES: usize = 2;
+/// Names up to this length are put together without an allocation of their own.
+const NAME_BYTES_USUAL: usize = 64;
+
 /// A shared name of one cell. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CellKey(Arc<[u8]>);
@@ -20,7 +25,16 @@ pub struct CellKey(Arc<[u8]>);
 impl CellKey {
     /// The cell `key` of `tree`.
     pub fn new(tree: TreeId, key: &[u8]) -> CellKey {
-        CellKey(tree.0.to_be_bytes().into_iter().chain(key.iter().copied()).collect())
+        // Copied as a block from the stack: this runs several times in every statement.
+        let mut name = [0; NAME_BYTES_USUAL];
+        match name.get_mut(..TREE_BYTES + key.len()) {
+            Some(name) => {
+                name[..TREE_BYTES].copy_from_slice(&tree.0.to_be_bytes());
+                name[TREE_BYTES..].copy_from_slice(key);
+                CellKey(Arc::from(&*name))
+            }
+            None => CellKey([&tree.0.to_be_bytes()[..], key].concat().into()),
+        }
     }
 
     /// The cell whose name, tree included, is `bytes`. Panics when there is no room for a tree.

@@ -1,6 +1,6 @@
 //! Reading a page's cells.
 
-use super::{GARBAGE_AT, HEAP_AT, KIND_AT, PAGE_HEADER_BYTES, Page, PageKind, SLOTS_AT};
+use super::{GARBAGE_AT, HEAP_AT, KIND_AT, PAGE_BYTES_MAX, PAGE_HEADER_BYTES, Page, PageKind, SLOTS_AT};
 
 /// Bytes of a slot.
 pub(super) const SLOT_BYTES: usize = 2;
@@ -110,7 +110,7 @@ impl Page {
         if self.slots_end() > heap || heap > size {
             return false;
         }
-        let mut extents = Vec::with_capacity(self.count());
+        let (mut taken, mut live) = (Taken::default(), 0);
         let mut last: Option<&[u8]> = None;
         for index in 0..self.count() {
             let at = self.slot(index);
@@ -122,15 +122,37 @@ impl Page {
                 return false;
             }
             let key = &self.bytes()[key_at..value_at];
-            if last.is_some_and(|last| last >= key) {
+            if last.is_some_and(|last| last >= key) || !taken.take(at, end) {
                 return false;
             }
             last = Some(key);
-            extents.push((at, end));
+            live += end - at;
         }
-        extents.sort_unstable();
-        let live: usize = extents.iter().map(|(at, end)| end - at).sum();
-        extents.windows(2).all(|pair| pair[0].1 <= pair[1].0) && heap + self.garbage_bytes() + live == size
+        heap + self.garbage_bytes() + live == size
+    }
+}
+
+/// Which bytes of a page belong to a cell, a bit for each.
+struct Taken([u64; PAGE_BYTES_MAX / 64]);
+
+impl Default for Taken {
+    fn default() -> Taken {
+        Taken([0; PAGE_BYTES_MAX / 64])
+    }
+}
+
+impl Taken {
+    /// Takes the bytes `from..to`, at least one; `false` when one of them is taken already.
+    fn take(&mut self, from: usize, to: usize) -> bool {
+        let (first, last) = (from / 64, (to - 1) / 64);
+        let mut free = true;
+        for (at, word) in self.0[first..=last].iter_mut().enumerate() {
+            let low = if at == 0 { u64::MAX << (from % 64) } else { u64::MAX };
+            let high = if first + at == last { u64::MAX >> (63 - (to - 1) % 64) } else { u64::MAX };
+            free &= *word & low & high == 0;
+            *word |= low & high;
+        }
+        free
     }
 }
 

@@ -37,6 +37,7 @@ use std::fmt;
 
 pub(crate) use cells::{CELL_OVERHEAD_BYTES, footprint_bytes};
 use node::Block;
+use search::Hint;
 use thiserror::Error;
 
 use crate::{Lsn, PageId, TreeId};
@@ -111,10 +112,20 @@ pub enum PageError {
 }
 
 /// A page in memory.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Page {
     block: Block,
+    hint: Hint,
 }
+
+/// Pages are equal when their bytes are.
+impl PartialEq for Page {
+    fn eq(&self, other: &Page) -> bool {
+        self.block == other.block
+    }
+}
+
+impl Eq for Page {}
 
 impl Page {
     /// A page of kind [`PageKind::Free`] at LSN 0. Panics unless `size_bytes` is a multiple of the sector within bounds.
@@ -123,7 +134,7 @@ impl Page {
             (PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&size_bytes),
             "pages of {size_bytes} bytes are not supported"
         );
-        let mut page = Page { block: Block::zeroed(size_bytes) };
+        let mut page = Page { block: Block::zeroed(size_bytes), hint: Hint::default() };
         page.put_u64(ID_AT, id.0);
         page.put_u16(HEAP_AT, size_bytes as u16);
         page
@@ -131,7 +142,7 @@ impl Page {
 
     /// Takes bytes from disk or network: checksum, identity, layout.
     pub fn open(block: Block, id: PageId) -> Result<Page, PageError> {
-        let mut page = Page { block };
+        let mut page = Page { block, hint: Hint::default() };
         if !(PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&page.size_bytes()) {
             return Err(PageError::Layout { page: id });
         }
