@@ -60,8 +60,9 @@ impl Reader {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let bytes = self.slice(N)?;
-        Ok(bytes[..].try_into().expect("asked for this length"))
+        let array = *self.bytes.first_chunk::<N>().ok_or(DecodeError::Truncated)?;
+        bytes::Buf::advance(&mut self.bytes, N);
+        Ok(array)
     }
 }
 

@@ -9,6 +9,7 @@
 //! - No held record is annulled, and none is at or below `base`.
 //! - The SCL of a segment falls only by truncation.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
@@ -24,6 +25,14 @@ pub struct Held {
     pub envelope: Envelope,
     /// The log block that has it.
     pub seq: u64,
+}
+
+/// A record as its page's chain has it.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    lsn: Lsn,
+    /// Its place among all records of the segment's life if none came late: where to look first.
+    place: u64,
 }
 
 /// What became of a record offered.
@@ -55,8 +64,10 @@ pub struct Segment {
     /// Every record at or below this is in the page slots.
     coalesced: Lsn,
     records: VecDeque<Held>,
+    /// Records dropped from the front of `records` so far.
+    dropped: u64,
     /// For each page, its records that are not in its slot.
-    chains: BTreeMap<PageId, Vec<Lsn>>,
+    chains: BTreeMap<PageId, Vec<Link>>,
     /// Pages whose chains are long.
     long: BTreeSet<PageId>,
     bytes: usize,
@@ -76,6 +87,7 @@ impl Segment {
             scl: base,
             coalesced: base,
             records: VecDeque::new(),
+            dropped: 0,
             chains: BTreeMap::new(),
             long: BTreeSet::new(),
             bytes: 0,
@@ -129,14 +141,15 @@ impl Segment {
         if chain.len() + 1 >= self.coalesce_chain {
             self.long.insert(page);
         }
+        let link = Link { lsn, place: self.dropped + self.records.len() as u64 };
         if in_order {
-            chain.push(lsn);
+            chain.push(link);
             self.records.push_back(Held { envelope, seq });
             return;
         }
         self.holes_filled += 1;
-        let at = chain.partition_point(|&known| known < lsn);
-        chain.insert(at, lsn);
+        let at = chain.partition_point(|known| known.lsn < lsn);
+        chain.insert(at, link);
         let at = self.records.partition_point(|held| held.envelope.lsn < lsn);
         self.records.insert(at, Held { envelope, seq });
     }
@@ -144,8 +157,7 @@ impl Segment {
     /// Follows the backlinks over records in blocks up to `durable_seq`; says whether the SCL rose.
     pub fn advance(&mut self, durable_seq: u64) -> bool {
         let before = self.scl;
-        let at = self.records.partition_point(|held| held.envelope.lsn <= self.scl);
-        for held in self.records.range(at..) {
+        for held in self.records.range(self.above(self.scl)..) {
             if held.envelope.prev_pg != self.scl || held.seq > durable_seq {
                 break;
             }
@@ -173,7 +185,7 @@ impl Segment {
 
     /// Records held above an LSN, in order, whether the chain reaches them or not.
     pub fn held_above(&self, above: Lsn) -> impl Iterator<Item = &Held> {
-        self.records.range(self.records.partition_point(|held| held.envelope.lsn <= above)..)
+        self.records.range(self.above(above)..)
     }
 
     /// Drops what a truncation table annuls. `end` is the group's last LSN at or below the volume's end, if known: a
@@ -204,7 +216,7 @@ impl Segment {
 
     /// Records of the chain above an LSN, up to the SCL, in order.
     pub fn chain_above(&self, above: Lsn) -> impl Iterator<Item = &Held> {
-        let start = self.records.partition_point(|held| held.envelope.lsn <= above);
+        let start = self.above(above);
         let scl = self.scl;
         self.records.range(start..).take_while(move |held| held.envelope.lsn <= scl)
     }
@@ -224,10 +236,14 @@ impl Segment {
 
     /// The envelopes of a page's records with `above < LSN <= upto`, in order.
     pub fn page_records(&self, page: PageId, above: Lsn, upto: Lsn) -> Vec<Envelope> {
-        let lsns = self.chains.get(&page).map_or(&[][..], Vec::as_slice);
-        let (start, end) = (lsns.partition_point(|&lsn| lsn <= above), lsns.partition_point(|&lsn| lsn <= upto));
-        let held = |&lsn: &Lsn| self.records[self.find(lsn).expect("a chained record is held")].envelope.clone();
-        lsns[start..end.max(start)].iter().map(held).collect()
+        let links = self.chains.get(&page).map_or(&[][..], Vec::as_slice);
+        let start = links.partition_point(|link| link.lsn <= above);
+        let end = links.partition_point(|link| link.lsn <= upto);
+        let held = |link: &Link| {
+            let found = self.find_near(link.lsn, link.place.saturating_sub(self.dropped) as usize);
+            self.records[found.expect("a chained record is held")].envelope.clone()
+        };
+        links[start..end.max(start)].iter().map(held).collect()
     }
 
     /// Records that are not in page slots.
@@ -237,14 +253,14 @@ impl Segment {
 
     /// Pages from one on that have records in no slot, with the first such record.
     pub fn chains_from(&self, first: PageId) -> impl Iterator<Item = (PageId, Lsn)> {
-        self.chains.range(first..).filter_map(|(&page, chain)| Some((page, *chain.first()?)))
+        self.chains.range(first..).filter_map(|(&page, chain)| Some((page, chain.first()?.lsn)))
     }
 
     /// Pages worth coalescing up to `limit` because their chains are long.
     pub fn long_chains(&self, limit: Lsn, count: usize) -> impl Iterator<Item = PageId> {
         let due = move |page: &&PageId| {
             let chain = self.chains.get(page).map_or(&[][..], Vec::as_slice);
-            chain.partition_point(|&lsn| lsn <= limit) >= self.coalesce_chain.div_ceil(2)
+            chain.partition_point(|link| link.lsn <= limit) >= self.coalesce_chain.div_ceil(2)
         };
         self.long.iter().filter(due).take(count).copied()
     }
@@ -254,13 +270,13 @@ impl Segment {
     pub fn oldest_uncoalesced(&mut self, limit: Lsn, seq: u64, count: usize) -> BTreeSet<PageId> {
         let (mut pages, mut so_far) = (BTreeSet::new(), true);
         let limit = limit.min(self.scl);
-        let start = self.records.partition_point(|held| held.envelope.lsn <= self.coalesced);
+        let start = self.above(self.coalesced);
         for held in self.records.range(start..) {
             let (lsn, page) = (held.envelope.lsn, held.envelope.page);
             if lsn > limit || !so_far && (pages.len() == count || held.seq > seq) {
                 break;
             }
-            let in_slot = self.chains.get(&page).and_then(|chain| chain.first()).is_none_or(|&first| first > lsn);
+            let in_slot = self.chains.get(&page).and_then(|chain| chain.first()).is_none_or(|first| first.lsn > lsn);
             if in_slot && so_far {
                 self.coalesced = lsn;
             }
@@ -275,7 +291,7 @@ impl Segment {
     /// A page is in its slot as of `lsn`.
     pub fn page_coalesced(&mut self, page: PageId, lsn: Lsn) {
         let Some(chain) = self.chains.get_mut(&page) else { return };
-        let in_slot = chain.partition_point(|&known| known <= lsn);
+        let in_slot = chain.partition_point(|known| known.lsn <= lsn);
         chain.drain(..in_slot);
         if chain.len() < self.coalesce_chain {
             self.long.remove(&page);
@@ -292,13 +308,13 @@ impl Segment {
 
     /// The first record held above an LSN.
     pub fn first_above(&self, lsn: Lsn) -> Option<&Held> {
-        self.records.get(self.records.partition_point(|held| held.envelope.lsn <= lsn))
+        self.records.get(self.above(lsn))
     }
 
     /// The first hole of the chain above an LSN of it: what is missing lies above the first and up to the second. Nothing
     /// when the chain is held up to `upto`.
     pub fn gap(&self, above: Lsn, upto: Lsn) -> Option<(Lsn, Lsn)> {
-        let (mut tip, start) = (above, self.records.partition_point(|held| held.envelope.lsn <= above));
+        let (mut tip, start) = (above, self.above(above));
         for held in self.records.range(start..) {
             if held.envelope.prev_pg != tip {
                 return (tip < upto).then(|| (tip, upto.min(held.envelope.prev_pg).max(tip.next())));
@@ -319,7 +335,7 @@ impl Segment {
 
     /// The LSN of the last record of the chain at or below `limit`.
     pub fn last_at_or_below(&self, limit: Lsn) -> Lsn {
-        let at = self.records.partition_point(|held| held.envelope.lsn <= limit.min(self.scl));
+        let at = self.above(limit.min(self.scl));
         if at == 0 { self.base } else { self.records[at - 1].envelope.lsn }
     }
 
@@ -340,6 +356,7 @@ impl Segment {
     fn drop_upto(&mut self, base: Lsn) {
         while self.records.front().is_some_and(|held| held.envelope.lsn <= base) {
             let Some(held) = self.records.pop_front() else { break };
+            self.dropped += 1;
             self.bytes -= held.envelope.record.len();
             unchain(&mut self.chains, held.envelope.page, held.envelope.lsn);
         }
@@ -365,14 +382,50 @@ impl Segment {
         self.find(lsn).ok().map(|at| &self.records[at])
     }
 
+    /// The number of the first record above `lsn`.
+    fn above(&self, lsn: Lsn) -> usize {
+        self.find(lsn).map_or_else(|at| at, |at| at + 1)
+    }
+
+    /// Where the record at `lsn` is, or would be. LSNs of a group lie nearly evenly, so the search guesses from the ends and
+    /// widens around the guess: bisection of a long log waits for memory at every step.
     fn find(&self, lsn: Lsn) -> Result<usize, usize> {
-        self.records.binary_search_by_key(&lsn, |held| held.envelope.lsn)
+        let (Some(first), Some(last)) = (self.records.front(), self.records.back()) else { return Err(0) };
+        let (first, last, len) = (first.envelope.lsn, last.envelope.lsn, self.records.len());
+        if lsn < first {
+            return Err(0);
+        }
+        if lsn > last {
+            return Err(len);
+        }
+        let share = u128::from(lsn.0 - first.0) * (len as u128 - 1) / u128::from((last.0 - first.0).max(1));
+        self.find_near(lsn, share as usize)
+    }
+
+    /// The same from a guess, which may be wrong.
+    fn find_near(&self, lsn: Lsn, guess: usize) -> Result<usize, usize> {
+        let at = |index: usize| self.records[index].envelope.lsn;
+        // What is looked for is at `low` or above, and below `high`.
+        let (mut low, mut high, mut step) = (0, self.records.len(), 1);
+        let mut probe = guess.min(high.saturating_sub(1));
+        while low < high {
+            match at(probe).cmp(&lsn) {
+                Ordering::Equal => return Ok(probe),
+                Ordering::Less => low = probe + 1,
+                Ordering::Greater => high = probe,
+            }
+            // Away from the guess in growing steps while that is the shorter way, then by halves.
+            let middle = low + (high - low) / 2;
+            probe = if low == probe + 1 { middle.min(low + step) } else { middle.max(high.saturating_sub(step)) };
+            step *= 4;
+        }
+        Err(low)
     }
 }
 
-fn unchain(chains: &mut BTreeMap<PageId, Vec<Lsn>>, page: PageId, lsn: Lsn) {
+fn unchain(chains: &mut BTreeMap<PageId, Vec<Link>>, page: PageId, lsn: Lsn) {
     let Some(chain) = chains.get_mut(&page) else { return };
-    if let Ok(at) = chain.binary_search(&lsn) {
+    if let Ok(at) = chain.binary_search_by_key(&lsn, |link| link.lsn) {
         chain.remove(at);
     }
     if chain.is_empty() {
@@ -386,11 +439,12 @@ pub fn decode_batch(
     pg: PgId,
     pages_per_pg: u64,
 ) -> Result<Vec<(Envelope, Bytes)>, crate::message::EnvelopeError> {
+    let received = records.clone();
     let mut envelopes: Vec<(Envelope, Bytes)> = Vec::with_capacity(records.len() / 64 + 1);
     while !records.is_empty() {
-        let whole = records.clone();
+        let start = received.len() - records.len();
         let envelope = Envelope::take(&mut records)?;
-        let bytes = whole.slice(..whole.len() - records.len());
+        let bytes = received.slice(start..received.len() - records.len());
         let in_group = envelope.page.0 / pages_per_pg == u64::from(pg.0);
         let rising = envelopes.last().is_none_or(|(last, _)| last.lsn < envelope.lsn);
         if !in_group || !rising {
@@ -399,4 +453,39 @@ pub fn decode_batch(
         envelopes.push((envelope, bytes));
     }
     Ok(envelopes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Any spacing of LSNs: even, with holes, and with one record far from all others.
+    #[test]
+    fn the_search_finds_what_bisection_finds() {
+        let spacings: [&[u64]; 5] =
+            [&[], &[7], &[1, 2, 3, 4, 5, 6, 7, 8], &[1, 2, 3, 1_000_000], &[1, 900, 901, 902, 950]];
+        let squares: Vec<u64> = (1..200).map(|n| n * n).collect();
+        for lsns in spacings.into_iter().chain([&squares[..]]) {
+            let mut segment = Segment::new(PgId(0), Lsn::ZERO, true);
+            for &lsn in lsns {
+                let (page, record) = (PageId(lsn), Bytes::new());
+                let zero = Lsn::ZERO;
+                let envelope = Envelope {
+                    lsn: Lsn(lsn),
+                    page,
+                    cpl: true,
+                    prev_volume: zero,
+                    prev_pg: zero,
+                    prev_page: zero,
+                    record,
+                };
+                segment.hold(envelope, 1);
+            }
+            let around = lsns.iter().flat_map(|lsn| [lsn - 1, *lsn, lsn + 1]);
+            for lsn in around.chain([0, u64::MAX]) {
+                assert_eq!(segment.find(Lsn(lsn)), lsns.binary_search(&lsn), "{lsn} in {lsns:?}");
+                assert_eq!(segment.above(Lsn(lsn)), lsns.partition_point(|known| *known <= lsn));
+            }
+        }
+    }
 }
