@@ -10,7 +10,7 @@ use compute::apply::apply;
 use compute::btree::{CommitBounds, Write, commit, get, scan};
 use compute::catalog::{CATALOG_PAGE, bootstrap, open_catalog};
 use compute::{Group, Lsn, Page, PageId, PageKind, Pool, PoolConfig, Record, RedoOp, Roots, TreeId};
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 use node::Rng;
 
 const PAGE_BYTES: usize = 16 << 10;
@@ -180,4 +180,9 @@ fn btree_insert(c: &mut Criterion) {
 }
 
 criterion_group!(benches, page_apply, btree_read, btree_write, btree_insert);
-criterion_main!(benches);
+fn main() {
+    let session = record::bench::Session::start("btree");
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    session.finish().expect("the table beside criterion's files");
+}

@@ -2,7 +2,7 @@
 //! the queue, the links, the disks and the digest. Under `cargo test` each world runs once and its counts are checked.
 
 use bytes::BufMut;
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 use node::{
     Block, Digest, DiskOp, Effects, Event, FileId, FileName, Frame, FrameKind, IoClass, LinkModel, LinkProfile, Member,
     Nanos, Node, NodeId, Role, TimerId, Token, Topology, Zone,
@@ -123,4 +123,9 @@ fn simulator_events(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, simulator_events);
-criterion_main!(benches);
+fn main() {
+    let session = record::bench::Session::start("events");
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    session.finish().expect("the table beside criterion's files");
+}

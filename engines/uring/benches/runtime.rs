@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use bytes::BufMut;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use node::{
     Block, Delay, Digest, DiskOp, Effects, Event, FileId, FileName, Frame, FrameKind, IoClass, Member, Nanos, Node,
     NodeId, Role, Token, Topology, Zone,
@@ -363,4 +363,9 @@ fn memory(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, appends, quorums, frames, memory);
-criterion_main!(benches);
+fn main() {
+    let session = record::bench::Session::start("runtime");
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    session.finish().expect("the table beside criterion's files");
+}

@@ -68,6 +68,7 @@
 
 mod row;
 
+pub mod bench;
 pub mod check;
 pub mod error;
 pub mod figures;

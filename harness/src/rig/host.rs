@@ -173,6 +173,14 @@ impl Host {
         }
     }
 
+    /// Events delivered so far; only a simulated world counts them as one.
+    pub fn events(&self) -> Option<u64> {
+        match self {
+            Host::Real(_) => None,
+            Host::Simulated(simulation) => Some(simulation.world.events()),
+        }
+    }
+
     /// The hash chained over every event; only a simulated world has one.
     pub fn digest(&self) -> Option<node::Digest> {
         match self {
