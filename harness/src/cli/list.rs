@@ -80,6 +80,7 @@ fn about_workload(name: &str) -> &'static str {
         "bank" => "transfers whose total never changes, and audits that check it",
         "register" => "single keys written with unique values and read",
         "list-append" => "lists that only grow, for dependency-cycle checkers",
+        "mixed" => "every statement of the contract, in transactions of any shape",
         _ => "",
     }
 }
