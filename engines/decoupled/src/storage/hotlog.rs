@@ -380,10 +380,9 @@ impl HotLog {
     /// Bytes of live extents: whole ones, but of the current one what is used. A restart leaves an extent part empty, and
     /// many restarts must not fill the disk.
     pub fn live_bytes(&self) -> u64 {
-        let bytes = |(no, extent): (&u32, &Extent)| {
-            if Some(*no) == self.current { extent.used_bytes } else { self.shape.extent_bytes }
-        };
-        self.live.iter().map(bytes).sum()
+        let current = self.current.and_then(|current| self.live.get(&current));
+        let unused = current.map_or(0, |extent| self.shape.extent_bytes - extent.used_bytes);
+        self.live.len() as u64 * self.shape.extent_bytes - unused
     }
 
     /// Bytes of an extent.

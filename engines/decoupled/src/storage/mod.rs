@@ -48,6 +48,7 @@ pub mod peers;
 pub mod segment;
 pub mod superblock;
 
+mod chains;
 mod coalesce;
 mod collect;
 mod gossip;

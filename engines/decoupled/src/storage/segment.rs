@@ -8,13 +8,15 @@
 //! - `base <= scl`, and every record with `base < LSN <= scl` of the group is held, linked without a gap.
 //! - No held record is annulled, and none is at or below `base`.
 //! - The SCL of a segment falls only by truncation.
+//! - No chain has a record at or below `coalesced`.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use compute::{Lsn, PageId};
 
+use super::chains::{Chains, Link};
 use crate::message::{Envelope, InventoryEntry, SegmentStatus, Standing};
 use crate::{PgId, TruncationTable};
 
@@ -25,14 +27,6 @@ pub struct Held {
     pub envelope: Envelope,
     /// The log block that has it.
     pub seq: u64,
-}
-
-/// A record as its page's chain has it.
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    lsn: Lsn,
-    /// Its place among all records of the segment's life if none came late: where to look first.
-    place: u64,
 }
 
 /// What became of a record offered.
@@ -67,7 +61,7 @@ pub struct Segment {
     /// Records dropped from the front of `records` so far.
     dropped: u64,
     /// For each page, its records that are not in its slot.
-    chains: BTreeMap<PageId, Vec<Link>>,
+    chains: Chains,
     /// Pages whose chains are long.
     long: BTreeSet<PageId>,
     bytes: usize,
@@ -88,7 +82,7 @@ impl Segment {
             coalesced: base,
             records: VecDeque::new(),
             dropped: 0,
-            chains: BTreeMap::new(),
+            chains: Chains::default(),
             long: BTreeSet::new(),
             bytes: 0,
             holes_filled: 0,
@@ -137,19 +131,15 @@ impl Segment {
         let (lsn, page) = (envelope.lsn, envelope.page);
         let in_order = self.records.back().is_none_or(|last| last.envelope.lsn < lsn);
         self.bytes += envelope.record.len();
-        let chain = self.chains.entry(page).or_default();
-        if chain.len() + 1 >= self.coalesce_chain {
+        let place = self.dropped + self.records.len() as u64;
+        if self.chains.add(page, Link { lsn, place }) >= self.coalesce_chain {
             self.long.insert(page);
         }
-        let link = Link { lsn, place: self.dropped + self.records.len() as u64 };
         if in_order {
-            chain.push(link);
             self.records.push_back(Held { envelope, seq });
             return;
         }
         self.holes_filled += 1;
-        let at = chain.partition_point(|known| known.lsn < lsn);
-        chain.insert(at, link);
         let at = self.records.partition_point(|held| held.envelope.lsn < lsn);
         self.records.insert(at, Held { envelope, seq });
     }
@@ -200,7 +190,7 @@ impl Segment {
             let keep = !table.annuls(held.envelope.lsn);
             if !keep {
                 *bytes -= held.envelope.record.len();
-                unchain(chains, held.envelope.page, held.envelope.lsn);
+                chains.remove(held.envelope.page, held.envelope.lsn);
             }
             keep
         });
@@ -236,7 +226,7 @@ impl Segment {
 
     /// The envelopes of a page's records with `above < LSN <= upto`, in order.
     pub fn page_records(&self, page: PageId, above: Lsn, upto: Lsn) -> Vec<Envelope> {
-        let links = self.chains.get(&page).map_or(&[][..], Vec::as_slice);
+        let links = self.chains.of(page);
         let start = links.partition_point(|link| link.lsn <= above);
         let end = links.partition_point(|link| link.lsn <= upto);
         let held = |link: &Link| {
@@ -248,19 +238,18 @@ impl Segment {
 
     /// Records that are not in page slots.
     pub fn uncoalesced(&self) -> usize {
-        self.chains.values().map(Vec::len).sum()
+        self.chains.records()
     }
 
     /// Pages from one on that have records in no slot, with the first such record.
     pub fn chains_from(&self, first: PageId) -> impl Iterator<Item = (PageId, Lsn)> {
-        self.chains.range(first..).filter_map(|(&page, chain)| Some((page, chain.first()?.lsn)))
+        self.chains.from(first)
     }
 
     /// Pages worth coalescing up to `limit` because their chains are long.
     pub fn long_chains(&self, limit: Lsn, count: usize) -> impl Iterator<Item = PageId> {
         let due = move |page: &&PageId| {
-            let chain = self.chains.get(page).map_or(&[][..], Vec::as_slice);
-            chain.partition_point(|link| link.lsn <= limit) >= self.coalesce_chain.div_ceil(2)
+            self.chains.of(**page).partition_point(|link| link.lsn <= limit) >= self.coalesce_chain.div_ceil(2)
         };
         self.long.iter().filter(due).take(count).copied()
     }
@@ -276,7 +265,7 @@ impl Segment {
             if lsn > limit || !so_far && (pages.len() == count || held.seq > seq) {
                 break;
             }
-            let in_slot = self.chains.get(&page).and_then(|chain| chain.first()).is_none_or(|first| first.lsn > lsn);
+            let in_slot = self.chains.of(page).first().is_none_or(|first| first.lsn > lsn);
             if in_slot && so_far {
                 self.coalesced = lsn;
             }
@@ -290,14 +279,8 @@ impl Segment {
 
     /// A page is in its slot as of `lsn`.
     pub fn page_coalesced(&mut self, page: PageId, lsn: Lsn) {
-        let Some(chain) = self.chains.get_mut(&page) else { return };
-        let in_slot = chain.partition_point(|known| known.lsn <= lsn);
-        chain.drain(..in_slot);
-        if chain.len() < self.coalesce_chain {
+        if self.chains.cut(page, lsn) < self.coalesce_chain {
             self.long.remove(&page);
-        }
-        if chain.is_empty() {
-            self.chains.remove(&page);
         }
     }
 
@@ -330,7 +313,7 @@ impl Segment {
         self.chains.clear();
         self.long.clear();
         self.bytes = 0;
-        self.scl = self.base;
+        (self.scl, self.coalesced) = (self.base, self.base);
     }
 
     /// The LSN of the last record of the chain at or below `limit`.
@@ -358,7 +341,10 @@ impl Segment {
             let Some(held) = self.records.pop_front() else { break };
             self.dropped += 1;
             self.bytes -= held.envelope.record.len();
-            unchain(&mut self.chains, held.envelope.page, held.envelope.lsn);
+            // No chain has what is in its page's slot.
+            if held.envelope.lsn > self.coalesced {
+                self.chains.remove(held.envelope.page, held.envelope.lsn);
+            }
         }
     }
 
@@ -420,16 +406,6 @@ impl Segment {
             step *= 4;
         }
         Err(low)
-    }
-}
-
-fn unchain(chains: &mut BTreeMap<PageId, Vec<Link>>, page: PageId, lsn: Lsn) {
-    let Some(chain) = chains.get_mut(&page) else { return };
-    if let Ok(at) = chain.binary_search_by_key(&lsn, |link| link.lsn) {
-        chain.remove(at);
-    }
-    if chain.is_empty() {
-        chains.remove(&page);
     }
 }
 
