@@ -80,6 +80,7 @@ impl Common {
             page_bytes: PAGE_BYTES,
             seed: self.args.seed,
             create,
+            era: 0,
             options: self.args.options(),
         }
     }
@@ -130,7 +131,7 @@ impl Turn {
         let fresh = !dir.manifest.loaded;
         let keeps_data = engine.is_durable() && common.args.runtime == RuntimeKind::Real;
         let era = dir.next_era()?;
-        let setup = common.setup(fresh || !keeps_data);
+        let setup = Setup { era, ..common.setup(fresh || !keeps_data) };
         let plan = LoadPlan { config: common.load_config(keeps_acks), workload: Arc::clone(&common.workload), era };
         progress.say("opening");
         let mut rig = Rig::start(engine, &setup, &common.site(&dir), &plan)?;

@@ -35,12 +35,15 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     let workload =
         workloads::build(&dir.manifest.workload, &settings).map_err(|error| Failure::usage(error.to_string()))?;
     let workload: std::sync::Arc<dyn workloads::Workload> = workload.into();
+    let was_closed = dir.manifest.closed;
+    let era = dir.next_era()?;
     let setup = Setup {
         schema: workload.schema(),
         cache_bytes: args.cache.0,
         page_bytes: dir.manifest.page_bytes as usize,
         seed: dir.manifest.seed,
         create: false,
+        era,
         options: Options::default(),
     };
     let site = Site {
@@ -53,8 +56,6 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         journal: false,
         seed: dir.manifest.seed,
     };
-    let was_closed = dir.manifest.closed;
-    let era = dir.next_era()?;
     let load = LoadPlan {
         config: ::load::Config::closed(engines::DATABASE, 1),
         workload: std::sync::Arc::clone(&workload),

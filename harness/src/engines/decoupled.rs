@@ -24,6 +24,8 @@ fn config(setup: &Setup) -> Config {
     config.compute.cache_bytes = setup.cache_bytes as usize;
     config.writer.geometry.page_bytes = setup.page_bytes as u32;
     config.writer.create = setup.create;
+    // An epoch's owner is drawn from this seed. Were it the same in two processes, the second would not fence the first.
+    config.writer.seed = node::Rng::new(setup.seed).fork("writer's process", u64::from(setup.era)).next_u64();
     config.writer.read_fence = setup.options.read_fence;
     config
 }

@@ -35,6 +35,9 @@ pub struct Setup {
     pub seed: u64,
     /// Whether the database is to be created, or must exist.
     pub create: bool,
+    /// Which run over its data this is. Nobody may take a process for its predecessor: what tells incarnations apart starts
+    /// from here, since a new process starts to count its nodes' lives at zero.
+    pub era: u16,
     /// Engine-specific settings, by name.
     pub options: Options,
 }
