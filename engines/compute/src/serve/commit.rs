@@ -190,8 +190,14 @@ impl<S: Storage> ComputeNode<S> {
 
     /// The highest LSN that anything the transaction read depends on, or the durable LSN.
     pub(super) fn depends_on(&self, slot: Slot) -> Lsn {
-        let durable = self.storage.durable().max(self.recovered);
+        let durable = self.durable();
         self.sessions.at(slot).reads.depends_on(&self.recent, durable)
+    }
+
+    /// Everything up to here is durable. A recovery ends with a durable log, but may skip LSNs (a truncation range) before the
+    /// next one: they are nobody's, and a read that waited for the storage to pass them would wait for the next write.
+    pub(super) fn durable(&self) -> Lsn {
+        self.storage.durable().max(self.recovered)
     }
 
     /// The client asks to commit the open transaction.

@@ -230,7 +230,7 @@ impl<S: Storage> ComputeNode<S> {
     ) {
         let reply = self.encode(slot, result);
         let fence = if fenced { self.with_storage(out, |storage, cx| storage.fence(cx)) } else { Fence::Passed };
-        let durable = self.storage.durable() >= needs;
+        let durable = self.durable() >= needs;
         self.stats.reads_delayed += u64::from(!durable);
         match fence {
             Fence::Passed if durable => self.send(reply, out),
@@ -238,7 +238,7 @@ impl<S: Storage> ComputeNode<S> {
             Fence::Wait(ticket) => {
                 self.stats.reads_fenced += 1;
                 self.replies.hold_read(needs, Some(ticket), reply);
-                self.replies.on_durable(self.storage.durable(), &mut self.leaving);
+                self.replies.on_durable(self.durable(), &mut self.leaving);
                 self.send_leaving(out);
             }
         }
