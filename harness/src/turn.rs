@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::{Key, Projection, Reply, Row, Statement, TableId};
 use node::Nanos;
 use workloads::Workload;
 
+use crate::aftermath::REOPEN_PATIENCE;
 use crate::cli::args::RunArgs;
 use crate::data::{DataDir, FORMAT_VERSION, Manifest};
 use crate::engines::{DATABASE, Engine, Setup};
 use crate::exit::Failure;
+use crate::interrupt;
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, Threads, bulk_load};
@@ -142,8 +145,34 @@ impl Turn {
             if keeps_data {
                 dir.mark_loaded()?;
             }
+        } else {
+            progress.say("recovering");
+            wait_until_serving(&mut rig)?;
         }
         Ok(Turn { rig, dir, fresh })
+    }
+}
+
+/// Waits until a recovered engine answers a read, so that its recovery is not taken for its speed.
+fn wait_until_serving(rig: &mut Rig) -> Result<(), Failure> {
+    let (from, projection) = (Key::copy(b""), Projection::Rows);
+    let look = Statement::Scan { table: TableId(0), from, to: None, limit: 1, projection };
+    let give_up = rig.now() + Nanos(REOPEN_PATIENCE.as_nanos() as u64);
+    loop {
+        interrupt::check()?;
+        let (console, host) = rig.console();
+        let answer = console.ask(host, &look, Duration::from_secs(1));
+        if let Some(halt) = rig.halted() {
+            return Err(Failure::io(format!("the data cannot be opened: {halt}")));
+        }
+        match answer {
+            Ok(_) => return Ok(()),
+            Err(failure) if rig.now() >= give_up => {
+                let doing = rig.gauges().waiting.map_or(String::new(), |what| format!("; it is {what}"));
+                return Err(Failure { message: format!("{}{doing}", failure.message), ..failure });
+            }
+            Err(_) => {}
+        }
     }
 }
 

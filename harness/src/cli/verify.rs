@@ -71,7 +71,10 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     let halted = rig.halted();
     let report = match (report, halted) {
         (Ok(report), _) => report,
-        (Err(failure), None) => return Err(failure),
+        (Err(failure), None) => {
+            let doing = rig.gauges().waiting.map_or(String::new(), |what| format!("; it is {what}"));
+            return Err(Failure { message: format!("{}{doing}", failure.message), ..failure });
+        }
         (Err(failure), Some(halt)) => return Err(Failure { message: format!("{halt} ({failure})"), ..failure }),
     };
     rig.stop()?;
