@@ -48,6 +48,7 @@ fn at_work(engine: &str, script: &str, sessions: u32, runtime: RuntimeKind, dir:
         page_bytes: 16 << 10,
         seed: SEED,
         create: true,
+        era: 0,
         options: Options::default(),
     };
     let site = Site {
