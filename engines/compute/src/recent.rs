@@ -17,7 +17,7 @@ use crate::cell::{CellKey, tree_of};
 use crate::{Lsn, TreeId};
 
 /// The last committed write of every cell written lately.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recent {
     last: BTreeMap<CellKey, Lsn>,
     /// Every write in order of commit; an entry is stale when `last` has a later LSN.

@@ -97,7 +97,7 @@ pub struct Opened {
 }
 
 /// What a storage tells the compute layer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Upcall {
     /// Recovery is over; serve.
     Opened(Opened),

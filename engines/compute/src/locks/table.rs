@@ -26,14 +26,14 @@ pub(super) struct Ticket {
     arrival: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct CellLock {
     pub(super) holder: Option<Owner>,
     /// Those who want it, by ticket.
     pub(super) queue: VecDeque<(Ticket, Owner)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RangeLock {
     pub(super) owner: Owner,
     pub(super) from: CellKey,
@@ -42,7 +42,7 @@ pub(super) struct RangeLock {
     pub(super) waits: Option<Ticket>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnerLocks {
     held: Vec<CellKey>,
     pub(super) waiting: Option<Waiting>,
@@ -57,7 +57,7 @@ pub(super) enum Waiting {
 }
 
 /// All locks of a database.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LockTable {
     pub(super) cells: BTreeMap<CellKey, CellLock>,
     /// Granted and waiting ranges, in order of arrival. Few: only locking transactions have any.

@@ -65,7 +65,7 @@ pub struct PoolCounts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameIndex(u32);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Frame {
     page: Page,
     pins: u32,
@@ -73,7 +73,7 @@ struct Frame {
 }
 
 /// Pages in memory, up to a fixed number.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pool {
     page_bytes: usize,
     capacity: usize,

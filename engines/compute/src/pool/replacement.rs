@@ -16,7 +16,7 @@ pub(super) struct Standing {
 }
 
 /// The queues of 2Q.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Replacement {
     recent: VecDeque<FrameIndex>,
     recent_max: usize,

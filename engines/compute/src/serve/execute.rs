@@ -44,7 +44,7 @@ impl From<ReadError> for Stop {
 }
 
 /// Buffers kept from statement to statement.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Scratch {
     pub cell: Vec<u8>,
     pub end: Vec<u8>,

@@ -75,7 +75,7 @@ enum State {
 }
 
 /// A compute node over the storage `S`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ComputeNode<S> {
     storage: S,
     config: ComputeConfig,

@@ -25,7 +25,7 @@ pub struct Outgoing {
 }
 
 /// Replies held back.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Replies {
     /// Of writers, in order of commit LSN.
     commits: VecDeque<(Lsn, Outgoing)>,

@@ -19,7 +19,7 @@ use crate::{PageId, TreeId, index_key};
 const ENTRIES_PER_PIECE: u32 = 256;
 
 /// How far a scan has come.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ScanState {
     started: bool,
     /// Name of the cell from which to go on.

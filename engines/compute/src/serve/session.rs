@@ -55,7 +55,7 @@ pub enum Park {
 }
 
 /// One session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Session {
     pub client: NodeId,
     pub id: SessionId,
@@ -127,7 +127,7 @@ impl Session {
 }
 
 /// All sessions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sessions {
     slots: Vec<Session>,
     by_name: Map<(NodeId, SessionId), Slot>,

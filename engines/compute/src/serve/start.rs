@@ -9,7 +9,7 @@ use crate::{FetchError, Lsn, Opened, PageId, Storage};
 impl<S: Storage> ComputeNode<S> {
     pub(super) fn on_opened(&mut self, opened: Opened, out: &mut Effects) {
         self.next = opened.next;
-        self.recovered = Lsn(opened.next.0 - 1);
+        self.recovered = opened.durable;
         if opened.created {
             self.state = State::Creating;
             self.create(out);

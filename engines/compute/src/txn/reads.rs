@@ -7,7 +7,7 @@ use crate::recent::Recent;
 const KEPT_BYTES_MAX: usize = 64 << 10;
 
 /// What a transaction has observed. All bytes live in one buffer, which is kept from transaction to transaction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ReadSet {
     bytes: Vec<u8>,
     items: Vec<Item>,

@@ -9,7 +9,7 @@ use crate::btree::Write;
 use crate::cell::CellKey;
 
 /// What a transaction is going to write, rows and index entries alike, in order of cell.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct WriteSet {
     cells: BTreeMap<CellKey, Pending>,
     size_bytes: usize,

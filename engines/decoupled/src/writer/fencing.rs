@@ -11,7 +11,7 @@ use crate::message::ToStorage;
 use crate::quorum::{MEMBERS, NACK_QUORUM};
 
 /// Fences that wait.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Fences {
     given: u64,
     passed: u64,

@@ -11,7 +11,7 @@ use crate::quorum::{MEMBERS, WRITE_QUORUM, reached_by};
 use crate::{MemberIndex, PgId};
 
 /// Records shipped in one message, kept until four segments are complete to its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch {
     /// Its last record.
     pub last: Lsn,
@@ -26,7 +26,7 @@ pub struct Batch {
 /// One protection group.
 ///
 /// Invariants: `pgcl <= end`; batches are in rising order of LSN, each above the PGCL; the PGCL only rises.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Group {
     pg: PgId,
     end: Lsn,

@@ -16,7 +16,7 @@ use crate::{MemberIndex, PgId, Register};
 use compute::Lsn;
 
 /// A register on its way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Growth {
     pending: Option<Register>,
     written: [bool; MEMBERS],

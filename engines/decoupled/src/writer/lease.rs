@@ -11,7 +11,7 @@ use crate::MemberIndex;
 use crate::quorum::{MEMBERS, WRITE_QUORUM, reached_by};
 
 /// The lease.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     echoes: [Nanos; MEMBERS],
     length: Nanos,

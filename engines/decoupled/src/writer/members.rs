@@ -18,7 +18,7 @@ pub enum Part {
 }
 
 /// One storage node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Member {
     /// Its address.
     pub node: NodeId,
@@ -33,7 +33,7 @@ pub struct Member {
 }
 
 /// All six.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Members {
     list: [Member; MEMBERS],
 }

@@ -59,7 +59,7 @@ const HEDGE: u8 = 3;
 type PageLsns = hashbrown::HashMap<PageId, Lsn, rustc_hash::FxBuildHasher>;
 
 /// Where the writer is between start and service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Stage {
     /// Collecting promises.
     Promising,
@@ -118,7 +118,7 @@ pub struct WriterStatus {
 }
 
 /// The volume driver.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct VolumeDriver {
     config: WriterConfig,
     rng: Rng,
@@ -214,7 +214,8 @@ impl VolumeDriver {
         self.groups.iter().map(Group::retained_bytes).sum()
     }
 
-    fn pages_per_pg(&self) -> u64 {
+    /// Pages of one protection group.
+    pub fn pages_per_pg(&self) -> u64 {
         self.register.map_or(self.config.geometry.pages_per_pg, |register| register.geometry.pages_per_pg)
     }
 

@@ -21,7 +21,7 @@ struct Run {
 /// The volume's completeness and durability.
 ///
 /// Invariants: `vdl <= vcl <= last`; both only rise; the VDL is a CPL.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Progress {
     runs: VecDeque<Run>,
     cpls: VecDeque<Lsn>,

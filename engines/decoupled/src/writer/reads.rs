@@ -13,7 +13,7 @@ use crate::quorum::MEMBERS;
 use crate::{MemberIndex, PgId};
 
 /// One page on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Read {
     /// The page.
     pub page: PageId,
@@ -42,7 +42,7 @@ pub enum Setback {
 }
 
 /// All outstanding reads, and how fast each segment's node answers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reads {
     open: BTreeMap<u64, Read>,
     next_request: u64,

@@ -17,7 +17,7 @@ pub(super) const PAGE_LSNS_LEAST: usize = 1024;
 const RESENDS_MAX: usize = 16;
 
 /// The usual time from sending to acknowledgement, for the adaptive resend timeout (RFC 6298's estimator).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RoundTrip {
     mean_ns: u64,
     deviation_ns: u64,

@@ -10,7 +10,7 @@ use crate::message::InventoryEntry;
 use crate::{MemberIndex, PgId};
 
 /// One group's records above the durable VDL, as its most complete segment lists them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Chain {
     /// The group.
     pub pg: PgId,
@@ -29,7 +29,7 @@ pub struct Chain {
 }
 
 /// The walk: a chain for each group, then the volume's chain through all of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Walk {
     /// Where it starts.
     pub start: Start,
