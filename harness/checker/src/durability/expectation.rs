@@ -58,6 +58,8 @@ pub struct Field {
     pub added: Vec<u64>,
     /// Values known to have been overwritten.
     pub older: BTreeSet<Mark>,
+    /// Whether it was written in a row that only a transaction of unknown outcome can have inserted.
+    pub in_unknown_row: bool,
 }
 
 impl Field {
@@ -74,6 +76,7 @@ impl Field {
         self.older.remove(&mark);
         self.base = mark.0;
         self.added.clear();
+        self.in_unknown_row = false;
     }
 }
 
@@ -95,16 +98,27 @@ impl Expected {
             Effect::Row(marks) => self.replace(marks),
             Effect::Delete => self.exists = false,
             Effect::Set { field, mark } => {
-                if let Some(field) = self.fields.get_mut(usize::from(*field)) {
+                let exists = self.exists;
+                if let Some(field) = self.field(*field) {
                     field.set(*mark);
+                    field.in_unknown_row = !exists;
                 }
             }
             Effect::Add { field, delta } => {
-                if let Some(field) = self.fields.get_mut(usize::from(*field)) {
+                if let Some(field) = self.field(*field) {
                     field.added.push(*delta);
                 }
             }
         }
+    }
+
+    /// A field that was written. Where no acknowledged transaction left a row, one of unknown outcome inserted it before.
+    fn field(&mut self, at: u16) -> Option<&mut Field> {
+        let at = usize::from(at);
+        if !self.exists && at >= self.fields.len() {
+            self.fields.resize_with(at + 1, Field::default);
+        }
+        self.fields.get_mut(at)
     }
 
     fn replace(&mut self, marks: &[Mark]) {

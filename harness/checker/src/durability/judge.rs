@@ -84,7 +84,7 @@ fn judge_field(at: usize, bytes: &[u8], past: &Field, revived: bool, log: &Log) 
 fn candidates(at: usize, past: &Field, revived: bool, unknown: &[Effect]) -> (BTreeSet<Mark>, Vec<u64>) {
     let mut candidates = BTreeSet::new();
     let mut deltas = Vec::new();
-    if !revived {
+    if !revived || past.in_unknown_row {
         candidates.insert(Mark(past.value()));
     }
     for effect in unknown {
