@@ -5,6 +5,7 @@
 
 pub mod acks;
 pub mod aftermath;
+pub mod campaign;
 pub mod cli;
 pub mod data;
 pub mod drive;

@@ -16,7 +16,7 @@ use crate::exit::Failure;
 use crate::interrupt;
 use crate::profile::Profile;
 use crate::progress::Progress;
-use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, Threads, bulk_load};
+use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, bulk_load};
 
 /// Bytes of a page, as InnoDB's default.
 pub const PAGE_BYTES: usize = 16 << 10;
@@ -34,15 +34,13 @@ pub struct Common {
     pub workload: Arc<dyn Workload>,
     /// What lies between the zones.
     pub profile: Profile,
-    /// Which nodes share which thread when the command line does not say.
-    pub threads: Threads,
     /// The command line.
     pub args: RunArgs,
 }
 
 impl Common {
     /// Resolves names. Nothing is touched yet.
-    pub fn resolve(args: &RunArgs, profile: &str, threads: Threads) -> Result<Common, Failure> {
+    pub fn resolve(args: &RunArgs, profile: &str) -> Result<Common, Failure> {
         let settings = workloads::Settings {
             tables: args.tables,
             rows: args.rows,
@@ -54,7 +52,7 @@ impl Common {
         if args.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
             return Err(Failure::usage("--rate must be a positive number of transactions a second"));
         }
-        Ok(Common { workload: Arc::from(workload), profile: Profile::find(profile)?, threads, args: args.clone() })
+        Ok(Common { workload: Arc::from(workload), profile: Profile::find(profile)?, args: args.clone() })
     }
 
     /// The manifest of an engine's data in `data_dir`.
@@ -95,7 +93,7 @@ impl Common {
             data_dirs: dir.folders(),
             links: self.profile.links(),
             disk_delay: None,
-            threads: self.args.threads.unwrap_or(self.threads),
+            threads: self.args.threads,
             backend: if self.args.thread_pool { uring::Backend::ThreadPool } else { uring::Backend::Auto },
             journal: false,
             seed: self.args.seed,

@@ -133,9 +133,9 @@ pub struct RunArgs {
     /// What carries the engine
     #[arg(long, value_enum, default_value_t = RuntimeKind::Real)]
     pub runtime: RuntimeKind,
-    /// Which nodes share which thread [default: zones for compare, shared for bench]
-    #[arg(long, value_enum)]
-    pub threads: Option<Threads>,
+    /// Which nodes share which thread
+    #[arg(long, value_enum, default_value_t = Threads::Shared)]
+    pub threads: Threads,
     /// What coupled-mirrored does without its standby's zone
     #[arg(long, value_enum, default_value_t = StandbyLoss::Detach)]
     pub standby_loss: StandbyLoss,

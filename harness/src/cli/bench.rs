@@ -15,7 +15,7 @@ use crate::drive::{Drive, FaultPlan, PhasePlan, record_failure};
 use crate::engines::{self, Engine};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
-use crate::rig::{RuntimeKind, Threads};
+use crate::rig::RuntimeKind;
 use crate::turn::{Common, PAGE_BYTES, Turn};
 use crate::verdict::{Finding, judge_phase};
 
@@ -26,7 +26,7 @@ pub const INTERVAL: Duration = Duration::from_millis(250);
 
 pub(super) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let engine = engines::find(&args.engine)?;
-    let common = Common::resolve(&args.run, &args.profile, Threads::Shared)?;
+    let common = Common::resolve(&args.run, &args.profile)?;
     engine.topology(&common.setup(true))?;
     let path = args.run.data_dir.clone().unwrap_or_else(|| PathBuf::from(".sextant").join(engine.name()));
     let dir = DataDir::open(&path, common.manifest(engine.as_ref(), &path), args.run.reuse)?;
@@ -58,7 +58,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     })?;
     progress.done();
     let findings = judge_phase(engine.as_ref(), args.fault, &outcome);
-    finish(args, writer, segment, turn, &findings, outcome.late_links)
+    finish(args, writer, segment, turn, &findings)
 }
 
 fn finish(
@@ -67,14 +67,13 @@ fn finish(
     segment: record::SegmentId,
     mut turn: Turn,
     findings: &[Finding],
-    late_links: Vec<String>,
 ) -> Result<Exit, Failure> {
     let verdict = Finding::verdict(findings);
     writer.close(segment).map_err(record_failure)?;
     let metrics = writer.metrics_mut(segment, Phase::Measure);
     metrics.durability_class = Some(turn.rig.engine.durability_class().to_owned());
     metrics.verdict = Some(verdict);
-    let dir = output::finish(writer, verdict, findings, late_links)?;
+    let dir = output::finish(writer, verdict, findings)?;
     turn.rig.stop()?;
     turn.dir.mark_closed()?;
     output::report(&dir, args.run.json)?;

@@ -21,7 +21,6 @@ use crate::drive::{Drive, FaultPlan, PhaseOutcome, PhasePlan, record_failure};
 use crate::engines::{self, Engine};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
-use crate::rig::Threads;
 use crate::turn::{Common, Turn, temporary_path};
 use crate::verdict::{Finding, judge_phase};
 
@@ -38,7 +37,6 @@ struct Contender {
     /// Where the crash is noted: its last measured segment.
     last: Option<SegmentId>,
     findings: Vec<Finding>,
-    late_links: Vec<String>,
 }
 
 struct Comparison<'a> {
@@ -50,7 +48,7 @@ struct Comparison<'a> {
 }
 
 pub(super) fn run(args: &CompareArgs) -> Result<Exit, Failure> {
-    let common = Common::resolve(&args.run, &args.profile, Threads::Zones)?;
+    let common = Common::resolve(&args.run, &args.profile)?;
     let engines = args.engines.iter().map(|name| engines::find(name)).collect::<Result<Vec<_>, _>>()?;
     for engine in &engines {
         engine.topology(&common.setup(true))?;
@@ -99,8 +97,8 @@ impl Comparison<'_> {
         let turn = Turn::open(Arc::clone(&engine), &self.common, dir, true, &mut self.progress)?;
         output::note_runtime(&mut self.writer, turn.rig.host())?;
         let journal = Journal::in_memory();
-        let (segments, findings, late_links) = (Vec::new(), Vec::new(), Vec::new());
-        self.contenders.push(Contender { engine, turn, journal, segments, last: None, findings, late_links });
+        let (segments, findings) = (Vec::new(), Vec::new());
+        self.contenders.push(Contender { engine, turn, journal, segments, last: None, findings });
         let index = self.contenders.len() - 1;
         if !self.contenders[index].turn.fresh {
             let tables = self.common.workload.schema().tables.len() as u16;
@@ -181,8 +179,6 @@ impl Comparison<'_> {
                 let findings = judge_phase(self.contenders[index].engine.as_ref(), self.args.fault, &outcome);
                 let contender = &mut self.contenders[index];
                 contender.findings.extend(findings);
-                let name = contender.engine.name();
-                contender.late_links = outcome.late_links.iter().map(|late| format!("{name}: {late}")).collect();
                 contender.segments.push((segment, Phase::Measure));
                 contender.last = Some(segment);
             }
@@ -222,7 +218,7 @@ impl Comparison<'_> {
 
     fn finish(mut self) -> Result<Exit, Failure> {
         self.progress.done();
-        let (mut findings, mut late_links) = (Vec::new(), Vec::new());
+        let mut findings = Vec::new();
         for contender in &self.contenders {
             let verdict = Finding::verdict(&contender.findings);
             for &(segment, phase) in &contender.segments {
@@ -232,10 +228,9 @@ impl Comparison<'_> {
                 metrics.verdict = Some(verdict);
             }
             findings.extend(contender.findings.iter().cloned());
-            late_links.extend(contender.late_links.iter().cloned());
         }
         let verdict: Verdict = Finding::verdict(&findings);
-        let dir = output::finish(self.writer, verdict, &findings, late_links)?;
+        let dir = output::finish(self.writer, verdict, &findings)?;
         for contender in self.contenders {
             contender.turn.rig.stop()?;
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use record::{RunWriter, Status, Verdict};
+use record::{RunWriter, Verdict};
 
 use crate::data::DataDir;
 use crate::drive::record_failure;
@@ -14,17 +14,8 @@ use crate::verdict::Finding;
 const WIDTH: u16 = 110;
 
 /// Ends the record: status from the figures, verdict from the checks. Gives the run's directory.
-pub fn finish(
-    mut writer: RunWriter,
-    verdict: Verdict,
-    findings: &[Finding],
-    late_links: Vec<String>,
-) -> Result<PathBuf, Failure> {
-    let mut validity = writer.validity();
-    if !late_links.is_empty() {
-        validity.status = Status::Invalid;
-        validity.reasons.extend(late_links);
-    }
+pub fn finish(mut writer: RunWriter, verdict: Verdict, findings: &[Finding]) -> Result<PathBuf, Failure> {
+    let validity = writer.validity();
     for notice in validity.notices {
         writer.notice(notice).map_err(record_failure)?;
     }

@@ -31,8 +31,8 @@ impl Counter {
         Ok(Counter { start: rig.usage()? })
     }
 
-    /// Takes the counts at the end and writes the phase's rows and metrics. Gives the links that were late.
-    pub fn end(self, drive: &mut Drive<'_>, phase: Phase, outcome: &PhaseOutcome) -> Result<Vec<String>, Failure> {
+    /// Takes the counts at the end and writes the phase's rows and metrics.
+    pub fn end(self, drive: &mut Drive<'_>, phase: Phase, outcome: &PhaseOutcome) -> Result<(), Failure> {
         let end = drive.rig.usage()?;
         let rows = io_rows(&drive.rig.nodes, &self.start, &end, phase);
         drive.writer.io(drive.segment, rows).map_err(record_failure)?;
@@ -43,7 +43,6 @@ impl Counter {
         let per_txn = |side: fn(&CpuBySite) -> f64| {
             cpu.as_ref().filter(|_| outcome.ok > 0).map(|cpu| side(cpu) / outcome.ok as f64)
         };
-        metrics.bottleneck = Some(bottleneck(&self.start, &end, phase).to_owned());
         metrics.aborts = Some(outcome.aborts);
         metrics.retries = Some(outcome.retries);
         metrics.cpu_database_s_per_txn = per_txn(|cpu| cpu.database_s);
@@ -53,7 +52,7 @@ impl Counter {
         metrics.deferred_dirty_pages = outcome.gauges_end.dirty_pages;
         metrics.deferred_records = outcome.gauges_end.uncoalesced_records;
         metrics.deferred_log_bytes = outcome.gauges_end.log_bytes;
-        Ok(end.late_links)
+        Ok(())
     }
 }
 
@@ -62,27 +61,6 @@ fn site(role: Role) -> Site {
         Role::Load => Site::Load,
         Role::Compute | Role::Standby => Site::Database,
         Role::Storage | Role::Volume => Site::Storage,
-    }
-}
-
-/// A thread that is busy for this share of the time is what limits throughput.
-const BUSY_RATIO: f64 = 0.8;
-
-/// What limited throughput, as far as counts can tell.
-fn bottleneck(start: &Usage, end: &Usage, phase: Phase) -> &'static str {
-    let elapsed_s = end.at.saturating_sub(start.at).as_secs_f64();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let spent: Vec<f64> =
-        end.threads.iter().zip(&start.threads).map(|(end, start)| end.saturating_sub(*start).as_secs_f64()).collect();
-    let busiest = spent.iter().copied().fold(0.0, f64::max);
-    if phase != Phase::Capacity {
-        "offered load"
-    } else if busiest > BUSY_RATIO * elapsed_s {
-        "cpu: one thread"
-    } else if spent.iter().sum::<f64>() > BUSY_RATIO * elapsed_s * cores {
-        "cpu: all cores"
-    } else {
-        "disk and links"
     }
 }
 

@@ -78,8 +78,6 @@ pub struct PhaseOutcome {
     pub gauges_start: Gauges,
     /// And at the end, deferred work done as far as patience went.
     pub gauges_end: Gauges,
-    /// Links whose realised delay is far from the intended one, in words.
-    pub late_links: Vec<String>,
     /// Longest stretch of the phase, in seconds, in which no transaction succeeded.
     pub longest_silence_s: f64,
 }
@@ -150,7 +148,6 @@ impl Drive<'_> {
         let clock = Clock::start(self.rig);
         let mut ends_at = plan.interval;
         let mut silence_from = 0.0;
-        let mut degraded = None;
         while clock.elapsed(self.rig) < plan.length {
             self.wait_until(clock, ends_at.min(plan.length), &mut injector)?;
             let interval = self.take_interval()?;
@@ -159,7 +156,6 @@ impl Drive<'_> {
                 silence_from = at_s;
             }
             outcome.longest_silence_s = outcome.longest_silence_s.max(at_s - silence_from);
-            self.note_durability(plan, &mut degraded)?;
             self.keep(plan, &interval, &mut outcome)?;
             let rate = interval.all().ok as f64 / (interval.end.saturating_sub(interval.start)).as_secs_f64().max(1e-9);
             self.progress.show(plan.phase.name(), clock.elapsed(self.rig), plan.length, Some(rate));
@@ -167,7 +163,7 @@ impl Drive<'_> {
         }
         outcome.length_s = clock.elapsed(self.rig).as_secs_f64();
         self.finish(plan, &mut injector, &mut outcome)?;
-        outcome.late_links = counter.end(self, plan.phase, &outcome)?;
+        counter.end(self, plan.phase, &outcome)?;
         Ok(outcome)
     }
 
@@ -204,21 +200,6 @@ impl Drive<'_> {
             self.rig.sleep(step.max(Duration::from_micros(200)));
             self.keep_acks()?;
         }
-    }
-
-    /// While a fault is in force, a change of the durability class is an event of the record.
-    fn note_durability(&mut self, plan: &PhasePlan, known: &mut Option<String>) -> Result<(), Failure> {
-        if plan.faults.zone_loss.is_none() {
-            return Ok(());
-        }
-        let now = self.rig.gauges().degraded;
-        if now.is_some() != known.is_some() {
-            let class = now.clone().unwrap_or_else(|| self.rig.engine.durability_class().to_owned());
-            let (at_ns, detail) = (self.rig.now().0, serde_json::json!({ "class": class }));
-            self.writer.event(self.segment, at_ns, "durability_class", detail).map_err(record_failure)?;
-        }
-        *known = now;
-        Ok(())
     }
 
     fn take_interval(&mut self) -> Result<Interval, Failure> {
@@ -282,7 +263,6 @@ impl PhaseOutcome {
             halts: Vec::new(),
             gauges_end: gauges_start.clone(),
             gauges_start,
-            late_links: Vec::new(),
             longest_silence_s: 0.0,
         }
     }

@@ -11,9 +11,6 @@ use uring::Runtime;
 use super::runtime_failure;
 use crate::exit::Failure;
 
-/// A realised delay this far from the intended one makes a run's latencies worthless.
-const LATE_RATIO: f64 = 0.1;
-
 /// A runtime with a topology on it.
 pub enum Host {
     /// Real disks, real time.
@@ -46,10 +43,6 @@ pub struct Usage {
     pub at: Nanos,
     /// In order of id.
     pub nodes: Vec<NodeCounts>,
-    /// CPU time of each thread; empty where nothing measures it.
-    pub threads: Vec<Nanos>,
-    /// Pairs of zones whose realised median delay is off by more than a tenth, in words.
-    pub late_links: Vec<String>,
 }
 
 impl Host {
@@ -148,10 +141,7 @@ impl Host {
                 let usage = runtime.usage().map_err(runtime_failure)?;
                 let of_node =
                     |node: uring::NodeUsage| NodeCounts { node: node.node, ledger: node.ledger, cpu: Some(node.cpu) };
-                let threads = usage.threads.iter().map(|thread| thread.cpu).collect();
-                let late_links = usage.delays.off_by_more_than(LATE_RATIO).iter().map(late_link).collect();
-                let nodes = usage.nodes.into_iter().map(of_node).collect();
-                Ok(Usage { at: usage.at, nodes, threads, late_links })
+                Ok(Usage { at: usage.at, nodes: usage.nodes.into_iter().map(of_node).collect() })
             }
             Host::Simulated(simulation) => Ok(simulation.usage()),
         }
@@ -190,10 +180,6 @@ impl Host {
     }
 }
 
-fn late_link(&(from, to, deviation): &(node::Zone, node::Zone, f64)) -> String {
-    format!("the median delay from {from} to {to} was {:+.0} % off the profile's", 100.0 * deviation)
-}
-
 impl Simulation {
     fn crash(&mut self, node: NodeId) {
         if *self.world.status(node) != Status::Crashed {
@@ -205,6 +191,6 @@ impl Simulation {
         let counts = |node: NodeId| NodeCounts { node, ledger: self.world.ledger(node).clone(), cpu: None };
         let mut nodes: Vec<_> = self.world.ids().map(counts).collect();
         nodes.sort_by_key(|counts| counts.node);
-        Usage { at: self.world.now(), nodes, threads: Vec::new(), late_links: Vec::new() }
+        Usage { at: self.world.now(), nodes }
     }
 }

@@ -1,0 +1,405 @@
+//! The decoupled engine under a campaign: sizes, invariants between steps, and the comparison of six copies.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use ::decoupled::message::{PageResult, Standing, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
+use ::decoupled::quorum::WRITE_QUORUM;
+use ::decoupled::storage::{StorageNode, StorageProbe};
+use ::decoupled::topology::{COMPUTE, STORAGE};
+use ::decoupled::writer::{ReadFence, VolumeDriver, WriterStatus};
+use ::decoupled::{Config, Epoch, Incarnation, MemberIndex, PgId, VolumeId};
+use compute::{ComputeConfig, ComputeNode, Lsn, Page, PageId};
+use contract::Schema;
+use node::{Block, Nanos, NodeId, Rng, Topology};
+use sim::{Sim, Stop};
+
+use super::console::{CONSOLE, Mailbox};
+use super::{Subject, Substance};
+
+/// What the stage of a writer says while it waits for the lease of an earlier one.
+const LEASE_WAIT: &str = "an earlier writer's lease";
+/// The longest six nodes may take to answer for one page.
+const PAGE_PATIENCE: Nanos = Nanos::from_secs(2);
+
+/// The decoupled engine's database node.
+pub type Database = ComputeNode<VolumeDriver>;
+
+/// The decoupled engine for one seed.
+#[derive(Debug, Default)]
+pub struct Decoupled {
+    read_fence: Option<ReadFence>,
+    volume: Option<VolumeId>,
+    writer: Option<WriterStatus>,
+    /// The highest VDL of any writer that was open.
+    durable: Lsn,
+    /// The highest SCL of any segment since the last writer opened.
+    tail: Lsn,
+    segments: BTreeMap<(NodeId, PgId), Seen>,
+    nodes: BTreeMap<NodeId, (Incarnation, Epoch, Lsn)>,
+    waited_for_lease: Option<Epoch>,
+}
+
+/// A segment as it was seen last.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    incarnation: Incarnation,
+    serving: Option<Epoch>,
+    scl: Lsn,
+    base: Lsn,
+    /// Whether it counts. One that fell behind every peer's log starts over from their pages and counts for nothing until
+    /// it has them.
+    counts: bool,
+}
+
+impl Decoupled {
+    /// With the read fence that the seed draws.
+    pub fn any() -> Decoupled {
+        Decoupled::default()
+    }
+
+    /// With this read fence.
+    pub fn fenced_by(read_fence: ReadFence) -> Decoupled {
+        Decoupled { read_fence: Some(read_fence), ..Decoupled::default() }
+    }
+
+    /// Small sizes of every kind, drawn from `rng`.
+    pub fn config(&self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Config {
+        let mut config = Config::tiny(schema, seed);
+        let pages_max = [24, 40, 64][rng.below(3) as usize];
+        let cache_least = ComputeConfig::cache_bytes_min(page_bytes, pages_max);
+        config.compute.page_bytes = page_bytes;
+        config.compute.txn_pages_max = pages_max;
+        config.compute.txn_bytes_max = 32 * page_bytes;
+        config.compute.cache_bytes = cache_least * [1, 1, 2, 6][rng.below(4) as usize];
+        config.compute.idle_timeout = Nanos::from_millis(rng.between(50, 400));
+        config.writer.geometry.page_bytes = page_bytes as u32;
+        config.writer.geometry.pages_per_pg = rng.between(4, 40);
+        let fences = [ReadFence::Lease, ReadFence::Confirm, ReadFence::Published];
+        config.writer.read_fence = self.read_fence.unwrap_or(fences[(seed % 3) as usize]);
+        draw_writer(&mut config, rng);
+        draw_storage(&mut config, page_bytes, rng);
+        config
+    }
+
+    fn check_writer(&mut self, status: &WriterStatus, substance: &mut Substance) -> Result<(), String> {
+        let opened = self.writer.as_ref().is_none_or(|before| before.epoch != status.epoch);
+        if opened {
+            substance.add("volumes opened", 1);
+            if status.vdl < self.durable {
+                return Err(format!(
+                    "recovery under epoch {} opened at VDL {}, below VDL {} that an earlier writer answered up to",
+                    status.epoch.number, status.vdl, self.durable
+                ));
+            }
+            substance.add("recoveries that truncated a tail", u64::from(self.tail > status.vdl));
+            substance.add("leases waited out", u64::from(self.waited_for_lease == Some(status.epoch)));
+            self.tail = Lsn::ZERO;
+        }
+        if let Some(before) = self.writer.as_ref().filter(|before| before.epoch == status.epoch)
+            && (status.vdl < before.vdl || status.vcl < before.vcl)
+        {
+            return Err(format!("VCL or VDL fell: {before:?}, then {status:?}"));
+        }
+        if let Some(before) = self.writer.as_ref().filter(|before| before.epoch > status.epoch) {
+            return Err(format!("the epoch fell: {before:?}, then {status:?}"));
+        }
+        if status.vdl > status.vcl {
+            return Err(format!("the VDL is above the VCL: {status:?}"));
+        }
+        self.durable = self.durable.max(status.vdl);
+        self.writer = Some(status.clone());
+        Ok(())
+    }
+
+    fn check_storage(&mut self, id: NodeId, probe: &StorageProbe) -> Result<(), String> {
+        if let Some((incarnation, promised, vdl)) = self.nodes.get(&id)
+            && (probe.incarnation < *incarnation
+                || (probe.incarnation == *incarnation && (probe.promised < *promised || probe.vdl < *vdl)))
+        {
+            return Err(format!("incarnation, promise or VDL of {id:?} fell below {promised:?} and {vdl}: {probe:?}"));
+        }
+        self.nodes.insert(id, (probe.incarnation, probe.promised, probe.vdl));
+        for segment in &probe.segments {
+            let now = Seen {
+                incarnation: probe.incarnation,
+                serving: probe.serving,
+                scl: segment.scl,
+                base: segment.base,
+                counts: segment.standing != Standing::Unhydrated,
+            };
+            let before = self.segments.insert((id, segment.pg), now);
+            let same = before.filter(|seen| {
+                seen.incarnation == now.incarnation && seen.serving == now.serving && seen.counts && now.counts
+            });
+            if let Some(seen) = same.filter(|seen| now.scl < seen.scl || now.base < seen.base) {
+                return Err(format!("segment {} of {id:?} fell from {seen:?} to {segment:?}", segment.pg.0));
+            }
+            self.tail = self.tail.max(segment.scl);
+        }
+        Ok(())
+    }
+}
+
+fn draw_writer(config: &mut Config, rng: &mut Rng) {
+    let writer = &mut config.writer;
+    writer.lal_records = [1_000, 4_000, 10_000_000][rng.below(3) as usize];
+    writer.retained_bytes_max = [4 << 10, 64 << 10, 256 << 20][rng.below(3) as usize];
+    writer.batch_bytes_max = [256, 4 << 10, 256 << 10][rng.below(3) as usize];
+    writer.batches_in_flight = rng.between(1, 4) as usize;
+    writer.resend_min = Nanos::from_micros(rng.between(500, 20_000));
+    writer.resend_max = writer.resend_min + Nanos::from_millis(rng.below(100));
+    writer.heartbeat = Nanos::from_millis(rng.between(2, 50));
+    writer.lease_margin = Nanos::from_millis(rng.between(1, 10));
+    writer.lease = writer.heartbeat + writer.lease_margin + Nanos::from_millis(rng.between(1, 120));
+    writer.hedge_min = Nanos::from_micros(rng.between(50, 2_000));
+    writer.read_timeout = Nanos::from_millis(rng.between(20, 1_000));
+    writer.probe_every = rng.between(2, 64);
+    writer.groups_ahead = rng.below(3) as u32;
+}
+
+fn draw_storage(config: &mut Config, page_bytes: usize, rng: &mut Rng) {
+    let lease = config.writer.lease + Nanos::from_millis(rng.below(20));
+    let storage = &mut config.storage;
+    let large = page_bytes > 1024;
+    storage.lease = lease;
+    storage.superblock_bytes = 64 << 10;
+    storage.block_bytes_max = if large { 16 << 10 } else { 4 << 10 };
+    storage.extent_bytes = storage.block_bytes_max as u64 * rng.between(2, 4);
+    storage.log_bytes_target = storage.extent_bytes * rng.between(2, 4);
+    storage.log_bytes_max = storage.log_bytes_target * rng.between(2, 5);
+    storage.intake_bytes_max = [32 << 10, 256 << 10][rng.below(2) as usize];
+    storage.writes_in_flight = rng.between(1, 8) as usize;
+    storage.coalesce_chain = rng.between(1, 24) as usize;
+    storage.coalesce_pages_max = rng.between(1, 16) as usize;
+    storage.tick = Nanos::from_micros(rng.between(500, 20_000));
+    storage.gossip_every = Nanos::from_millis(rng.between(2, 50));
+    storage.catch_up_every = Nanos::from_millis(rng.between(1, 10));
+    storage.scrub_every = Nanos::from_millis(rng.between(2, 100));
+    storage.push_bytes_max = [1 << 10, 8 << 10, 64 << 10][rng.below(3) as usize];
+    storage.inventory_records_max = [1, 8, 64][rng.below(3) as usize];
+}
+
+fn database(sim: &Sim) -> Option<&Database> {
+    sim.node::<Database>(COMPUTE)
+}
+
+fn probe(sim: &Sim, id: NodeId) -> Option<StorageProbe> {
+    sim.node::<StorageNode>(id).and_then(StorageNode::probe)
+}
+
+/// Four segments must have what the writer counts as complete. Nodes that are down or opening are given the benefit of the
+/// doubt; a node that promised a later epoch may have truncated.
+fn check_quorums(database: &Database, status: &WriterStatus, probes: &[Option<StorageProbe>]) -> Result<(), String> {
+    if probes.iter().flatten().any(|probe| probe.promised > status.epoch) {
+        return Ok(());
+    }
+    for group in database.storage().groups() {
+        let complete = |probe: &Option<StorageProbe>| {
+            probe.as_ref().is_none_or(|probe| {
+                probe.segments.iter().any(|segment| segment.pg == group.pg() && segment.scl >= group.pgcl())
+            })
+        };
+        let count = probes.iter().filter(|probe| complete(probe)).count();
+        if count < WRITE_QUORUM && group.pgcl() > Lsn::ZERO {
+            let scls: Vec<Option<Lsn>> = probes
+                .iter()
+                .map(|probe| probe.as_ref()?.segments.iter().find(|s| s.pg == group.pg()).map(|segment| segment.scl))
+                .collect();
+            return Err(format!(
+                "protection group {} counts as complete to {} and {count} segments are: SCLs {scls:?}",
+                group.pg().0,
+                group.pgcl()
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Subject for Decoupled {
+    fn name(&self) -> &'static str {
+        "decoupled"
+    }
+
+    fn topology(&mut self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Result<Topology, String> {
+        let config = self.config(schema, page_bytes, seed, rng);
+        self.volume = Some(config.writer.volume);
+        ::decoupled::topology(&config)
+    }
+
+    fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
+        let probes: Vec<Option<StorageProbe>> = STORAGE.iter().map(|&id| probe(sim, id)).collect();
+        for (&id, probe) in STORAGE.iter().zip(&probes) {
+            if let Some(probe) = probe {
+                self.check_storage(id, probe)?;
+            }
+        }
+        let Some(database) = database(sim) else { return Ok(()) };
+        let status = database.storage().status();
+        if status.stage.contains(LEASE_WAIT) {
+            self.waited_for_lease = Some(status.epoch);
+        }
+        if status.stage == "open" {
+            self.check_writer(&status, substance)?;
+            check_quorums(database, &status, &probes)?;
+        }
+        Ok(())
+    }
+
+    fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance) {
+        if id == COMPUTE
+            && let Some(database) = database(sim)
+        {
+            count_database(database, substance);
+        }
+        if let Some(probe) = probe(sim, id) {
+            count_storage(&probe, substance);
+        }
+    }
+
+    fn unsettled(&self, sim: &Sim) -> Option<String> {
+        let Some(database) = database(sim) else { return Some("the database is down".into()) };
+        let status = database.storage().status();
+        if !database.is_serving() || status.stage != "open" {
+            return Some(format!("the database is {}", status.stage));
+        }
+        if !database.is_idle() || status.holding < STORAGE.len() || status.retained_bytes > 0 {
+            return Some(format!("the database has work: idle {}, {status:?}", database.is_idle()));
+        }
+        STORAGE.iter().find_map(|&id| unsettled_storage(sim, id, database, &status))
+    }
+
+    fn audit(&mut self, sim: &mut Sim, substance: &mut Substance) -> Result<(), String> {
+        let volume = self.volume.ok_or("no topology was made")?;
+        let pages = six_alike(sim, volume)?;
+        let census = compute::btree::check::check(|id| pages.get(id.0 as usize).map(Cow::Borrowed));
+        let census = census.map_err(|violation| format!("the stored trees are not whole: {violation}"))?;
+        substance.add("pages compared on six nodes", pages.len() as u64);
+        substance.add("tree pages", census.trees.iter().map(|tree| tree.leaves + tree.inner_pages).sum());
+        Ok(())
+    }
+
+    fn may_halt(&self, _reason: &str) -> bool {
+        false
+    }
+}
+
+fn unsettled_storage(sim: &Sim, id: NodeId, database: &Database, status: &WriterStatus) -> Option<String> {
+    let Some(probe) = probe(sim, id) else { return Some(format!("{id:?} does not serve: {:?}", sim.status(id))) };
+    if probe.serving != Some(status.epoch) || probe.vdl != status.vdl {
+        return Some(format!("{id:?} serves {:?} at VDL {}, the writer is {status:?}", probe.serving, probe.vdl));
+    }
+    database.storage().groups().iter().find_map(|group| {
+        let Some(segment) = probe.segments.iter().find(|segment| segment.pg == group.pg()) else {
+            return Some(format!("{id:?} has no segment of protection group {}", group.pg().0));
+        };
+        let behind = segment.scl != group.pgcl() || segment.standing != Standing::Clean;
+        behind.then(|| format!("{id:?} is behind: PGCL {}, {segment:?}", group.pgcl()))
+    })
+}
+
+/// Reads every page from all six nodes at the VDL and demands equal bytes, equal also to the writer's own where it has the
+/// page in memory. Gives the pages.
+fn six_alike(sim: &mut Sim, volume: VolumeId) -> Result<Vec<Page>, String> {
+    let database = database(sim).ok_or("the database is down")?;
+    let status = database.storage().status();
+    let ends: Vec<Lsn> = database.storage().groups().iter().map(|group| group.pgcl()).collect();
+    let page_bytes = database.config().page_bytes;
+    let pages_per_pg = database.storage().pages_per_pg();
+    let mut pages = Vec::new();
+    for number in 0..ends.len() as u64 * pages_per_pg {
+        let page = PageId(number);
+        let pg = PgId((number / pages_per_pg) as u32);
+        let (epoch, read_point, required) = (status.epoch, status.vdl, ends[pg.0 as usize]);
+        let question = ToStorage::Read { volume, epoch, request: number, pg, page, read_point, required };
+        let copies = ask_six(sim, &question, number)?;
+        let (member, first) = &copies[0];
+        if let Some((other, _)) = copies.iter().find(|(_, copy)| copy != first) {
+            return Err(format!(
+                "page {page} differs between members {} and {} at VDL {read_point}",
+                member.0, other.0
+            ));
+        }
+        let opened = Page::open(Block::padded(first), page).map_err(|error| error.to_string())?;
+        let own = self::database(sim).and_then(|database| database.pool().peek(page));
+        if let Some(own) = own.filter(|own| own.sealed()[..] != first[..page_bytes]) {
+            return Err(format!(
+                "page {page} is at LSN {} in the writer's memory, at {} in storage, and differs",
+                own.lsn(),
+                opened.lsn()
+            ));
+        }
+        pages.push(opened);
+    }
+    Ok(pages)
+}
+
+fn ask_six(sim: &mut Sim, question: &ToStorage, request: u64) -> Result<Vec<(MemberIndex, bytes::Bytes)>, String> {
+    for id in STORAGE {
+        sim.inject(CONSOLE, id, question.frame(TO_STORAGE));
+    }
+    let mut copies = Vec::new();
+    while copies.len() < STORAGE.len() {
+        let arrived = |sim: &Sim| sim.node::<Mailbox>(CONSOLE).is_some_and(|mailbox| mailbox.has(TO_WRITER));
+        if sim.run_until(PAGE_PATIENCE, arrived) != Stop::Reached {
+            return Err(format!("{question:?} was answered by {} of six", copies.len()));
+        }
+        let taken = sim.node_mut::<Mailbox>(CONSOLE).and_then(|mailbox| mailbox.take(TO_WRITER));
+        let Some((from, frame)) = taken else { continue };
+        match ToWriter::from_frame(&frame) {
+            Ok(ToWriter::Page { request: answered, result: PageResult::Page { page }, .. }) if answered == request => {
+                let member = MemberIndex::all().find(|member| STORAGE[usize::from(member.0)] == from);
+                copies.push((member.ok_or("a page came from no member")?, page));
+            }
+            other => return Err(format!("{question:?} was answered by {from:?} with {other:?}")),
+        }
+    }
+    Ok(copies)
+}
+
+fn count_database(database: &Database, substance: &mut Substance) {
+    let stats = database.stats();
+    for (name, count) in [
+        ("commits", stats.commits),
+        ("splits", stats.splits),
+        ("merges", stats.merges),
+        ("evictions", stats.evictions),
+        ("pages fetched", stats.fetches),
+        ("commits parked for admission", stats.parks_admission),
+        ("commits parked for growth", stats.parks_reservation),
+        ("conflicts", stats.aborts_validation + stats.aborts_deadlock),
+        ("reads fenced", stats.reads_fenced),
+        ("reads delayed for durability", stats.reads_delayed),
+    ] {
+        substance.add(name, count);
+    }
+    let stats = database.storage().stats();
+    for (name, count) in [
+        ("batches shipped", stats.batches),
+        ("resends", stats.resends),
+        ("hedges", stats.hedges),
+        ("probing reads", stats.probes),
+        ("read setbacks", stats.setbacks),
+        ("epoch duels", stats.duels),
+        ("records walked", stats.walked),
+    ] {
+        substance.add(name, count);
+    }
+}
+
+fn count_storage(probe: &StorageProbe, substance: &mut Substance) {
+    let holes: u64 = probe.segments.iter().map(|segment| segment.holes_filled).sum();
+    for (name, count) in [
+        ("holes filled", holes),
+        ("records gossiped", probe.gossiped),
+        ("pages coalesced", probe.coalesced),
+        ("records annulled", probe.annulled),
+        ("appends throttled", probe.throttled),
+        ("segments left behind", probe.left_behind),
+        ("segments rebuilt from baseline", probe.rebuilt),
+        ("pages repaired", probe.pages_repaired),
+        ("damage found", probe.damaged),
+    ] {
+        substance.add(name, count);
+    }
+}

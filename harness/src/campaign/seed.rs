@@ -1,0 +1,168 @@
+//! One seed, from its draw to its verdict.
+
+use std::sync::Arc;
+
+use checker::{Verdict, durability, replay};
+use contract::{Key, Model, Reply, Row, TableId, Transaction};
+use load::Phase;
+use node::{Nanos, Rng};
+use sim::SimConfig;
+use workloads::mixed::Mixed;
+use workloads::{Distribution, Settings, Workload};
+
+use super::script::{Family, Script};
+use super::world::World;
+use super::{Subject, Substance};
+use crate::engines::DATABASE;
+
+/// How many transactions the replay may try for each committed one.
+const REPLAY_BUDGET: u64 = 50;
+
+/// Takes the account of a run, line by line.
+pub type Trace = Box<dyn FnMut(&str)>;
+
+/// What came of a seed that kept every promise.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The hash over every event of the run.
+    pub digest: u128,
+    /// Events delivered to nodes.
+    pub events: u64,
+    /// Virtual time.
+    pub span: Nanos,
+    /// The workload.
+    pub workload: &'static str,
+    /// The kinds of faults in use.
+    pub families: Vec<Family>,
+    /// What happened.
+    pub substance: Substance,
+}
+
+/// Runs `seed` against `subject`. `trace` is told every event, effect and fault.
+///
+/// # Errors
+///
+/// The promise that was broken, in words. The seed alone reproduces it.
+pub fn run(subject: &mut dyn Subject, seed: u64, trace: Option<Trace>) -> Result<Outcome, String> {
+    let rng = Rng::new(seed).fork("campaign", 0);
+    let (workload, page_bytes) = draw_workload(seed, &mut rng.fork("workload", 0));
+    let engine = subject.topology(workload.schema(), page_bytes, seed, &mut rng.fork("sizes", 0))?;
+    let load = draw_load(seed, &mut rng.fork("load", 0));
+    let mut world = World::new(subject, engine, load, Arc::clone(&workload), SimConfig::shuffled(seed));
+    if let Some(trace) = trace {
+        world.sim.trace_to(trace);
+    }
+    let families = world.strike(&*workload, rng)?;
+    let outcome = |world: &World<'_>| Outcome {
+        digest: world.sim.digest().0,
+        events: world.sim.events(),
+        span: world.sim.now(),
+        workload: workload.name(),
+        families: families.clone(),
+        substance: world.substance.clone(),
+    };
+    Ok(outcome(&world))
+}
+
+impl World<'_> {
+    /// Everything between the building of the world and its verdict.
+    fn strike(&mut self, workload: &dyn Workload, rng: Rng) -> Result<Vec<Family>, String> {
+        let mut draws = rng.fork("script", 0);
+        if draws.chance(0.25) {
+            // The volume is created under faults.
+            let script = Script::draw(self.cast(), Nanos::from_millis(draws.between(1, 60)), &mut draws);
+            self.play(&script)?;
+            super::script::healing(self.cast()).iter().for_each(|fault| self.sim.apply(fault));
+        }
+        let initial = self.fill(workload)?;
+        let span = Nanos::from_millis(draws.between(20, 500));
+        let script = Script::draw(self.cast(), span, &mut draws);
+        self.load().set_phase(Phase::Measure);
+        self.play(&script)?;
+        self.converge()?;
+        self.audit()?;
+        let rows = self.power_cycle(&workload.schema())?;
+        self.settle()?;
+        self.audit()?;
+        self.close();
+        self.judge(initial, rows)?;
+        Ok(script.families)
+    }
+
+    fn audit(&mut self) -> Result<(), String> {
+        self.subject.audit(&mut self.sim, &mut self.substance)
+    }
+
+    fn judge(&mut self, initial: Model, rows: Vec<Transaction>) -> Result<(), String> {
+        let interval = self.load().interval();
+        if interval.findings_count > 0 || interval.acks_dropped + interval.history_dropped > 0 {
+            return Err(format!(
+                "clients found {} replies that cannot be right ({} of history lost): {:?}",
+                interval.findings_count, interval.history_dropped, interval.findings
+            ));
+        }
+        let acks = self.load().take_acks();
+        let first = placed_of(&initial);
+        let last = rows.iter().flat_map(placed);
+        let report = durability::Check { unjournalled: 0 }.run(acks, first.into_iter(), last);
+        let mut history = self.load().take_history();
+        history.extend(rows);
+        let serial = replay::check(initial, &history, REPLAY_BUDGET);
+        if matches!(report.verdict, Verdict::Invalid(_)) || matches!(serial.verdict, Verdict::Invalid(_)) {
+            return Err(format!("strict serializability is {}; durability is {}", serial.verdict, report.verdict));
+        }
+        self.substance.add("verdicts unknown", u64::from(serial.verdict != Verdict::Valid));
+        self.substance.add("transactions acknowledged", serial.committed);
+        self.substance.add("outcomes unknown", serial.unknown);
+        self.substance.add("outcomes unknown that took effect", serial.unknown_applied);
+        Ok(())
+    }
+}
+
+fn placed_of(model: &Model) -> Vec<durability::Placed> {
+    let tables = (0..model.schema().tables.len()).map(|table| TableId(table as u16));
+    tables.flat_map(|table| model.rows(table).map(move |(key, row)| (table, key.clone(), row.clone()))).collect()
+}
+
+/// The rows of a table as [`super::Console::read_all`] read them.
+fn placed(read: &Transaction) -> Vec<(TableId, Key, Row)> {
+    let (statement, reply) = &read.calls[0];
+    match reply {
+        Some(Ok(Reply::Rows { rows, .. })) => {
+            rows.iter().map(|(key, row)| (statement.table(), key.clone(), row.clone())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A workload and the smallest page that holds its rows.
+fn draw_workload(seed: u64, rng: &mut Rng) -> (Arc<dyn Workload>, usize) {
+    let keys = rng.between(10, 300);
+    let named = |name: &str, rows, page_bytes| {
+        let settings = Settings { tables: 2, rows, distribution: None, seed };
+        let workload = workloads::build(name, &settings).expect("a workload of the registry");
+        (Arc::from(workload), page_bytes)
+    };
+    match rng.below(10) {
+        0..=4 => {
+            let tables = rng.between(1, 3) as u16;
+            (Arc::new(Mixed::new(tables, keys, 24, Distribution::Uniform, seed)), 512)
+        }
+        5 => named("bank", rng.between(4, 60), 512),
+        6 => named("register", rng.between(2, 40), 512),
+        7 => named("list-append", rng.between(2, 20), 8192),
+        8 => named("oltp_read_write", keys, 2048),
+        _ => named("oltp_write_only", keys, 2048),
+    }
+}
+
+fn draw_load(seed: u64, rng: &mut Rng) -> load::Config {
+    let mut config = load::Config::closed(DATABASE, rng.between(1, 12) as u32);
+    config.seed = seed;
+    config.timeout = Nanos::from_millis(rng.between(20, 300));
+    config.attempts_max = 50;
+    config.unavailable_pause = Nanos::from_micros(rng.between(500, 10_000));
+    config.tick = Nanos::from_millis(2);
+    (config.acks_max, config.history_max) = (1_000_000, 1_000_000);
+    config
+}

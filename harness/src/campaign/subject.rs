@@ -1,0 +1,45 @@
+//! What a campaign needs to know of an engine: how to build it small, and how to look inside.
+
+use contract::Schema;
+use node::{NodeId, Rng, Topology};
+use sim::Sim;
+
+use super::Substance;
+
+/// An engine under test, for one seed.
+pub trait Subject {
+    /// The engine's name.
+    fn name(&self) -> &'static str;
+
+    /// The engine's nodes, with sizes drawn from `rng`: small, so that a short run splits, evicts, throttles and collects.
+    /// Pages take `page_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// Sizes that the engine cannot work with.
+    fn topology(&mut self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Result<Topology, String>;
+
+    /// Looks at every node between two steps of a run.
+    ///
+    /// # Errors
+    ///
+    /// An invariant that does not hold, in words.
+    fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String>;
+
+    /// The node `id` is about to be crashed, or the run is over: counts what it did in this life, for its memory goes
+    /// with it.
+    fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance);
+
+    /// What keeps the engine from rest, if anything does: everything is healed and nobody asks for anything.
+    fn unsettled(&self, sim: &Sim) -> Option<String>;
+
+    /// Compares all copies with each other and with the database node's own pages, once at rest.
+    ///
+    /// # Errors
+    ///
+    /// A difference, in words.
+    fn audit(&mut self, sim: &mut Sim, substance: &mut Substance) -> Result<(), String>;
+
+    /// Whether nodes may halt for `reason` although no disk failed an operation.
+    fn may_halt(&self, reason: &str) -> bool;
+}

@@ -1,0 +1,269 @@
+//! One seed's world, and how a script is played in it.
+
+use contract::{Model, Statement, Transaction};
+use load::{LoadNode, Phase};
+use node::fault::Fault;
+use node::{Member, Nanos, Node, NodeId, Rng, Role, Topology, Zone};
+use sim::{Sim, SimConfig, Status, Stop, Survival};
+use workloads::Workload;
+
+use super::console::{Console, Mailbox};
+use super::script::{Cast, DATABASE_DOWN_MIN, Script, healing};
+use super::{Subject, Substance};
+use crate::engines::{DATABASE, LOAD};
+
+/// Invariants are looked at this often, in virtual time.
+const LOOK_EVERY: Nanos = Nanos::from_millis(2);
+/// A halted node is started again within this time, as a supervisor would.
+const REVIVE_WITHIN: Nanos = Nanos::from_millis(8);
+/// After everything is healed: the longest until a transaction commits, until the load has its answers, and until all
+/// copies agree.
+const CONVERGE_WITHIN: Nanos = Nanos::from_secs(20);
+/// Rows in one insert of the first load.
+const ROWS_PER_INSERT: usize = 4;
+
+/// A seed's world.
+pub struct World<'a> {
+    /// The engine.
+    pub subject: &'a mut dyn Subject,
+    /// The simulated world.
+    pub sim: Sim,
+    /// What happened.
+    pub substance: Substance,
+    /// The harness's own client.
+    pub console: Console,
+    cast: Cast,
+    rng: Rng,
+    database_crashed_at: Option<Nanos>,
+    revivals: Vec<(Nanos, NodeId)>,
+    halts_seen: usize,
+    halts_allowed: bool,
+}
+
+impl<'a> World<'a> {
+    /// The engine's nodes, a load that is idle at first, and the console.
+    pub fn new(
+        subject: &'a mut dyn Subject,
+        engine: Topology,
+        load: load::Config,
+        workload: std::sync::Arc<dyn Workload>,
+        world: SimConfig,
+    ) -> World<'a> {
+        let cast = Cast {
+            clients: LOAD,
+            database: DATABASE,
+            others: engine.members.iter().filter(|m| m.id != DATABASE).map(|m| (m.id, m.zone)).collect(),
+            with_disk: engine.members.iter().filter(|m| m.has_disk).map(|m| m.id).collect(),
+        };
+        let seed = world.seed;
+        let build = move |life: u64| -> Box<dyn Node> {
+            Box::new(LoadNode::new(load.clone(), workload.programs(seed, life as u16 + 1)))
+        };
+        let (role, zone) = (Role::Load, Zone::A);
+        let clients = Member { id: LOAD, name: "load".into(), role, zone, has_disk: false, build: Box::new(build) };
+        let mut members = engine.members;
+        members.extend([clients, Mailbox::member()]);
+        World {
+            subject,
+            sim: Sim::new(Topology { members }, world),
+            substance: Substance::default(),
+            console: Console::new(DATABASE),
+            cast,
+            rng: Rng::new(seed).fork("supervisor", 0),
+            database_crashed_at: None,
+            revivals: Vec::new(),
+            halts_seen: 0,
+            halts_allowed: false,
+        }
+    }
+
+    /// Who may be struck.
+    pub fn cast(&self) -> &Cast {
+        &self.cast
+    }
+
+    /// The load.
+    pub fn load(&mut self) -> &mut load::Core {
+        self.sim.node_mut::<LoadNode>(LOAD).expect("nobody crashes the load").core()
+    }
+
+    /// Inserts the workload's first rows, and gives them as a model.
+    ///
+    /// # Errors
+    ///
+    /// The engine did not take them.
+    pub fn fill(&mut self, workload: &dyn Workload) -> Result<Model, String> {
+        let mut model = Model::new(workload.schema());
+        for shard in workload.load(1) {
+            let table = shard.table;
+            let mut rows = shard.rows.peekable();
+            while rows.peek().is_some() {
+                let batch: Vec<_> = rows.by_ref().take(ROWS_PER_INSERT).collect();
+                batch.iter().for_each(|(key, row)| model.load(table, key.clone(), row.clone()));
+                self.console.single(&mut self.sim, &Statement::InsertMany { table, rows: batch })?;
+            }
+        }
+        Ok(model)
+    }
+
+    /// Plays a script, watching invariants. Afterwards things are as the script left them.
+    ///
+    /// # Errors
+    ///
+    /// An invariant that broke, or a halt that nothing explains.
+    pub fn play(&mut self, script: &Script) -> Result<(), String> {
+        let start = self.sim.now();
+        self.halts_allowed |= script.fails_disks();
+        for (at, fault) in &script.faults {
+            self.run_to(start + *at)?;
+            self.apply(fault)?;
+        }
+        self.substance.add("faults", script.faults.len() as u64);
+        self.run_to(start + script.span)
+    }
+
+    fn apply(&mut self, fault: &Fault) -> Result<(), String> {
+        match *fault {
+            Fault::Crash { node, .. } => {
+                self.look()?;
+                self.subject.life_ends(&self.sim, node, &mut self.substance);
+                self.sim.apply(fault);
+                self.substance.add("crashes", 1);
+                if node == DATABASE {
+                    self.database_crashed_at = Some(self.sim.now());
+                }
+            }
+            Fault::Restart { node } => self.restart(node),
+            _ => self.sim.apply(fault),
+        }
+        Ok(())
+    }
+
+    /// Starts a node that is down; the database not before frames of its last life have died out.
+    fn restart(&mut self, node: NodeId) {
+        let now = self.sim.now();
+        let earliest = self.database_crashed_at.filter(|_| node == DATABASE).map(|at| at + DATABASE_DOWN_MIN);
+        match self.sim.status(node) {
+            Status::Running | Status::Paused => {}
+            Status::Crashed if earliest.is_some_and(|earliest| now < earliest) => {
+                self.revivals.push((earliest.unwrap_or(now), node));
+            }
+            Status::Crashed => self.sim.apply(&Fault::Restart { node }),
+            Status::Halted { .. } => {
+                self.subject.life_ends(&self.sim, node, &mut self.substance);
+                self.sim.apply(&Fault::Crash { node, power: false });
+                if node == DATABASE {
+                    self.database_crashed_at = Some(now);
+                }
+                self.restart(node);
+            }
+        }
+    }
+
+    fn run_to(&mut self, at: Nanos) -> Result<(), String> {
+        while self.sim.now() < at {
+            let due = self.revivals.iter().map(|revival| revival.0).min().unwrap_or(at).max(self.sim.now());
+            let next = at.min(due).min(self.sim.now() + LOOK_EVERY);
+            if self.sim.run_for(next.saturating_sub(self.sim.now())) == Stop::Livelock {
+                return Err(format!("a livelock at {:?}", self.sim.now()));
+            }
+            self.look()?;
+            let now = self.sim.now();
+            let due: Vec<NodeId> = self.revivals.iter().filter(|(at, _)| *at <= now).map(|(_, node)| *node).collect();
+            self.revivals.retain(|(at, _)| *at > now);
+            due.into_iter().for_each(|node| self.restart(node));
+        }
+        Ok(())
+    }
+
+    /// Checks invariants, and takes note of nodes that halted.
+    fn look(&mut self) -> Result<(), String> {
+        self.subject.observe(&self.sim, &mut self.substance)?;
+        let fresh: Vec<_> = self.sim.halts()[self.halts_seen..].to_vec();
+        self.halts_seen = self.sim.halts().len();
+        for halt in fresh {
+            self.substance.add("halts", 1);
+            if !self.halts_allowed && !self.subject.may_halt(&halt.reason) {
+                return Err(format!("{:?} halted at {:?}: {}", halt.node, halt.at, halt.reason));
+            }
+            let after = Nanos(self.rng.below(REVIVE_WITHIN.0));
+            self.revivals.push((self.sim.now() + after, halt.node));
+        }
+        Ok(())
+    }
+
+    /// Mends everything and demands that transactions commit again, that all requests are answered, and that the copies
+    /// become equal, each within a bound.
+    ///
+    /// # Errors
+    ///
+    /// What did not happen, or a broken invariant.
+    pub fn converge(&mut self) -> Result<(), String> {
+        for fault in healing(&self.cast) {
+            self.sim.apply(&fault);
+        }
+        let nodes: Vec<NodeId> = self.cast.others.iter().map(|other| other.0).chain([DATABASE]).collect();
+        nodes.iter().for_each(|&node| self.restart(node));
+        let before = self.committed();
+        self.await_that("no transaction commits", |world| {
+            (world.committed() <= before).then(|| world.subject.unsettled(&world.sim).unwrap_or_default())
+        })?;
+        self.load().set_phase(Phase::Idle);
+        self.await_that("requests stay unanswered", |world| {
+            let in_flight = world.load().in_flight();
+            (!world.load().is_quiet()).then(|| format!("{in_flight} in flight"))
+        })?;
+        self.settle()
+    }
+
+    /// Waits for all copies to become equal.
+    ///
+    /// # Errors
+    ///
+    /// They do not within a bound, or an invariant broke.
+    pub fn settle(&mut self) -> Result<(), String> {
+        self.await_that("the copies do not become equal", |world| world.subject.unsettled(&world.sim))
+    }
+
+    fn committed(&mut self) -> u64 {
+        self.load().interval().all().ok
+    }
+
+    fn await_that(&mut self, trouble: &str, unmet: impl Fn(&mut Self) -> Option<String>) -> Result<(), String> {
+        let deadline = self.sim.now() + CONVERGE_WITHIN;
+        while let Some(what) = unmet(self) {
+            if self.sim.now() >= deadline {
+                let halts = self.sim.halts();
+                return Err(format!("{trouble} within {CONVERGE_WITHIN:?} of healing: {what}; halts {halts:?}"));
+            }
+            self.run_to(self.sim.now() + LOOK_EVERY)?;
+        }
+        Ok(())
+    }
+
+    /// Cuts the power of the whole engine, gives it back, and reads every table.
+    ///
+    /// # Errors
+    ///
+    /// The engine did not come back.
+    pub fn power_cycle(&mut self, schema: &contract::Schema) -> Result<Vec<Transaction>, String> {
+        let nodes: Vec<NodeId> = self.cast.others.iter().map(|other| other.0).chain([DATABASE]).collect();
+        for &node in &nodes {
+            self.subject.life_ends(&self.sim, node, &mut self.substance);
+            let survival = Survival::Random(self.rng.next_u64());
+            self.sim.crash(node, true, survival);
+        }
+        self.database_crashed_at = Some(self.sim.now());
+        self.run_to(self.sim.now() + DATABASE_DOWN_MIN)?;
+        nodes.iter().for_each(|&node| self.restart(node));
+        let rows = self.console.read_all(&mut self.sim, schema)?;
+        self.look()?;
+        Ok(rows)
+    }
+
+    /// Counts what the nodes' last lives did.
+    pub fn close(&mut self) {
+        let nodes: Vec<NodeId> = self.cast.others.iter().map(|other| other.0).chain([DATABASE]).collect();
+        nodes.iter().for_each(|&node| self.subject.life_ends(&self.sim, node, &mut self.substance));
+    }
+}
