@@ -130,7 +130,8 @@ impl Decoupled {
             };
             let before = self.segments.insert((id, segment.pg), now);
             let same = before.filter(|seen| {
-                seen.incarnation == now.incarnation && seen.serving == now.serving && seen.counts && now.counts
+                let same = seen.incarnation == now.incarnation && seen.serving == now.serving;
+                same && now.serving.is_some() && seen.counts && now.counts
             });
             if let Some(seen) = same.filter(|seen| now.scl < seen.scl || now.base < seen.base) {
                 return Err(format!("segment {} of {id:?} fell from {seen:?} to {segment:?}", segment.pg.0));
@@ -264,7 +265,22 @@ impl Subject for Decoupled {
             return Some(format!("the database is {}", status.stage));
         }
         if !database.is_idle() || status.holding < STORAGE.len() || status.retained_bytes > 0 {
-            return Some(format!("the database has work: idle {}, {status:?}", database.is_idle()));
+            let groups: Vec<String> = database
+                .storage()
+                .groups()
+                .iter()
+                .filter(|group| group.retained_bytes() > 0)
+                .map(|group| {
+                    let scls: Vec<Lsn> = MemberIndex::all().map(|member| group.scl(member)).collect();
+                    format!(
+                        "group {} has {} bytes, PGCL {}, SCLs {scls:?}",
+                        group.pg().0,
+                        group.retained_bytes(),
+                        group.pgcl()
+                    )
+                })
+                .collect();
+            return Some(format!("the database has work: idle {}, {status:?}, {groups:?}", database.is_idle()));
         }
         STORAGE.iter().find_map(|&id| unsettled_storage(sim, id, database, &status))
     }
