@@ -1,11 +1,14 @@
 //! For each page of a segment, its records that are in no slot yet.
 //!
-//! Every record a node takes is put into its page's chain, so a page must be found fast: pages of a group are numbered
-//! densely, and an ordered map of spans of 64 pages is a node or two deep where one of pages is four.
+//! A chain is threaded through the segment's records: an entry a page, small enough that a span of them shares a few cache
+//! lines, names the page's last record, and each record how far before it the page's previous one lies (P18, section 2.2,
+//! has the same back-pointer as an LSN). Taking a record up touches one entry and no other record, and costs no memory of
+//! its own.
 //!
 //! # Invariants
 //!
-//! - A chain's records rise.
+//! - A chain has records at or below the SCL only, in order: nothing is ever put between two of them.
+//! - A chain has no record at or below its page's `cut`.
 
 use std::collections::BTreeMap;
 
@@ -14,75 +17,68 @@ use compute::{Lsn, PageId};
 /// Pages in one span.
 const SPAN_PAGES: u64 = 64;
 
-/// A record as its page's chain has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The record.
-    pub lsn: Lsn,
-    /// Its place among all records of the segment's life if none came late: where to look first.
-    pub place: u64,
+/// The chain of one page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Every record of the page up to here is in its slot.
+    pub cut: Lsn,
+    /// The place of the last record; means nothing when the chain is empty.
+    pub last: u64,
+    /// How many records it has.
+    pub len: u32,
 }
 
 /// All chains of a segment.
 #[derive(Clone, Debug, Default)]
 pub struct Chains {
-    spans: BTreeMap<u64, Vec<Vec<Link>>>,
+    spans: BTreeMap<u64, Vec<Chain>>,
     records: usize,
 }
 
 impl Chains {
-    /// The chain of a page; empty when all its records are in its slot.
-    pub fn of(&self, page: PageId) -> &[Link] {
-        let span = self.spans.get(&(page.0 / SPAN_PAGES));
-        span.map_or(&[][..], |span| &span[(page.0 % SPAN_PAGES) as usize])
+    /// The chain of a page.
+    pub fn of(&self, page: PageId) -> Chain {
+        self.spans.get(&(page.0 / SPAN_PAGES)).map_or(Chain::default(), |span| span[(page.0 % SPAN_PAGES) as usize])
     }
 
-    /// Adds a record, which the chain does not have, and gives the chain's new length.
-    pub fn add(&mut self, page: PageId, link: Link) -> usize {
-        let span = self.spans.entry(page.0 / SPAN_PAGES).or_insert_with(|| vec![Vec::new(); SPAN_PAGES as usize]);
-        let chain = &mut span[(page.0 % SPAN_PAGES) as usize];
-        if chain.last().is_none_or(|last| last.lsn < link.lsn) {
-            chain.push(link);
-        } else {
-            let at = chain.partition_point(|known| known.lsn < link.lsn);
-            chain.insert(at, link);
+    /// Adds the record at `place`, which is the page's newest. Gives how far back the one before it is, zero when it is the
+    /// first, and the chain's length; nothing when the page's slot has the record.
+    pub fn add(&mut self, page: PageId, lsn: Lsn, place: u64) -> Option<(u32, u32)> {
+        let chain = self.entry(page);
+        if lsn <= chain.cut {
+            return None;
         }
+        let back = if chain.len == 0 { 0 } else { place - chain.last };
+        (chain.last, chain.len) = (place, chain.len + 1);
+        let len = chain.len;
         self.records += 1;
-        chain.len()
+        Some((u32::try_from(back).expect("fewer than four billion records are held"), len))
     }
 
-    /// Takes a page's records up to `upto` away, and gives how many are left.
-    pub fn cut(&mut self, page: PageId, upto: Lsn) -> usize {
-        let Some(chain) = self.chain(page) else { return 0 };
-        let count = chain.partition_point(|known| known.lsn <= upto);
-        chain.drain(..count);
-        let left = chain.len();
-        if left == 0 {
-            // Whether the page is written again soon is unknown; most chains of a large volume would keep memory for nothing.
-            *chain = Vec::new();
-        }
-        self.records -= count;
-        left
+    /// A page's slot has its records up to `cut`, which leaves `len` of them in the chain.
+    pub fn cut(&mut self, page: PageId, cut: Lsn, len: u32) {
+        let chain = self.entry(page);
+        let before = chain.len;
+        (chain.cut, chain.len) = (cut.max(chain.cut), len);
+        self.records = self.records - before as usize + len as usize;
     }
 
-    /// Takes one record away, if it is there.
-    pub fn remove(&mut self, page: PageId, lsn: Lsn) {
-        let Some(chain) = self.chain(page) else { return };
-        if let Ok(at) = chain.binary_search_by_key(&lsn, |link| link.lsn) {
-            chain.remove(at);
+    /// A page's oldest record is given up.
+    pub fn shorten(&mut self, page: PageId) {
+        let chain = self.entry(page);
+        if chain.len > 0 {
+            chain.len -= 1;
             self.records -= 1;
         }
     }
 
-    /// Pages from one on that have a chain, in order, each with its first record.
-    pub fn from(&self, first: PageId) -> impl Iterator<Item = (PageId, Lsn)> {
+    /// Pages from one on that have a chain, in order.
+    pub fn from(&self, first: PageId) -> impl Iterator<Item = (PageId, Chain)> {
         let pages = self.spans.range(first.0 / SPAN_PAGES..).flat_map(|(number, span)| {
-            let page = move |(at, chain): (usize, &Vec<Link>)| {
-                Some((PageId(number * SPAN_PAGES + at as u64), chain.first()?.lsn))
-            };
-            span.iter().enumerate().filter_map(page)
+            let page = move |(at, chain): (usize, &Chain)| (PageId(number * SPAN_PAGES + at as u64), *chain);
+            span.iter().enumerate().map(page)
         });
-        pages.skip_while(move |(page, _)| *page < first)
+        pages.filter(move |(page, chain)| *page >= first && chain.len > 0)
     }
 
     /// Records in all chains.
@@ -90,13 +86,15 @@ impl Chains {
         self.records
     }
 
-    /// Takes everything away.
+    /// Takes every record away. The slots stay as they are.
     pub fn clear(&mut self) {
-        *self = Chains::default();
+        self.spans.values_mut().flatten().for_each(|chain| chain.len = 0);
+        self.records = 0;
     }
 
-    fn chain(&mut self, page: PageId) -> Option<&mut Vec<Link>> {
-        Some(&mut self.spans.get_mut(&(page.0 / SPAN_PAGES))?[(page.0 % SPAN_PAGES) as usize])
+    fn entry(&mut self, page: PageId) -> &mut Chain {
+        let span = self.spans.entry(page.0 / SPAN_PAGES);
+        &mut span.or_insert_with(|| vec![Chain::default(); SPAN_PAGES as usize])[(page.0 % SPAN_PAGES) as usize]
     }
 }
 
@@ -104,27 +102,31 @@ impl Chains {
 mod tests {
     use super::*;
 
-    fn chains(records: &[(u64, u64)]) -> Chains {
+    #[test]
+    fn a_chain_names_its_records_from_the_last_backwards() {
         let mut chains = Chains::default();
-        for &(page, lsn) in records {
-            chains.add(PageId(page), Link { lsn: Lsn(lsn), place: 0 });
-        }
-        chains
+        let page = PageId(700);
+        assert_eq!(chains.add(page, Lsn(5), 0), Some((0, 1)));
+        assert_eq!(chains.add(PageId(3), Lsn(6), 1), Some((0, 1)));
+        assert_eq!(chains.add(page, Lsn(9), 4), Some((4, 2)));
+        assert_eq!(chains.of(page), Chain { cut: Lsn::ZERO, last: 4, len: 2 });
+        assert_eq!(chains.records(), 3);
+        assert_eq!(chains.from(PageId(0)).map(|(page, _)| page.0).collect::<Vec<_>>(), [3, 700]);
+        assert_eq!(chains.from(PageId(4)).map(|(page, _)| page.0).collect::<Vec<_>>(), [700]);
+        chains.cut(page, Lsn(5), 1);
+        assert_eq!((chains.of(page).cut, chains.records()), (Lsn(5), 2));
+        chains.shorten(page);
+        chains.shorten(page);
+        assert_eq!(chains.records(), 1);
     }
 
     #[test]
-    fn late_records_find_their_place_and_pages_their_order() {
-        let mut chains = chains(&[(700, 5), (3, 9), (3, 2), (3, 4), (64, 1)]);
-        let lsns: Vec<u64> = chains.of(PageId(3)).iter().map(|link| link.lsn.0).collect();
-        assert_eq!(lsns, [2, 4, 9]);
-        let from = |first: u64| chains.from(PageId(first)).map(|(page, lsn)| (page.0, lsn.0)).collect::<Vec<_>>();
-        assert_eq!(from(0), [(3, 2), (64, 1), (700, 5)]);
-        assert_eq!(from(4), [(64, 1), (700, 5)]);
-        assert_eq!(from(701), []);
-        assert_eq!((chains.cut(PageId(3), Lsn(4)), chains.records()), (1, 3));
-        chains.remove(PageId(3), Lsn(9));
-        chains.remove(PageId(3), Lsn(9));
-        assert_eq!((chains.of(PageId(3)).len(), chains.records()), (0, 2));
-        assert_eq!(chains.cut(PageId(5), Lsn(4)), 0);
+    fn what_a_slot_has_is_in_no_chain() {
+        let mut chains = Chains::default();
+        chains.cut(PageId(1), Lsn(8), 0);
+        assert_eq!(chains.add(PageId(1), Lsn(8), 0), None);
+        assert_eq!(chains.add(PageId(1), Lsn(9), 1), Some((0, 1)));
+        chains.clear();
+        assert_eq!((chains.of(PageId(1)).cut, chains.records()), (Lsn(8), 0));
     }
 }

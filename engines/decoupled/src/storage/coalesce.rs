@@ -64,7 +64,7 @@ impl Gathering {
 impl Server {
     /// Makes a page as of `upto`, at once or when its slot has been read.
     pub(super) fn make_page(&mut self, pg: PgId, page: PageId, upto: Lsn, wanted: Wanted, out: &mut Effects) {
-        let records = self.segments.get(&pg).map(|segment| segment.page_records(page, Lsn::ZERO, upto));
+        let records = self.segments.get(&pg).map(|segment| segment.page_records(page, upto));
         let records = records.unwrap_or_default();
         match self.pages.slot(page) {
             None => {

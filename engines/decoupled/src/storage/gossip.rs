@@ -273,7 +273,7 @@ impl Server {
             return;
         };
         let mut expected = above;
-        let chained = batch.iter().all(|(envelope, _)| {
+        let chained = batch.envelopes.iter().all(|envelope| {
             let fits = envelope.prev_pg == expected;
             expected = envelope.lsn;
             fits

@@ -126,7 +126,7 @@ impl Server {
             rebuild.clearing = true;
             if let Some(segment) = self.segments.get_mut(&pg) {
                 // The log here is of no use before there are pages under it.
-                segment.rebase(Lsn::ZERO);
+                segment.give_up_pages();
             }
             return self.save(After::Copy { pg }, out);
         }

@@ -39,7 +39,7 @@ pub(super) fn segments(superblock: &Superblock, blocks: &[LogBlock]) -> BTreeMap
             let Some(segment) = segments.get_mut(pg) else { continue };
             // What was written was checked before; what does not read now was not written by this program.
             let Ok(batch) = decode_batch(envelopes.clone(), *pg, pages_per_pg) else { continue };
-            for (envelope, _) in batch {
+            for envelope in batch.envelopes {
                 if segment.lacks(envelope.lsn, &superblock.table) == Offered::New {
                     segment.hold(envelope, block.header.seq);
                 }
@@ -194,7 +194,7 @@ impl Server {
         if index_lost {
             for segment in self.segments.values_mut() {
                 segment.hydrated = false;
-                segment.rebase(Lsn::ZERO);
+                segment.give_up_pages();
             }
             self.save(After::Nothing, out)?;
         }

@@ -8,6 +8,7 @@
 //! - `base <= scl`, and every record with `base < LSN <= scl` of the group is held, linked without a gap.
 //! - No held record is annulled, and none is at or below `base`.
 //! - The SCL of a segment falls only by truncation.
+//! - A page's chain has its records above its slot and at or below the SCL: what is complete, and in order.
 //! - No chain has a record at or below `coalesced`.
 
 use std::cmp::Ordering;
@@ -16,7 +17,7 @@ use std::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 use compute::{Lsn, PageId};
 
-use super::chains::{Chains, Link};
+use super::chains::{Chain, Chains};
 use crate::message::{Envelope, InventoryEntry, SegmentStatus, Standing};
 use crate::{PgId, TruncationTable};
 
@@ -27,6 +28,8 @@ pub struct Held {
     pub envelope: Envelope,
     /// The log block that has it.
     pub seq: u64,
+    /// How many records before it the previous one of its page's chain is; zero when it is the first, or in no chain.
+    back: u32,
 }
 
 /// What became of a record offered.
@@ -60,7 +63,7 @@ pub struct Segment {
     records: VecDeque<Held>,
     /// Records dropped from the front of `records` so far.
     dropped: u64,
-    /// For each page, its records that are not in its slot.
+    /// For each page, its complete records that are not in its slot.
     chains: Chains,
     /// Pages whose chains are long.
     long: BTreeSet<PageId>,
@@ -121,37 +124,42 @@ impl Segment {
         if table.annuls(lsn) {
             return Offered::Annulled;
         }
-        let last = self.records.back().map_or(self.base, |held| held.envelope.lsn);
-        let new = lsn > last || (lsn > self.base && self.find(lsn).is_err());
+        // Nothing that is not held is of the chain up to the SCL.
+        let new = lsn > self.last() || (lsn > self.scl && self.find(lsn).is_err());
         if new { Offered::New } else { Offered::Known }
     }
 
     /// Holds a record that [`Segment::lacks`].
     pub fn hold(&mut self, envelope: Envelope, seq: u64) {
-        let (lsn, page) = (envelope.lsn, envelope.page);
-        let in_order = self.records.back().is_none_or(|last| last.envelope.lsn < lsn);
+        let lsn = envelope.lsn;
         self.bytes += envelope.record.len();
-        let place = self.dropped + self.records.len() as u64;
-        if self.chains.add(page, Link { lsn, place }) >= self.coalesce_chain {
-            self.long.insert(page);
-        }
-        if in_order {
-            self.records.push_back(Held { envelope, seq });
+        let held = Held { envelope, seq, back: 0 };
+        if self.records.back().is_none_or(|last| last.envelope.lsn < lsn) {
+            self.records.push_back(held);
             return;
         }
+        assert!(lsn > self.scl, "what the chain has is known");
         self.holes_filled += 1;
-        let at = self.records.partition_point(|held| held.envelope.lsn < lsn);
-        self.records.insert(at, Held { envelope, seq });
+        let at = self.above(lsn);
+        self.records.insert(at, held);
     }
 
     /// Follows the backlinks over records in blocks up to `durable_seq`; says whether the SCL rose.
     pub fn advance(&mut self, durable_seq: u64) -> bool {
         let before = self.scl;
-        for held in self.records.range(self.above(self.scl)..) {
+        let start = self.above(self.scl);
+        for (at, held) in self.records.range_mut(start..).enumerate() {
+            let (lsn, page) = (held.envelope.lsn, held.envelope.page);
             if held.envelope.prev_pg != self.scl || held.seq > durable_seq {
                 break;
             }
-            self.scl = held.envelope.lsn;
+            self.scl = lsn;
+            if let Some((back, len)) = self.chains.add(page, lsn, self.dropped + (start + at) as u64) {
+                held.back = back;
+                if len as usize >= self.coalesce_chain {
+                    self.long.insert(page);
+                }
+            }
         }
         self.scl > before
     }
@@ -184,13 +192,11 @@ impl Segment {
         if !self.records.iter().any(|held| table.annuls(held.envelope.lsn)) && !table.annuls(self.claim) {
             return;
         }
-        let chains = &mut self.chains;
         let bytes = &mut self.bytes;
         self.records.retain(|held| {
             let keep = !table.annuls(held.envelope.lsn);
             if !keep {
                 *bytes -= held.envelope.record.len();
-                chains.remove(held.envelope.page, held.envelope.lsn);
             }
             keep
         });
@@ -201,6 +207,24 @@ impl Segment {
         if table.annuls(self.claim) {
             let clean = self.scl;
             self.claim = end.map_or(clean, |end| end.max(clean));
+        }
+        self.chain_again();
+    }
+
+    /// Threads the chains anew: records were taken out from between others, or the SCL fell.
+    fn chain_again(&mut self) {
+        self.chains.clear();
+        self.long.clear();
+        for (at, held) in self.records.iter_mut().enumerate() {
+            let Envelope { lsn, page, .. } = held.envelope;
+            if lsn > self.scl {
+                break;
+            }
+            let added = self.chains.add(page, lsn, self.dropped + at as u64);
+            held.back = added.map_or(0, |(back, _)| back);
+            if added.is_some_and(|(_, len)| len as usize >= self.coalesce_chain) {
+                self.long.insert(page);
+            }
         }
     }
 
@@ -224,16 +248,24 @@ impl Segment {
         (entries, rest.next().is_none())
     }
 
-    /// The envelopes of a page's records with `above < LSN <= upto`, in order.
-    pub fn page_records(&self, page: PageId, above: Lsn, upto: Lsn) -> Vec<Envelope> {
-        let links = self.chains.of(page);
-        let start = links.partition_point(|link| link.lsn <= above);
-        let end = links.partition_point(|link| link.lsn <= upto);
-        let held = |link: &Link| {
-            let found = self.find_near(link.lsn, link.place.saturating_sub(self.dropped) as usize);
-            self.records[found.expect("a chained record is held")].envelope.clone()
-        };
-        links[start..end.max(start)].iter().map(held).collect()
+    /// The envelopes of a page's records up to `upto`, which is complete, that are not in its slot, in order.
+    pub fn page_records(&self, page: PageId, upto: Lsn) -> Vec<Envelope> {
+        let chain = self.chains.of(page);
+        let mut envelopes = Vec::with_capacity(chain.len as usize);
+        let newest = self.links(chain).map(|held| &held.envelope).skip_while(|envelope| envelope.lsn > upto);
+        envelopes.extend(newest.cloned());
+        envelopes.reverse();
+        envelopes
+    }
+
+    /// The records of a chain, from the last backwards.
+    fn links(&self, chain: Chain) -> impl Iterator<Item = &Held> {
+        let mut place = chain.last;
+        (0..chain.len).map(move |_| {
+            let held = &self.records[(place - self.dropped) as usize];
+            place -= u64::from(held.back);
+            held
+        })
     }
 
     /// Records that are not in page slots.
@@ -243,13 +275,16 @@ impl Segment {
 
     /// Pages from one on that have records in no slot, with the first such record.
     pub fn chains_from(&self, first: PageId) -> impl Iterator<Item = (PageId, Lsn)> {
-        self.chains.from(first)
+        let oldest = |chain| self.links(chain).last().expect("a chain has records").envelope.lsn;
+        self.chains.from(first).map(move |(page, chain)| (page, oldest(chain)))
     }
 
     /// Pages worth coalescing up to `limit` because their chains are long.
     pub fn long_chains(&self, limit: Lsn, count: usize) -> impl Iterator<Item = PageId> {
         let due = move |page: &&PageId| {
-            self.chains.of(**page).partition_point(|link| link.lsn <= limit) >= self.coalesce_chain.div_ceil(2)
+            let chain = self.chains.of(**page);
+            let newer = self.links(chain).take_while(|held| held.envelope.lsn > limit).count();
+            chain.len as usize - newer >= self.coalesce_chain.div_ceil(2)
         };
         self.long.iter().filter(due).take(count).copied()
     }
@@ -265,7 +300,7 @@ impl Segment {
             if lsn > limit || !so_far && (pages.len() == count || held.seq > seq) {
                 break;
             }
-            let in_slot = self.chains.of(page).first().is_none_or(|first| first.lsn > lsn);
+            let in_slot = lsn <= self.chains.of(page).cut;
             if in_slot && so_far {
                 self.coalesced = lsn;
             }
@@ -279,7 +314,9 @@ impl Segment {
 
     /// A page is in its slot as of `lsn`.
     pub fn page_coalesced(&mut self, page: PageId, lsn: Lsn) {
-        if self.chains.cut(page, lsn) < self.coalesce_chain {
+        let left = self.links(self.chains.of(page)).take_while(|held| held.envelope.lsn > lsn).count();
+        self.chains.cut(page, lsn, left as u32);
+        if left < self.coalesce_chain {
             self.long.remove(&page);
         }
     }
@@ -334,6 +371,13 @@ impl Segment {
     pub fn rebase(&mut self, base: Lsn) {
         self.drop_upto(base);
         (self.base, self.scl, self.coalesced) = (base, base, base);
+        self.chain_again();
+    }
+
+    /// Starts over from nothing: the pages are given up too. Records held stay.
+    pub fn give_up_pages(&mut self) {
+        self.chains = Chains::default();
+        self.rebase(Lsn::ZERO);
     }
 
     fn drop_upto(&mut self, base: Lsn) {
@@ -341,9 +385,10 @@ impl Segment {
             let Some(held) = self.records.pop_front() else { break };
             self.dropped += 1;
             self.bytes -= held.envelope.record.len();
-            // No chain has what is in its page's slot.
-            if held.envelope.lsn > self.coalesced {
-                self.chains.remove(held.envelope.page, held.envelope.lsn);
+            let Envelope { lsn, page, .. } = held.envelope;
+            // No chain has what is in its page's slot, or is not complete.
+            if lsn > self.coalesced && lsn <= self.scl && lsn > self.chains.of(page).cut {
+                self.chains.shorten(page);
             }
         }
     }
@@ -409,26 +454,31 @@ impl Segment {
     }
 }
 
-/// The envelopes of one message, checked: rising LSNs, every page in the group. Each with its bytes as received.
-pub fn decode_batch(
-    mut records: Bytes,
-    pg: PgId,
-    pages_per_pg: u64,
-) -> Result<Vec<(Envelope, Bytes)>, crate::message::EnvelopeError> {
-    let received = records.clone();
-    let mut envelopes: Vec<(Envelope, Bytes)> = Vec::with_capacity(records.len() / 64 + 1);
-    while !records.is_empty() {
-        let start = received.len() - records.len();
-        let envelope = Envelope::take(&mut records)?;
-        let bytes = received.slice(start..received.len() - records.len());
-        let in_group = envelope.page.0 / pages_per_pg == u64::from(pg.0);
-        let rising = envelopes.last().is_none_or(|(last, _)| last.lsn < envelope.lsn);
-        if !in_group || !rising {
+/// The envelopes of one message, with their bytes as received.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The envelopes, LSNs rising.
+    pub envelopes: Vec<Envelope>,
+    /// All of them encoded, one behind the other.
+    pub received: Bytes,
+    /// Where each ends.
+    pub ends: Vec<usize>,
+}
+
+/// Reads the envelopes of one message and checks them: rising LSNs, every page in the group.
+pub fn decode_batch(received: Bytes, pg: PgId, pages_per_pg: u64) -> Result<Batch, crate::message::EnvelopeError> {
+    let mut batch = Batch { received: received.clone(), ..Batch::default() };
+    let (mut rest, mut last) = (received, Lsn::ZERO);
+    while !rest.is_empty() {
+        let envelope = Envelope::take(&mut rest)?;
+        if envelope.page.0 / pages_per_pg != u64::from(pg.0) || envelope.lsn <= last {
             return Err(crate::message::EnvelopeError::BackPointer);
         }
-        envelopes.push((envelope, bytes));
+        last = envelope.lsn;
+        batch.ends.push(batch.received.len() - rest.len());
+        batch.envelopes.push(envelope);
     }
-    Ok(envelopes)
+    Ok(batch)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use compute::page::{PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 use node::{Effects, IoClass, Nanos, NodeId, SECTOR_BYTES};
 
 use super::Trouble;
-use super::segment::{Offered, Segment, decode_batch};
+use super::segment::{Batch, Offered, Segment, decode_batch};
 use super::server::{After, Server};
 use crate::message::{Envelope, PgFloor, ToStorage, ToWriter};
 use crate::{Epoch, PgId, Register};
@@ -88,7 +88,7 @@ impl Server {
         };
         // Whoever fills a hole helps the VDL to rise, and the log to be collected; new records wait for that.
         let last = self.segments.get(&pg).map_or(Lsn::ZERO, Segment::last);
-        let fills = batch.first().is_some_and(|(envelope, _)| envelope.prev_pg <= last);
+        let fills = batch.envelopes.first().is_some_and(|envelope| envelope.prev_pg <= last);
         let too_long = self.log.live_bytes() > self.config.log_bytes_max + self.config.log_bytes_target;
         if intake > self.config.intake_bytes_max || self.log.is_full() || too_long && !fills {
             self.counters.throttled += 1;
@@ -104,28 +104,36 @@ impl Server {
 
     /// Takes checked records of one group into the log and the segment; gives the block that will have the last new one.
     /// Every path on which records enter leads here: appends, gossip, repair.
-    pub(super) fn take_records(&mut self, pg: PgId, batch: Vec<(Envelope, Bytes)>) -> Option<u64> {
-        let segment = self.segments.get_mut(&pg)?;
-        let (mut run, mut taken) = (Vec::with_capacity(batch.len()), None);
-        let mut run_bytes = Vec::new();
-        let limit = self.log.section_bytes_max().min(self.config.block_bytes_max);
-        for (envelope, bytes) in batch {
-            match segment.lacks(envelope.lsn, &self.table) {
-                Offered::Annulled => self.counters.annulled += 1,
-                Offered::Known => self.counters.duplicates += 1,
-                Offered::New => {
-                    if !run.is_empty() && run_bytes.len() + bytes.len() > limit {
-                        taken = Some(push_run(&mut self.log, segment, pg, &mut run, &mut run_bytes));
-                    }
-                    self.counters.records += 1;
-                    run_bytes.extend_from_slice(&bytes);
-                    run.push(envelope);
-                }
+    pub(super) fn take_records(&mut self, pg: PgId, batch: Batch) -> Option<u64> {
+        let Server { log, segments, table, counters, config, .. } = self;
+        let segment = segments.get_mut(&pg)?;
+        let limit = log.section_bytes_max().min(config.block_bytes_max);
+        let Batch { envelopes, received, ends } = batch;
+        // New records that stood one behind the other go into the log as they came.
+        let (mut run, mut run_start, mut start, mut taken) = (Vec::with_capacity(envelopes.len()), 0, 0, None);
+        let mut take = |run: &mut Vec<Envelope>, bytes: &[u8], segment: &mut Segment| {
+            let Some(last) = run.last() else { return };
+            let seq = log.push(pg, bytes, last.lsn);
+            run.drain(..).for_each(|envelope| segment.hold(envelope, seq));
+            taken = Some(seq);
+        };
+        for (envelope, end) in envelopes.into_iter().zip(ends) {
+            let offered = segment.lacks(envelope.lsn, table);
+            match offered {
+                Offered::Annulled => counters.annulled += 1,
+                Offered::Known => counters.duplicates += 1,
+                Offered::New => counters.records += 1,
             }
+            if offered != Offered::New || end - run_start > limit {
+                take(&mut run, &received[run_start..start], segment);
+                run_start = if offered == Offered::New { start } else { end };
+            }
+            if offered == Offered::New {
+                run.push(envelope);
+            }
+            start = end;
         }
-        if !run.is_empty() {
-            taken = Some(push_run(&mut self.log, segment, pg, &mut run, &mut run_bytes));
-        }
+        take(&mut run, &received[run_start..start], segment);
         taken
     }
 
@@ -165,20 +173,4 @@ impl Server {
         self.pages.set_page_bytes(page_bytes);
         self.register = Some(register);
     }
-}
-
-fn push_run(
-    log: &mut super::hotlog::HotLog,
-    segment: &mut Segment,
-    pg: PgId,
-    run: &mut Vec<Envelope>,
-    bytes: &mut Vec<u8>,
-) -> u64 {
-    let last = run.last().map_or(Lsn::ZERO, |envelope| envelope.lsn);
-    let seq = log.push(pg, bytes, last);
-    for envelope in run.drain(..) {
-        segment.hold(envelope, seq);
-    }
-    bytes.clear();
-    seq
 }
