@@ -11,19 +11,32 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use node::{DiskOp, DiskReply, DiskResult, Effects, FileId, FileName, IoClass, SECTOR_BYTES, Token};
 
-use super::block::{self, LogBlock, LogIdentity};
+use super::block::{self, BlockHeader, LogBlock, LogIdentity};
 use super::config::StorageConfig;
 use super::hotlog::{Extent, Found, extent_file, extent_name, extent_of};
 use super::keeper::Keeper;
 use super::open_pages::OpeningPages;
 use super::pages::PageStore;
+use super::segment::decode_batch;
 use super::superblock::{PLACES, Superblock};
 use super::{Owner, Trouble};
-use crate::{Epoch, Incarnation, MemberIndex, TruncationTable};
+use crate::message::Envelope;
+use crate::{Epoch, Incarnation, MemberIndex, PgId, TruncationTable};
 
 /// The superblock's file.
 pub const SUPERBLOCK_FILE: FileId = FileId(0);
 const SUPERBLOCK_NAME: &str = "superblock";
+
+/// A live block of the log, its records read.
+#[derive(Clone, Debug)]
+pub struct LiveBlock {
+    /// Its header.
+    pub header: BlockHeader,
+    /// Its own CRC.
+    pub crc: u32,
+    /// Groups and their records, in order of LSN.
+    pub records: Vec<(PgId, Vec<Envelope>)>,
+}
 
 /// Everything a start found.
 #[derive(Clone, Debug)]
@@ -35,7 +48,7 @@ pub struct Opened {
     /// The log.
     pub found: Found,
     /// The live blocks, in order of sequence number.
-    pub blocks: Vec<LogBlock>,
+    pub blocks: Vec<LiveBlock>,
     /// The page store.
     pub pages: PageStore,
     /// Whether the page index lost entries: what the slots hold cannot be relied on.
@@ -54,7 +67,7 @@ pub struct Opening {
     extents: VecDeque<u32>,
     buffer: Vec<u8>,
     ranges: Vec<(usize, usize)>,
-    blocks: Vec<LogBlock>,
+    blocks: Vec<LiveBlock>,
     found: Found,
     pages: Option<OpeningPages>,
     store: Option<(PageStore, bool)>,
@@ -297,10 +310,32 @@ impl Opening {
         if blocks.is_empty() {
             self.found.free.insert(extent);
         } else {
-            self.found.live.insert(extent, live_extent(&blocks));
+            self.found.live.insert(extent, Extent { used_bytes: used_bytes(&blocks), ..Extent::default() });
         }
-        self.blocks.extend(blocks);
+        self.take_up(extent, blocks);
         self.next_extent(out);
+    }
+
+    /// Reads the records of an extent's blocks, here and once: a start that read all of its log in one event would keep
+    /// its neighbours on the thread waiting.
+    fn take_up(&mut self, extent_no: u32, blocks: Vec<LogBlock>) {
+        let register = self.superblock.as_ref().and_then(|superblock| superblock.register);
+        let pages_per_pg = register.map_or(u64::MAX, |register| register.geometry.pages_per_pg);
+        let Some(extent) = self.found.live.get_mut(&extent_no) else { return };
+        for LogBlock { header, crc, sections, .. } in blocks {
+            (extent.first, extent.last) = (header.place.extent_first, extent.last.max(header.seq));
+            extent.blocks.insert(header.seq);
+            let mut records = Vec::with_capacity(sections.len());
+            for (pg, envelopes) in sections {
+                // What was written was checked before; what does not read now was not written by this program.
+                let Ok(batch) = decode_batch(envelopes, pg, pages_per_pg) else { continue };
+                let Some(last) = batch.envelopes.last() else { continue };
+                let top = extent.tops.entry(pg).or_default();
+                *top = last.lsn.max(*top);
+                records.push((pg, batch.envelopes));
+            }
+            self.blocks.push(LiveBlock { header, crc, records });
+        }
     }
 
     fn finish(&mut self) -> Opened {
@@ -325,26 +360,8 @@ impl Opening {
     }
 }
 
-fn live_extent(blocks: &[LogBlock]) -> Extent {
-    let mut extent = Extent {
-        first: blocks.iter().map(|block| block.header.place.extent_first).min().unwrap_or_default(),
-        last: blocks.iter().map(|block| block.header.seq).max().unwrap_or_default(),
-        ..Extent::default()
-    };
-    for block in blocks {
-        let end = u64::from(block.header.place.sector) * SECTOR_BYTES as u64 + block.len_bytes as u64;
-        extent.used_bytes = extent.used_bytes.max(end);
-        extent.blocks.insert(block.header.seq);
-        for (pg, envelopes) in &block.sections {
-            let mut rest = envelopes.clone();
-            while let Ok(envelope) = crate::message::Envelope::take(&mut rest) {
-                let top = extent.tops.entry(*pg).or_default();
-                *top = envelope.lsn.max(*top);
-                if rest.is_empty() {
-                    break;
-                }
-            }
-        }
-    }
-    extent
+/// Where the last of an extent's blocks ends.
+fn used_bytes(blocks: &[LogBlock]) -> u64 {
+    let end = |block: &LogBlock| u64::from(block.header.place.sector) * SECTOR_BYTES as u64 + block.len_bytes as u64;
+    blocks.iter().map(end).max().unwrap_or_default()
 }

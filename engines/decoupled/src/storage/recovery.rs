@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use compute::{Lsn, PageId};
 use node::{Effects, IoClass, Nanos, NodeId, TimerId};
 
-use super::block::LogBlock;
-use super::segment::{Offered, Segment, decode_batch};
+use super::open::LiveBlock;
+use super::segment::{Offered, Segment};
 use super::server::{After, Server};
 use super::superblock::Superblock;
 use super::{Owner, Trouble};
@@ -17,14 +17,14 @@ use crate::{Epoch, PgId, Register, Truncation, TruncationTable};
 ///
 /// The tail rule: a block that cannot be read is a torn tail, and what it had was never acknowledged, unless a claim in
 /// another block or in the superblock vouches for more than the chain reaches. Then the segment is suspect.
-pub(super) fn segments(superblock: &Superblock, blocks: &[LogBlock]) -> BTreeMap<PgId, Segment> {
+pub(super) fn segments(superblock: &Superblock, blocks: Vec<LiveBlock>) -> BTreeMap<PgId, Segment> {
     let mut segments = BTreeMap::new();
     for record in &superblock.segments {
         let mut segment = Segment::new(record.pg, record.base, record.hydrated);
         (segment.claim, segment.pgmrpl) = (record.claim, record.pgmrpl);
         segments.insert(record.pg, segment);
     }
-    for block in blocks {
+    for block in &blocks {
         for claim in &block.header.claims {
             let Some(segment) = segments.get_mut(&claim.pg) else { continue };
             segment.pgmrpl = segment.pgmrpl.max(claim.pgmrpl);
@@ -33,13 +33,10 @@ pub(super) fn segments(superblock: &Superblock, blocks: &[LogBlock]) -> BTreeMap
             }
         }
     }
-    let pages_per_pg = superblock.register.map_or(u64::MAX, |register| register.geometry.pages_per_pg);
     for block in blocks {
-        for (pg, envelopes) in &block.sections {
-            let Some(segment) = segments.get_mut(pg) else { continue };
-            // What was written was checked before; what does not read now was not written by this program.
-            let Ok(batch) = decode_batch(envelopes.clone(), *pg, pages_per_pg) else { continue };
-            for envelope in batch.envelopes {
+        for (pg, records) in block.records {
+            let Some(segment) = segments.get_mut(&pg) else { continue };
+            for envelope in records {
                 if segment.lacks(envelope.lsn, &superblock.table) == Offered::New {
                     segment.hold(envelope, block.header.seq);
                 }

@@ -127,7 +127,7 @@ impl Server {
         out: &mut Effects,
     ) -> Result<Server, Trouble> {
         let Opened { superblock, keeper, found, blocks, pages, index_lost } = opened;
-        let segments = super::recovery::segments(&superblock, &blocks);
+        let segments = super::recovery::segments(&superblock, blocks);
         let shape = LogShape {
             extent_bytes: config.extent_bytes,
             block_bytes_max: config.block_bytes_max,
