@@ -14,7 +14,8 @@ use bytes::{Bytes, BytesMut};
 use compute::{Lsn, PageId};
 use node::{Effects, Frame, IoClass, Nanos, NodeId, TimerId};
 
-use super::segment::{Segment, decode_batch};
+use super::batch::decode_batch;
+use super::segment::Segment;
 use super::server::{After, Server};
 use super::{Owner, Trouble};
 use crate::message::{PEER, Peer, PeerSegment, Standing, Wire};

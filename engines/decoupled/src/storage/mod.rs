@@ -35,7 +35,8 @@
 //!   deceived at once; nothing on its disk could tell.
 
 pub mod acks;
-pub mod block;
+pub mod batch;
+mod block;
 pub mod config;
 pub mod fence;
 pub mod hotlog;

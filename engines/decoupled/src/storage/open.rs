@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use node::{DiskOp, DiskReply, DiskResult, Effects, FileId, FileName, IoClass, SECTOR_BYTES, Token};
 
+use super::batch::decode_batch;
 use super::block::{self, BlockHeader, LogBlock, LogIdentity};
 use super::config::StorageConfig;
 use super::hotlog::{Extent, Found, extent_file, extent_name, extent_of};
 use super::keeper::Keeper;
 use super::open_pages::OpeningPages;
 use super::pages::PageStore;
-use super::segment::decode_batch;
 use super::superblock::{PLACES, Superblock};
 use super::{Owner, Trouble};
 use crate::message::Envelope;

@@ -10,7 +10,7 @@ use super::segment::{Offered, Segment};
 use super::server::{After, Server};
 use super::superblock::Superblock;
 use super::{Owner, Trouble};
-use crate::message::ToWriter;
+use crate::message::{Envelope, ToWriter};
 use crate::{Epoch, PgId, Register, Truncation, TruncationTable};
 
 /// The segments as the superblock and the live log blocks tell them.
@@ -36,11 +36,9 @@ pub(super) fn segments(superblock: &Superblock, blocks: Vec<LiveBlock>) -> BTree
     for block in blocks {
         for (pg, records) in block.records {
             let Some(segment) = segments.get_mut(&pg) else { continue };
-            for envelope in records {
-                if segment.lacks(envelope.lsn, &superblock.table) == Offered::New {
-                    segment.hold(envelope, block.header.seq);
-                }
-            }
+            let is_new = |envelope: &Envelope| segment.lacks(envelope.lsn, &superblock.table) == Offered::New;
+            let new: Vec<Envelope> = records.into_iter().filter(is_new).collect();
+            segment.hold(new, block.header.seq);
         }
     }
     for segment in segments.values_mut() {

@@ -6,7 +6,8 @@ use compute::page::{PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 use node::{Effects, IoClass, Nanos, NodeId, SECTOR_BYTES};
 
 use super::Trouble;
-use super::segment::{Batch, Offered, Segment, decode_batch};
+use super::batch::{Batch, decode_batch};
+use super::segment::{Offered, Segment};
 use super::server::{After, Server};
 use crate::message::{Envelope, PgFloor, ToStorage, ToWriter};
 use crate::{Epoch, PgId, Register};
@@ -114,7 +115,7 @@ impl Server {
         let mut take = |run: &mut Vec<Envelope>, bytes: &[u8], segment: &mut Segment| {
             let Some(last) = run.last() else { return };
             let seq = log.push(pg, bytes, last.lsn);
-            run.drain(..).for_each(|envelope| segment.hold(envelope, seq));
+            segment.hold(run.drain(..), seq);
             taken = Some(seq);
         };
         for (envelope, end) in envelopes.into_iter().zip(ends) {
