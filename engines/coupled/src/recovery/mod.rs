@@ -9,7 +9,7 @@
 //!    about to be believed.
 //! 4. Restore pages torn in place from the double-write buffer (`restore`).
 //! 5. Read the log from the checkpoint and decide where it ends (`log`).
-//! 6. Redo, partitioned by page: each page is read once, all its records are applied, and batches of changed pages go out
+//! 6. Redo, partitioned by page: each page is read once, what it lacks is applied, and all of them go out in batches
 //!    through the double-write buffer (`redo`).
 //! 7. Write the superblock: the next incarnation, with the checkpoint at the log's end.
 //!
@@ -17,6 +17,7 @@
 //!
 //! - Every step may be cut short and run again from the top, any number of times: restoring and redoing bring a page to
 //!   a state that depends on the log alone, and the log is not touched.
+//! - Nothing that the log from the checkpoint on could rebuild is taken for durable because it can be read.
 //! - A failed write or sync halts. A damaged page or log that nothing can vouch for or rebuild halts.
 
 mod create;
@@ -48,7 +49,7 @@ pub struct RecoveryReport {
     pub records: u64,
     /// Pages those records belong to.
     pub pages: u64,
-    /// Pages that lacked some of them and were written.
+    /// Pages that lacked some of them. The others are written too: being whole in place is no proof of being durable.
     pub pages_redone: u64,
     /// Pages torn in place and restored from the double-write buffer.
     pub pages_restored: u64,

@@ -2,6 +2,9 @@
 //!
 //! Records of different pages commute, so each page is brought up to date on its own: read once, apply everything, write
 //! through the double-write buffer. Reads of a batch are in flight together, up to the configured number.
+//!
+//! Every page is written, whether it lacked records or not. One that is whole in place may not be durable there: where a
+//! sync failed, its writes stay visible, and later syncs need not make them durable.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,7 +29,8 @@ pub struct RedoPages {
     head: Checkpoint,
     to_read: VecDeque<(PageId, Vec<Redo>)>,
     reading: BTreeMap<PageId, Vec<Redo>>,
-    changed: Vec<PageCopy>,
+    /// Copies for the next batch.
+    ready: Vec<PageCopy>,
     writing: Option<Batch>,
     pages: u64,
     redone: u64,
@@ -53,7 +57,7 @@ impl RedoPages {
             pages: by_page.len() as u64,
             to_read: by_page.into_iter().collect(),
             reading: BTreeMap::new(),
-            changed: Vec::new(),
+            ready: Vec::new(),
             writing: None,
             redone: 0,
         };
@@ -78,11 +82,9 @@ impl RedoPages {
         } else {
             let page = PageId(detail);
             let records = self.reading.remove(&page).expect("one answer to each read");
-            let (page, changed) = self.bring_up_to_date(io, page, &records, result)?;
-            if changed {
-                self.changed.push((page.id(), page.lsn(), page.sealed()));
-                self.redone += 1;
-            }
+            let (page, lacked) = self.bring_up_to_date(io, page, &records, result)?;
+            self.ready.push((page.id(), page.lsn(), page.sealed()));
+            self.redone += u64::from(lacked);
         }
         self.advance(io)?;
         Ok(self.is_done())
@@ -91,7 +93,7 @@ impl RedoPages {
     /// Reads while there is room in the next batch, and writes a batch when it is full or the last.
     fn advance(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
         let slots = self.slots.slots as usize;
-        while self.reading.len() < self.reads_max && self.reading.len() + self.changed.len() < slots {
+        while self.reading.len() < self.reads_max && self.reading.len() + self.ready.len() < slots {
             let Some((page, records)) = self.to_read.pop_front() else { break };
             let offset = page.0 * self.slots.page_bytes as u64;
             if offset + self.slots.page_bytes as u64 > self.page_file_bytes {
@@ -101,15 +103,16 @@ impl RedoPages {
             read(io, page.0, PAGES, offset, self.slots.page_bytes, IoClass::DataPage);
             self.reading.insert(page, records);
         }
-        let full = self.changed.len() == slots || (self.to_read.is_empty() && self.reading.is_empty());
-        if self.writing.is_none() && full && !self.changed.is_empty() {
-            let copies = std::mem::take(&mut self.changed);
+        let full = self.ready.len() == slots || (self.to_read.is_empty() && self.reading.is_empty());
+        if self.writing.is_none() && full && !self.ready.is_empty() {
+            let copies = std::mem::take(&mut self.ready);
             self.writing = Some(Batch::start(io, &self.slots, self.head.before, copies));
             return self.advance(io);
         }
         Ok(())
     }
 
+    /// Gives the page with all its records, and whether it lacked any.
     fn bring_up_to_date(
         &self,
         io: &mut Io<'_>,
@@ -145,13 +148,13 @@ impl RedoPages {
             applied += u64::from(changed);
         }
         io.out.charge(Work::Apply, applied);
-        let changed = applied > 0 || from > 0;
-        Ok((page, changed))
+        let lacked = applied > 0 || from > 0;
+        Ok((page, lacked))
     }
 
     /// Whether nothing is left to do.
     pub fn is_done(&self) -> bool {
-        self.to_read.is_empty() && self.reading.is_empty() && self.changed.is_empty() && self.writing.is_none()
+        self.to_read.is_empty() && self.reading.is_empty() && self.ready.is_empty() && self.writing.is_none()
     }
 
     /// The log's end.

@@ -3,7 +3,7 @@
 use coupled::{Config, LocalVolume};
 use node::fault::Fault;
 use node::{FileName, Nanos, SECTOR_BYTES, Topology};
-use sim::{Sim, SimConfig, Status, Stop};
+use sim::{Sim, SimConfig, Status, Stop, Survival};
 
 use crate::crash::{config, local};
 use crate::store::{self, STORE, Store, audit};
@@ -148,6 +148,43 @@ fn a_failed_write_halts_and_nothing_acknowledged_is_lost() {
     assert_eq!(reopen(&mut sim), None);
     assert_eq!(sim.run_until(Nanos::from_secs(10), store::finished), Stop::Reached);
     assert_eq!(audit(&mut sim, SEED), Ok(GROUPS));
+}
+
+/// A database whose page file could not be synced halted, was started again, read the pages as its writes had left them,
+/// found nothing to redo, and moved the checkpoint past their log. But a device that has failed a sync may report the next one
+/// as done without writing anything: the power failed, the pages were old again, and no log was left to redo them from.
+/// Acknowledged changes were gone. Since then recovery writes every page that the log from the checkpoint on changes, whatever
+/// it finds in place.
+#[test]
+fn a_failed_sync_is_not_made_good_by_a_later_one() {
+    let failed_sync = |effect: u64| {
+        let mut sim = local(&config(SEED), GROUPS, SimConfig::shuffled(SEED));
+        sim.watch(&[STORE]);
+        let stop = sim.run_until_effect(effect, Nanos::from_secs(10));
+        if stop != Stop::Reached || store::finished(&sim) {
+            return None;
+        }
+        let rule = node::fault::DiskRule { write_error: 1.0, ..Default::default() };
+        sim.apply(&Fault::Disk { node: STORE, rule });
+        let halted = |sim: &Sim| !matches!(sim.status(STORE), Status::Running);
+        let _ = sim.run_until(Nanos::from_millis(100), halted);
+        Some(sim)
+    };
+    let mut met = 0;
+    for mut sim in (1..).map_while(failed_sync) {
+        if !sim.halts().first().is_some_and(|halt| halt.reason.contains("the page file's sync")) {
+            continue;
+        }
+        met += 1;
+        sim.apply(&Fault::DiskClear { node: STORE });
+        sim.apply(&Fault::Crash { node: STORE, power: false });
+        assert_eq!(reopen(&mut sim), None);
+        sim.crash(STORE, true, Survival::None);
+        assert_eq!(reopen(&mut sim), None);
+        assert_eq!(sim.run_until(Nanos::from_secs(10), store::finished), Stop::Reached);
+        assert_eq!(audit(&mut sim, SEED), Ok(GROUPS));
+    }
+    assert!(met > 10, "only {met} syncs of the page file failed");
 }
 
 #[test]
