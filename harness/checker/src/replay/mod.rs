@@ -27,6 +27,7 @@
 //! - The search has a budget; beyond it the verdict is unknown.
 //! - Replies inside transactions that failed are not judged: an optimistic transaction may read a mix that validation refuses.
 
+mod effect;
 mod footprint;
 mod need;
 mod order;

@@ -30,9 +30,13 @@ fn read(key: u64, seen: Option<u64>) -> Call {
     (statement, Some(Ok(Reply::Row { row: seen.map(value), position: None })))
 }
 
+fn affected(rows: u64) -> Option<Result<Reply, Error>> {
+    Some(Ok(Reply::Affected { rows, position: None }))
+}
+
 fn put(key: u64, number: u64) -> Call {
     let statement = Statement::Put { table: T, key: Key::from_u64(key), row: value(number) };
-    (statement, Some(Ok(Reply::Affected { rows: 1, position: None })))
+    (statement, affected(1))
 }
 
 fn add(key: u64, delta: u64) -> Call {
@@ -156,6 +160,22 @@ fn a_stale_read_is_invalid_by_real_time() {
 fn two_writers_at_one_position_are_invalid_unless_one_changed_nothing() {
     History::default().ok(1, (0, 9), vec![put(1, 5)]).ok(1, (0, 9), vec![put(2, 5)]).invalid("both changed something");
     History::default().ok(1, (0, 9), vec![put(1, 5)]).ok(1, (0, 9), vec![put(2, 5), put(2, 0)]).valid();
+}
+
+/// A transaction that inserted a row, deleted it again and read what another had put carried the other's position, as a
+/// transaction that changes nothing does. The checker took both for writers and replayed the one asked for first, before
+/// the put that it had read: a strictly serializable run was called a violation.
+#[test]
+fn a_transaction_that_takes_its_writes_back_comes_after_the_one_it_read_from() {
+    let insert = |key| (Statement::Insert { table: T, key: Key::from_u64(key), row: value(1) }, affected(1));
+    let delete = |key, rows| (Statement::Delete { table: T, key: Key::from_u64(key) }, affected(rows));
+    let reader = vec![insert(9), delete(9, 1), read(0, Some(7))];
+    History::default().ok(5, (0, 9), reader).ok(5, (1, 8), vec![put(0, 7), delete(1, 1)]).valid();
+    // A delete that finds nothing is not a write.
+    let reader = vec![delete(9, 0), read(0, Some(7)), read(1, None)];
+    History::default().ok(5, (0, 9), reader).ok(5, (1, 8), vec![put(0, 7), delete(1, 1)]).valid();
+    History::default().ok(5, (0, 9), vec![insert(8), delete(8, 1)]).ok(5, (1, 8), vec![insert(7)]).valid();
+    History::default().ok(5, (0, 9), vec![insert(8)]).ok(5, (1, 8), vec![insert(7)]).invalid("both changed something");
 }
 
 #[test]
