@@ -53,7 +53,7 @@ impl CoupledStorage {
         self.volume.status()
     }
 
-    /// Whether no deferred work is left: nothing dirty, and the checkpoint at the log's end.
+    /// Whether no deferred work is left: nothing dirty, the checkpoint at the log's end, the page file grown.
     pub fn is_settled(&self) -> bool {
         matches!(&self.state, State::Open(engine) if engine.is_settled())
     }

@@ -449,9 +449,11 @@ impl Engine {
         self.work(io, pool);
     }
 
-    /// Whether the deferred work is done: nothing dirty, and the checkpoint at the log's end.
+    /// Whether the deferred work is done: nothing dirty, the checkpoint at the log's end, and the page file as long as was
+    /// asked for.
     pub fn is_settled(&self) -> bool {
-        self.dirty.is_empty() && self.appender.since_checkpoint_bytes() == 0 && !self.writer.is_busy()
+        let grown = self.pages.wanted.is_none() && self.pages.growing.is_none();
+        grown && self.dirty.is_empty() && self.appender.since_checkpoint_bytes() == 0 && !self.writer.is_busy()
     }
 
     /// The last durable LSN.
