@@ -1,6 +1,5 @@
 //! The decoupled engine under a campaign: sizes, invariants between steps, and the comparison of six copies.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ::decoupled::message::{PageResult, Standing, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
@@ -9,13 +8,14 @@ use ::decoupled::storage::{StorageNode, StorageProbe};
 use ::decoupled::topology::{COMPUTE, STORAGE};
 use ::decoupled::writer::{ReadFence, VolumeDriver, WriterStatus};
 use ::decoupled::{Config, Epoch, Incarnation, MemberIndex, PgId, VolumeId};
-use compute::{ComputeConfig, ComputeNode, Lsn, Page, PageId};
+use compute::{ComputeNode, Lsn, Page, PageId};
 use contract::Schema;
 use node::{Block, Nanos, NodeId, Rng, Topology};
 use sim::{Sim, Stop};
 
 use super::console::{CONSOLE, Mailbox};
-use super::{Subject, Substance};
+use super::script::Family;
+use super::{Subject, Substance, database};
 
 /// What the stage of a writer says while it waits for the lease of an earlier one.
 const LEASE_WAIT: &str = "an earlier writer's lease";
@@ -66,13 +66,7 @@ impl Decoupled {
     /// Small sizes of every kind, drawn from `rng`.
     pub fn config(&self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Config {
         let mut config = Config::tiny(schema, seed);
-        let pages_max = [24, 40, 64][rng.below(3) as usize];
-        let cache_least = ComputeConfig::cache_bytes_min(page_bytes, pages_max);
-        config.compute.page_bytes = page_bytes;
-        config.compute.txn_pages_max = pages_max;
-        config.compute.txn_bytes_max = 32 * page_bytes;
-        config.compute.cache_bytes = cache_least * [1, 1, 2, 6][rng.below(4) as usize];
-        config.compute.idle_timeout = Nanos::from_millis(rng.between(50, 400));
+        database::draw(&mut config.compute, page_bytes, rng);
         config.writer.geometry.page_bytes = page_bytes as u32;
         config.writer.geometry.pages_per_pg = rng.between(4, 40);
         let fences = [ReadFence::Lease, ReadFence::Confirm, ReadFence::Published];
@@ -181,7 +175,7 @@ fn draw_storage(config: &mut Config, page_bytes: usize, rng: &mut Rng) {
     storage.inventory_records_max = [1, 8, 64][rng.below(3) as usize];
 }
 
-fn database(sim: &Sim) -> Option<&Database> {
+fn writer(sim: &Sim) -> Option<&Database> {
     sim.node::<Database>(COMPUTE)
 }
 
@@ -235,7 +229,7 @@ impl Subject for Decoupled {
                 self.check_storage(id, probe)?;
             }
         }
-        let Some(database) = database(sim) else { return Ok(()) };
+        let Some(database) = writer(sim) else { return Ok(()) };
         let status = database.storage().status();
         if status.stage.contains(LEASE_WAIT) {
             self.waited_for_lease = Some(status.epoch);
@@ -247,19 +241,25 @@ impl Subject for Decoupled {
         Ok(())
     }
 
-    fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance) {
+    fn families(&self) -> Vec<Family> {
+        // Crashes of several of the six at once, which a seed draws anyway, hold those of a zone.
+        Family::ANYWHERE.to_vec()
+    }
+
+    fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance) -> Result<(), String> {
         if id == COMPUTE
-            && let Some(database) = database(sim)
+            && let Some(database) = writer(sim)
         {
             count_database(database, substance);
         }
         if let Some(probe) = probe(sim, id) {
             count_storage(&probe, substance);
         }
+        Ok(())
     }
 
     fn unsettled(&self, sim: &Sim) -> Option<String> {
-        let Some(database) = database(sim) else { return Some("the database is down".into()) };
+        let Some(database) = writer(sim) else { return Some("the database is down".into()) };
         let status = database.storage().status();
         if !database.is_serving() || status.stage != "open" {
             return Some(format!("the database is {}", status.stage));
@@ -288,11 +288,8 @@ impl Subject for Decoupled {
     fn audit(&mut self, sim: &mut Sim, substance: &mut Substance) -> Result<(), String> {
         let volume = self.volume.ok_or("no topology was made")?;
         let pages = six_alike(sim, volume)?;
-        let census = compute::btree::check::check(|id| pages.get(id.0 as usize).map(Cow::Borrowed));
-        let census = census.map_err(|violation| format!("the stored trees are not whole: {violation}"))?;
         substance.add("pages compared on six nodes", pages.len() as u64);
-        substance.add("tree pages", census.trees.iter().map(|tree| tree.leaves + tree.inner_pages).sum());
-        Ok(())
+        database::walk(&pages, substance)
     }
 
     fn may_halt(&self, _reason: &str) -> bool {
@@ -317,7 +314,7 @@ fn unsettled_storage(sim: &Sim, id: NodeId, database: &Database, status: &Writer
 /// Reads every page from all six nodes at the VDL and demands equal bytes, equal also to the writer's own where it has the
 /// page in memory. Gives the pages.
 fn six_alike(sim: &mut Sim, volume: VolumeId) -> Result<Vec<Page>, String> {
-    let database = database(sim).ok_or("the database is down")?;
+    let database = writer(sim).ok_or("the database is down")?;
     let status = database.storage().status();
     let ends: Vec<Lsn> = database.storage().groups().iter().map(|group| group.pgcl()).collect();
     let page_bytes = database.config().page_bytes;
@@ -337,7 +334,7 @@ fn six_alike(sim: &mut Sim, volume: VolumeId) -> Result<Vec<Page>, String> {
             ));
         }
         let opened = Page::open(Block::padded(first), page).map_err(|error| error.to_string())?;
-        let own = self::database(sim).and_then(|database| database.pool().peek(page));
+        let own = writer(sim).and_then(|database| database.pool().peek(page));
         if let Some(own) = own.filter(|own| own.sealed()[..] != first[..page_bytes]) {
             return Err(format!(
                 "page {page} is at LSN {} in the writer's memory, at {} in storage, and differs",
@@ -374,21 +371,7 @@ fn ask_six(sim: &mut Sim, question: &ToStorage, request: u64) -> Result<Vec<(Mem
 }
 
 fn count_database(database: &Database, substance: &mut Substance) {
-    let stats = database.stats();
-    for (name, count) in [
-        ("commits", stats.commits),
-        ("splits", stats.splits),
-        ("merges", stats.merges),
-        ("evictions", stats.evictions),
-        ("pages fetched", stats.fetches),
-        ("commits parked for admission", stats.parks_admission),
-        ("commits parked for growth", stats.parks_reservation),
-        ("conflicts", stats.aborts_validation + stats.aborts_deadlock),
-        ("reads fenced", stats.reads_fenced),
-        ("reads delayed for durability", stats.reads_delayed),
-    ] {
-        substance.add(name, count);
-    }
+    database::count(&database.stats(), substance);
     let stats = database.storage().stats();
     for (name, count) in [
         ("batches shipped", stats.batches),

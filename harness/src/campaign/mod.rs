@@ -30,6 +30,8 @@
 //! - Damage to stored bytes, lost disks and lying disks are not among the faults here.
 
 pub mod console;
+pub mod coupled;
+pub mod database;
 pub mod decoupled;
 pub mod mirror;
 pub mod script;
@@ -39,6 +41,7 @@ pub mod substance;
 pub mod world;
 
 pub use console::{CONSOLE, Console, Mailbox};
+pub use coupled::Coupled;
 pub use decoupled::Decoupled;
 pub use mirror::{Mirror, Mirrored, Reflection};
 pub use script::{Cast, Family, Script};

@@ -1,8 +1,9 @@
 //! What goes wrong, and when: faults drawn for one seed.
 //!
-//! Each seed leaves out about half of the [`Family`]s (swarm testing: Groce et al., ISSTA 2012, found that leaving features
-//! out finds more than using all of them all the time), and about a quarter of its time is quiet. Every range includes
-//! zero. Everything a script breaks it mends before its end, so that liveness can be demanded afterwards.
+//! Each seed leaves out about half of the [`Family`]s that can strike its engine (swarm testing: Groce et al., ISSTA 2012,
+//! found that leaving features out finds more than using all of them all the time), and about a quarter of its time is
+//! quiet. Every range includes zero. Everything a script breaks it mends before its end, so that liveness can be demanded
+//! afterwards.
 
 use node::fault::{DiskRule, Fault, LinkRule};
 use node::{Delay, Nanos, NodeId, Rng, Zone};
@@ -44,11 +45,15 @@ pub enum Family {
     DiskError,
     /// The links of the clients misbehave.
     ClientLink,
+    /// Everything in one zone loses power together and comes back together.
+    ZoneLoss,
+    /// Disks refuse, for lack of room, to make or extend files and to write.
+    FullDisk,
 }
 
 impl Family {
-    /// All of them.
-    pub const ALL: [Family; 13] = [
+    /// What any engine of several nodes meets.
+    pub const ANYWHERE: [Family; 13] = [
         Family::DatabaseCrash,
         Family::Kill,
         Family::PowerLoss,
@@ -68,10 +73,14 @@ impl Family {
 /// Who may be struck.
 #[derive(Clone, Debug)]
 pub struct Cast {
+    /// What may strike.
+    pub families: Vec<Family>,
     /// The load.
     pub clients: NodeId,
     /// The node that clients speak to.
     pub database: NodeId,
+    /// Where it lives.
+    pub database_zone: Zone,
     /// The engine's other nodes, and where they live.
     pub others: Vec<(NodeId, Zone)>,
     /// Which of all these have disks.
@@ -81,6 +90,17 @@ pub struct Cast {
 impl Cast {
     fn engine(&self) -> Vec<NodeId> {
         std::iter::once(self.database).chain(self.others.iter().map(|other| other.0)).collect()
+    }
+
+    fn inside(&self, zone: Zone) -> Vec<NodeId> {
+        let database = (self.database, self.database_zone);
+        let all = std::iter::once(&database).chain(&self.others);
+        all.filter(|(_, lives)| *lives == zone).map(|(node, _)| *node).collect()
+    }
+
+    /// The zones where anything lives.
+    fn zones(&self) -> Vec<Zone> {
+        Zone::ALL.into_iter().filter(|zone| !self.inside(*zone).is_empty()).collect()
     }
 }
 
@@ -98,7 +118,7 @@ pub struct Script {
 impl Script {
     /// Draws a script of `span` for `cast`.
     pub fn draw(cast: &Cast, span: Nanos, rng: &mut Rng) -> Script {
-        let families: Vec<Family> = Family::ALL.into_iter().filter(|_| rng.chance(0.5)).collect();
+        let families: Vec<Family> = cast.families.iter().copied().filter(|_| rng.chance(0.5)).collect();
         let mut draw = Draw { cast, rng, at: Nanos::ZERO, end: Nanos::ZERO, span, faults: Vec::new() };
         let loud: Vec<bool> = (0..WINDOWS).map(|_| !draw.rng.chance(0.25)).collect();
         let episodes = if families.is_empty() { 0 } else { draw.rng.between(0, 24) };
@@ -116,7 +136,7 @@ impl Script {
 
     /// Whether disks may fail operations, which halts their nodes.
     pub fn fails_disks(&self) -> bool {
-        self.families.contains(&Family::DiskError)
+        self.families.iter().any(|family| matches!(family, Family::DiskError | Family::FullDisk))
     }
 }
 
@@ -171,6 +191,8 @@ impl Draw<'_> {
                 DiskRule { read_error, write_error, ..DiskRule::default() }
             }),
             Family::ClientLink => self.client_links(),
+            Family::ZoneLoss => self.lose_zone(),
+            Family::FullDisk => self.disks(|_| DiskRule { full: true, ..DiskRule::default() }),
         }
     }
 
@@ -208,12 +230,31 @@ impl Draw<'_> {
 
     fn black_out(&mut self) {
         for node in self.cast.engine() {
-            let at = self.at;
-            self.push(at, Fault::Crash { node, power: true });
-            let least = if node == self.cast.database { at + DATABASE_DOWN_MIN } else { at };
+            self.lose_power(node);
+            let least = self.earliest_start(node);
             let up = Nanos(self.rng.between(least.0, self.end.max(least).0));
             self.push(up, Fault::Restart { node });
         }
+    }
+
+    fn lose_zone(&mut self) {
+        let zone = self.pick(&self.cast.zones());
+        let inside: Vec<NodeId> = self.cast.inside(zone);
+        inside.iter().for_each(|&node| self.lose_power(node));
+        for node in inside {
+            let up = self.end.max(self.earliest_start(node));
+            self.push(up, Fault::Restart { node });
+        }
+    }
+
+    fn lose_power(&mut self, node: NodeId) {
+        let at = self.at;
+        self.push(at, Fault::Crash { node, power: true });
+    }
+
+    /// When a node that crashes now may start again at the earliest.
+    fn earliest_start(&self, node: NodeId) -> Nanos {
+        if node == self.cast.database { self.at + DATABASE_DOWN_MIN } else { self.at }
     }
 
     /// The same kind of rule on one direction, one pair, one node, one zone, or all links inside the engine.
@@ -325,7 +366,8 @@ mod tests {
     fn cast() -> Cast {
         let others: Vec<(NodeId, Zone)> = (2..8).map(|id| (NodeId(id), Zone::ALL[(id as usize - 2) / 2])).collect();
         let with_disk = others.iter().map(|other| other.0).collect();
-        Cast { clients: NodeId(0), database: NodeId(1), others, with_disk }
+        let families = [&Family::ANYWHERE[..], &[Family::ZoneLoss, Family::FullDisk]].concat();
+        Cast { families, clients: NodeId(0), database: NodeId(1), database_zone: Zone::A, others, with_disk }
     }
 
     #[test]
@@ -347,7 +389,7 @@ mod tests {
         let scripts: Vec<Script> =
             (0..400).map(|seed| Script::draw(&cast(), Nanos::from_millis(500), &mut Rng::new(seed))).collect();
         let used: usize = scripts.iter().map(|script| script.families.len()).sum();
-        assert!((2_400..2_800).contains(&used), "{used} of 5,200");
+        assert!((2_800..3_200).contains(&used), "{used} of 6,000");
         let quiet = scripts.iter().filter(|script| script.faults.is_empty()).count();
         assert!((5..80).contains(&quiet), "{quiet} of 400 without faults");
     }

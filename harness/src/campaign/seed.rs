@@ -72,7 +72,7 @@ impl World<'_> {
             // The volume is created under faults.
             let script = Script::draw(self.cast(), Nanos::from_millis(draws.between(1, 60)), &mut draws);
             self.play(&script)?;
-            super::script::healing(self.cast()).iter().for_each(|fault| self.sim.apply(fault));
+            self.recover()?;
         }
         let initial = self.fill(workload)?;
         let span = Nanos::from_millis(draws.between(20, 500));
@@ -84,7 +84,7 @@ impl World<'_> {
         let rows = self.power_cycle(&workload.schema())?;
         self.settle()?;
         self.audit()?;
-        self.close();
+        self.close()?;
         self.judge(initial, rows)?;
         Ok(script.families)
     }

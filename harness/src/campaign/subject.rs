@@ -4,7 +4,7 @@ use contract::Schema;
 use node::{NodeId, Rng, Topology};
 use sim::Sim;
 
-use super::Substance;
+use super::{Family, Substance};
 
 /// An engine under test, for one seed.
 pub trait Subject {
@@ -19,6 +19,9 @@ pub trait Subject {
     /// Sizes that the engine cannot work with.
     fn topology(&mut self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Result<Topology, String>;
 
+    /// The kinds of faults that can strike it.
+    fn families(&self) -> Vec<Family>;
+
     /// Looks at every node between two steps of a run.
     ///
     /// # Errors
@@ -28,7 +31,11 @@ pub trait Subject {
 
     /// The node `id` is about to be crashed, or the run is over: counts what it did in this life, for its memory goes
     /// with it.
-    fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance);
+    ///
+    /// # Errors
+    ///
+    /// What the engine promises in case that the node never returns does not hold.
+    fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance) -> Result<(), String>;
 
     /// What keeps the engine from rest, if anything does: everything is healed and nobody asks for anything.
     fn unsettled(&self, sim: &Sim) -> Option<String>;

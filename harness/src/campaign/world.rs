@@ -50,8 +50,10 @@ impl<'a> World<'a> {
         world: SimConfig,
     ) -> World<'a> {
         let cast = Cast {
+            families: subject.families(),
             clients: LOAD,
             database: DATABASE,
+            database_zone: engine.members.iter().find(|m| m.id == DATABASE).map_or(Zone::A, |m| m.zone),
             others: engine.members.iter().filter(|m| m.id != DATABASE).map(|m| (m.id, m.zone)).collect(),
             with_disk: engine.members.iter().filter(|m| m.has_disk).map(|m| m.id).collect(),
         };
@@ -126,21 +128,21 @@ impl<'a> World<'a> {
         match *fault {
             Fault::Crash { node, .. } => {
                 self.look()?;
-                self.subject.life_ends(&self.sim, node, &mut self.substance);
+                self.subject.life_ends(&self.sim, node, &mut self.substance)?;
                 self.sim.apply(fault);
                 self.substance.add("crashes", 1);
                 if node == DATABASE {
                     self.database_crashed_at = Some(self.sim.now());
                 }
             }
-            Fault::Restart { node } => self.restart(node),
+            Fault::Restart { node } => self.restart(node)?,
             _ => self.sim.apply(fault),
         }
         Ok(())
     }
 
     /// Starts a node that is down; the database not before frames of its last life have died out.
-    fn restart(&mut self, node: NodeId) {
+    fn restart(&mut self, node: NodeId) -> Result<(), String> {
         let now = self.sim.now();
         let earliest = self.database_crashed_at.filter(|_| node == DATABASE).map(|at| at + DATABASE_DOWN_MIN);
         match self.sim.status(node) {
@@ -150,14 +152,15 @@ impl<'a> World<'a> {
             }
             Status::Crashed => self.sim.apply(&Fault::Restart { node }),
             Status::Halted { .. } => {
-                self.subject.life_ends(&self.sim, node, &mut self.substance);
+                self.subject.life_ends(&self.sim, node, &mut self.substance)?;
                 self.sim.apply(&Fault::Crash { node, power: false });
                 if node == DATABASE {
                     self.database_crashed_at = Some(now);
                 }
-                self.restart(node);
+                self.restart(node)?;
             }
         }
+        Ok(())
     }
 
     fn run_to(&mut self, at: Nanos) -> Result<(), String> {
@@ -171,7 +174,7 @@ impl<'a> World<'a> {
             let now = self.sim.now();
             let due: Vec<NodeId> = self.revivals.iter().filter(|(at, _)| *at <= now).map(|(_, node)| *node).collect();
             self.revivals.retain(|(at, _)| *at > now);
-            due.into_iter().for_each(|node| self.restart(node));
+            due.into_iter().try_for_each(|node| self.restart(node))?;
         }
         Ok(())
     }
@@ -192,6 +195,24 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Mends everything and waits until the database node runs again.
+    ///
+    /// # Errors
+    ///
+    /// It does not, or a broken invariant.
+    pub fn recover(&mut self) -> Result<(), String> {
+        self.heal()?;
+        self.await_that("the database does not start", |world| {
+            let status = world.sim.status(DATABASE);
+            (*status != Status::Running).then(|| format!("{status:?}"))
+        })
+    }
+
+    fn heal(&mut self) -> Result<(), String> {
+        healing(&self.cast).iter().for_each(|fault| self.sim.apply(fault));
+        self.engine().into_iter().try_for_each(|node| self.restart(node))
+    }
+
     /// Mends everything and demands that transactions commit again, that all requests are answered, and that the copies
     /// become equal, each within a bound.
     ///
@@ -199,11 +220,7 @@ impl<'a> World<'a> {
     ///
     /// What did not happen, or a broken invariant.
     pub fn converge(&mut self) -> Result<(), String> {
-        for fault in healing(&self.cast) {
-            self.sim.apply(&fault);
-        }
-        let nodes: Vec<NodeId> = self.cast.others.iter().map(|other| other.0).chain([DATABASE]).collect();
-        nodes.iter().for_each(|&node| self.restart(node));
+        self.heal()?;
         let before = self.committed();
         self.await_that("no transaction commits", |world| {
             (world.committed() <= before).then(|| world.subject.unsettled(&world.sim).unwrap_or_default())
@@ -247,23 +264,43 @@ impl<'a> World<'a> {
     ///
     /// The engine did not come back.
     pub fn power_cycle(&mut self, schema: &contract::Schema) -> Result<Vec<Transaction>, String> {
-        let nodes: Vec<NodeId> = self.cast.others.iter().map(|other| other.0).chain([DATABASE]).collect();
+        let nodes = self.engine();
         for &node in &nodes {
-            self.subject.life_ends(&self.sim, node, &mut self.substance);
+            self.subject.life_ends(&self.sim, node, &mut self.substance)?;
             let survival = Survival::Random(self.rng.next_u64());
             self.sim.crash(node, true, survival);
         }
         self.database_crashed_at = Some(self.sim.now());
         self.run_to(self.sim.now() + DATABASE_DOWN_MIN)?;
-        nodes.iter().for_each(|&node| self.restart(node));
+        nodes.into_iter().try_for_each(|node| self.restart(node))?;
         let rows = self.console.read_all(&mut self.sim, schema)?;
         self.look()?;
         Ok(rows)
     }
 
-    /// Counts what the nodes' last lives did.
-    pub fn close(&mut self) {
-        let nodes: Vec<NodeId> = self.cast.others.iter().map(|other| other.0).chain([DATABASE]).collect();
-        nodes.iter().for_each(|&node| self.subject.life_ends(&self.sim, node, &mut self.substance));
+    /// Counts what the nodes' last lives did, and what links did in the whole run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::life_ends`].
+    pub fn close(&mut self) -> Result<(), String> {
+        let nodes = self.engine();
+        nodes.into_iter().try_for_each(|node| self.subject.life_ends(&self.sim, node, &mut self.substance))?;
+        let links = self.sim.link_counts();
+        for (name, count) in [
+            ("frames lost", links.lost),
+            ("frames cut off", links.cut),
+            ("frames duplicated", links.duplicated),
+            ("frames damaged", links.damaged),
+            ("frames overtaking", links.overtaking),
+        ] {
+            self.substance.add(name, count);
+        }
+        Ok(())
+    }
+
+    /// The engine's nodes, the database last.
+    fn engine(&self) -> Vec<NodeId> {
+        self.cast.others.iter().map(|other| other.0).chain([DATABASE]).collect()
     }
 }

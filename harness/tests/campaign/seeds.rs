@@ -1,12 +1,13 @@
 //! Many seeds.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use harness::campaign::{Decoupled, Outcome, Subject, Substance, Trace, run};
+use harness::campaign::{Coupled, Decoupled, Outcome, Subject, Substance, Trace, run};
 
 use crate::number;
 
@@ -20,11 +21,11 @@ fn one(subject: &mut dyn Subject, seed: u64) -> Result<Outcome, String> {
     catch_unwind(AssertUnwindSafe(|| run(subject, seed, trace))).unwrap_or_else(|_| Err("a node panicked".into()))
 }
 
-fn campaign(test: &str, subject: impl Fn(u64) -> Box<dyn Subject>, count: u64) -> Substance {
+fn campaign(test: &str, subject: impl Fn() -> Box<dyn Subject>, count: u64) -> Substance {
     let first = number("SEXTANT_SEED", 1);
     let (mut substance, mut events, mut failures) = (Substance::default(), 0, Vec::new());
     for seed in first..first + count {
-        match one(&mut *subject(seed), seed) {
+        match one(&mut *subject(), seed) {
             Ok(outcome) => {
                 events += outcome.events;
                 substance.merge(&outcome.substance);
@@ -35,8 +36,8 @@ fn campaign(test: &str, subject: impl Fn(u64) -> Box<dyn Subject>, count: u64) -
             }
             Err(what) => {
                 println!(
-                    "seed {seed}: {what}\n    SEXTANT_SEED={seed} SEXTANT_SEEDS=1 SEXTANT_TRACE=trace.txt cargo test -p \
-                     harness --test campaign {test}"
+                    "seed {seed}: {what}\n    SEXTANT_SEED={seed} SEXTANT_SEEDS=1 SEXTANT_TRACE=trace.txt cargo test \
+                     --release -p harness --test campaign -- --nocapture --exact seeds::{test}"
                 );
                 failures.push(seed);
             }
@@ -47,43 +48,134 @@ fn campaign(test: &str, subject: impl Fn(u64) -> Box<dyn Subject>, count: u64) -
     substance
 }
 
-/// What a campaign of decoupled must have met, or it proves little.
-const SUBSTANCE_OF_DECOUPLED: [&str; 20] = [
-    "transactions acknowledged",
-    "splits",
-    "merges",
-    "evictions",
-    "pages fetched",
-    "conflicts",
-    "crashes",
-    "halts",
-    "holes filled",
-    "records gossiped",
-    "recoveries that truncated a tail",
-    "resends",
-    "hedges",
-    "segments rebuilt from baseline",
-    "leases waited out",
-    "epoch duels",
-    "pages coalesced",
-    "outcomes unknown",
-    "reads fenced",
-    "pages compared on six nodes",
-];
+/// What a campaign of an engine must have met, or it proves little; and how many seeds surely meet it.
+struct Demand {
+    seeds: u64,
+    substance: &'static [&'static str],
+}
+
+/// Runs the seeds asked for, `demand.seeds` by default.
+fn demanding(test: &str, subject: impl Fn() -> Box<dyn Subject>, demand: &Demand) {
+    let seeds = number("SEXTANT_SEEDS", demand.seeds);
+    let missing = campaign(test, subject, seeds).missing(demand.substance);
+    // A run of one seed is there to look at that seed.
+    assert!(seeds < demand.seeds || missing.is_empty(), "nothing was seen of {missing:?}");
+}
+
+const OF_COUPLED: Demand = Demand {
+    seeds: 40,
+    substance: &[
+        "transactions acknowledged",
+        "outcomes unknown",
+        "splits",
+        "merges",
+        "evictions",
+        "pages fetched",
+        "conflicts",
+        "rows scanned",
+        "crashes",
+        "halts",
+        "openings",
+        "log tails cut",
+        "torn pages restored",
+        "redo records read back",
+        "pages redone",
+        "checkpoints",
+        "double-write batches",
+        "commits refused for lack of log",
+        "commits parked for growth",
+        "reads delayed for durability",
+        "frames lost",
+        "frames duplicated",
+        "pages compared",
+    ],
+};
+
+const OF_COUPLED_MIRRORED: Demand = Demand {
+    seeds: 40,
+    substance: &[
+        "transactions acknowledged",
+        "outcomes unknown",
+        "splits",
+        "merges",
+        "evictions",
+        "conflicts",
+        "crashes",
+        "halts",
+        "log tails cut",
+        "torn pages restored",
+        "pages redone",
+        "checkpoints",
+        "commits refused for lack of log",
+        "frames lost",
+        "frames duplicated",
+        "frames damaged",
+        "frames overtaking",
+        "detachments",
+        "standbys attached again",
+        "standbys promoted",
+        "writes by resyncs",
+        "files compared with the writer's volume",
+    ],
+};
+
+const OF_DECOUPLED: Demand = Demand {
+    seeds: 24,
+    substance: &[
+        "transactions acknowledged",
+        "splits",
+        "merges",
+        "evictions",
+        "pages fetched",
+        "conflicts",
+        "crashes",
+        "halts",
+        "holes filled",
+        "records gossiped",
+        "recoveries that truncated a tail",
+        "resends",
+        "hedges",
+        "segments rebuilt from baseline",
+        "leases waited out",
+        "epoch duels",
+        "pages coalesced",
+        "outcomes unknown",
+        "reads fenced",
+        "pages compared on six nodes",
+    ],
+};
 
 #[test]
-fn seeds_of_decoupled() {
-    let seeds = number("SEXTANT_SEEDS", 24);
-    let substance = campaign("seeds_of_decoupled", |_| Box::new(Decoupled::any()), seeds);
-    let missing = substance.missing(&SUBSTANCE_OF_DECOUPLED);
-    // A run of one seed is there to look at that seed.
-    assert!(seeds < 24 || missing.is_empty(), "nothing was seen of {missing:?}");
+fn seeds_of_coupled() {
+    demanding("seeds_of_coupled", || Box::new(Coupled::local()), &OF_COUPLED);
 }
 
 #[test]
+fn seeds_of_coupled_mirrored() {
+    demanding("seeds_of_coupled_mirrored", || Box::new(Coupled::mirrored()), &OF_COUPLED_MIRRORED);
+}
+
+#[test]
+fn seeds_of_decoupled() {
+    demanding("seeds_of_decoupled", || Box::new(Decoupled::any()), &OF_DECOUPLED);
+}
+
+/// Prints a hash for each of a few seeds of every engine. `.ci/steps/determinism` compares what a debug and a release build
+/// print.
+#[test]
 fn a_seed_is_one_run_and_another_seed_another() {
-    let digest = |seed| one(&mut Decoupled::any(), seed).expect("a seed that passes").digest;
-    let digests = [digest(3), digest(4)];
-    assert_eq!(digests, [digest(3), digest(4)]);
-    assert_ne!(digests[0], digests[1]);
+    let first = number("SEXTANT_SEED", 3);
+    let seeds = first..first + number("SEXTANT_SEEDS", 3);
+    let engines: [fn() -> Box<dyn Subject>; 3] =
+        [|| Box::new(Coupled::local()), || Box::new(Coupled::mirrored()), || Box::new(Decoupled::any())];
+    for engine in engines {
+        let hash = |seed| one(&mut *engine(), seed).unwrap_or_else(|what| panic!("seed {seed}: {what}")).digest;
+        let hashes: Vec<u128> = seeds.clone().map(hash).collect();
+        for (seed, first) in seeds.clone().zip(&hashes) {
+            println!("hash of {} {seed}: {first:032x}", engine().name());
+            assert_eq!(hash(seed), *first, "{} seed {seed} ran in two ways", engine().name());
+        }
+        let different: BTreeSet<u128> = hashes.iter().copied().collect();
+        assert_eq!(different.len(), hashes.len(), "{}: two seeds are one run", engine().name());
+    }
 }

@@ -1,0 +1,289 @@
+//! The coupled engines under a campaign: `coupled` on one disk, and `coupled-mirrored` on four, with either policy for a lost
+//! standby zone.
+//!
+//! # Invariants checked
+//!
+//! - What was durable stays so: no opening finds less log than an earlier life of the database node answered for.
+//! - No page is on disk ahead of the log.
+//! - The epoch of the mirrored volume never falls, and under [`ZoneLoss::Stop`] nothing is ever detached.
+//! - Whenever the database node dies and the labels let the standby take over, a database started on the standby's volume
+//!   opens, whole, with everything that was durable.
+//! - At rest, the page file holds what memory does, the trees are whole, and the four copies are equal.
+
+mod copies;
+mod sizes;
+
+use ::coupled::topology::{COMPUTE, EBS_A1, EBS_A2, EBS_B1, EBS_B2};
+use ::coupled::{Config, CoupledNode, Probe, VolumeNode, VolumeStatus, ZoneLoss};
+use compute::Lsn;
+use contract::Schema;
+use node::{IoClass, NodeId, Rng, Topology};
+use sim::Sim;
+
+use super::{Family, Subject, Substance, database};
+
+/// The copies beside the writer's volume.
+const OTHER_COPIES: [NodeId; 3] = [EBS_A2, EBS_B1, EBS_B2];
+
+/// Where the database's volume is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// On the database node's own disk.
+    Local,
+    /// On four volumes in two zones.
+    Mirrored,
+}
+
+/// A coupled engine for one seed.
+#[derive(Debug)]
+pub struct Coupled {
+    place: Place,
+    zone_loss: Option<ZoneLoss>,
+    config: Option<Config>,
+    /// The highest LSN that was durable in any life.
+    durable: Lsn,
+    /// Whether the present life of the database node was seen open.
+    open: bool,
+    /// The volume as it was seen last, in whichever life.
+    status: Option<VolumeStatus>,
+    /// Draws what is left of the standby's volume at a promotion.
+    rng: Rng,
+}
+
+impl Coupled {
+    /// `coupled`: one node, one disk.
+    pub fn local() -> Coupled {
+        Coupled::at(Place::Local)
+    }
+
+    /// `coupled-mirrored`, with the policy that the seed draws.
+    pub fn mirrored() -> Coupled {
+        Coupled::at(Place::Mirrored)
+    }
+
+    /// With this policy for a lost standby zone.
+    pub fn losing_zones_by(self, zone_loss: ZoneLoss) -> Coupled {
+        Coupled { zone_loss: Some(zone_loss), ..self }
+    }
+
+    fn at(place: Place) -> Coupled {
+        Coupled {
+            place,
+            zone_loss: None,
+            config: None,
+            durable: Lsn::ZERO,
+            open: false,
+            status: None,
+            rng: Rng::new(0),
+        }
+    }
+
+    /// Small sizes of every kind, drawn from `rng`.
+    pub fn config(&self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Config {
+        let mut config = sizes::draw(schema, page_bytes, seed, rng);
+        if let Some(zone_loss) = self.zone_loss {
+            config.mirror.zone_loss = zone_loss;
+        }
+        config
+    }
+
+    /// The nodes of an engine with these sizes.
+    ///
+    /// # Errors
+    ///
+    /// Sizes that the engine cannot work with.
+    pub fn nodes(&self, config: &Config) -> Result<Topology, String> {
+        let topology = match self.place {
+            Place::Local => ::coupled::local(config),
+            Place::Mirrored => ::coupled::mirrored(config),
+        };
+        topology.map_err(|error| error.to_string())
+    }
+
+    fn drawn(&self) -> Result<&Config, String> {
+        self.config.as_ref().ok_or_else(|| "no topology was made".into())
+    }
+
+    /// The node whose disk holds the copy that is right.
+    fn first_copy(&self) -> NodeId {
+        match self.place {
+            Place::Local => COMPUTE,
+            Place::Mirrored => EBS_A1,
+        }
+    }
+
+    fn check_log(&mut self, sim: &Sim, probe: &Probe, substance: &mut Substance) -> Result<(), String> {
+        if !std::mem::replace(&mut self.open, true) {
+            substance.add("openings", 1);
+        }
+        if probe.durable < self.durable {
+            return Err(format!("the log is durable up to {}, and was up to {}", probe.durable, self.durable));
+        }
+        if probe.durable > probe.appended {
+            return Err(format!("more is durable than was appended: {probe:?}"));
+        }
+        self.durable = probe.durable;
+        let disk = sim.disk(self.first_copy()).ok_or("the writer's volume has no disk")?;
+        copies::log_first(disk, self.drawn()?.compute.page_bytes, probe.durable)
+    }
+
+    fn check_volume(&mut self, now: VolumeStatus, substance: &mut Substance) -> Result<(), String> {
+        let Some(epoch) = epoch(now) else { return Ok(()) };
+        let before = self.status.replace(now);
+        if before.and_then(self::epoch).is_some_and(|before| epoch < before) {
+            return Err(format!("the volume's epoch fell: {before:?}, then {now:?}"));
+        }
+        let was_detached = matches!(before, Some(VolumeStatus::Detached { .. }));
+        match now {
+            VolumeStatus::Detached { .. } if self.drawn()?.mirror.zone_loss == ZoneLoss::Stop => {
+                return Err(format!("the standby was detached, which the policy forbids: {now:?}"));
+            }
+            VolumeStatus::Detached { .. } => substance.add("detachments", u64::from(!was_detached)),
+            _ => substance.add("standbys attached again", u64::from(was_detached)),
+        }
+        Ok(())
+    }
+
+    /// The writer's zone might never return.
+    fn check_standby(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
+        let config = self.drawn()?.clone();
+        if self.durable == Lsn::ZERO || !copies::may_promote(sim, &config) {
+            return Ok(());
+        }
+        let probe = copies::promote(sim, &config, self.rng.next_u64(), substance)?;
+        substance.add("standbys promoted", 1);
+        if probe.durable < self.durable {
+            return Err(format!(
+                "the standby's volume holds the log up to {}, and clients were answered up to {}",
+                probe.durable, self.durable
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn epoch(status: VolumeStatus) -> Option<u64> {
+    match status {
+        VolumeStatus::Attached { epoch } | VolumeStatus::Detached { epoch, .. } => Some(epoch),
+        VolumeStatus::Local | VolumeStatus::Connecting => None,
+    }
+}
+
+fn writer(sim: &Sim) -> Option<&CoupledNode> {
+    sim.node::<CoupledNode>(COMPUTE)
+}
+
+impl Subject for Coupled {
+    fn name(&self) -> &'static str {
+        match self.place {
+            Place::Local => "coupled",
+            Place::Mirrored => "coupled-mirrored",
+        }
+    }
+
+    fn topology(&mut self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Result<Topology, String> {
+        let config = self.config(schema, page_bytes, seed, rng);
+        let topology = self.nodes(&config);
+        (self.config, self.rng) = (Some(config), rng.fork("promotion", 0));
+        topology
+    }
+
+    fn families(&self) -> Vec<Family> {
+        match self.place {
+            Place::Local => vec![
+                Family::DatabaseCrash,
+                Family::Blackout,
+                Family::Pause,
+                Family::SlowDisk,
+                Family::DiskError,
+                Family::FullDisk,
+                Family::ClientLink,
+            ],
+            Place::Mirrored => [&Family::ANYWHERE[..], &[Family::ZoneLoss, Family::FullDisk]].concat(),
+        }
+    }
+
+    fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
+        let Some(database) = writer(sim) else { return Ok(()) };
+        self.check_volume(database.storage().volume_status(), substance)?;
+        match database.storage().probe() {
+            Some(probe) => self.check_log(sim, &probe, substance),
+            None => Ok(()),
+        }
+    }
+
+    fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance) -> Result<(), String> {
+        if id != COMPUTE {
+            return Ok(());
+        }
+        self.open = false;
+        if let Some(database) = writer(sim) {
+            database::count(&database.stats(), substance);
+            if let Some(probe) = database.storage().probe() {
+                count_storage(&probe, substance);
+            }
+        }
+        match self.place {
+            Place::Local => Ok(()),
+            Place::Mirrored => self.check_standby(sim, substance),
+        }
+    }
+
+    fn unsettled(&self, sim: &Sim) -> Option<String> {
+        let Some(database) = writer(sim) else { return Some("the database is down".into()) };
+        let (storage, volume) = (database.storage(), database.storage().volume_status());
+        if !database.is_serving() || !database.is_idle() || !storage.is_settled() {
+            let (serving, idle, probe) = (database.is_serving(), database.is_idle(), storage.probe());
+            return Some(format!("the database has work: serving {serving}, idle {idle}, {volume:?}, {probe:?}"));
+        }
+        match (self.place, volume) {
+            (Place::Local, VolumeStatus::Local) | (Place::Mirrored, VolumeStatus::Attached { .. }) => {}
+            _ => return Some(format!("the volume is {volume:?}")),
+        }
+        let volumes = [EBS_A1].into_iter().chain(OTHER_COPIES).filter(|_| self.place == Place::Mirrored);
+        volumes.into_iter().find_map(|id| {
+            let serves = sim.node::<VolumeNode>(id).is_some_and(VolumeNode::is_serving);
+            (!serves).then(|| format!("{id:?} does not serve: {:?}", sim.status(id)))
+        })
+    }
+
+    fn audit(&mut self, sim: &mut Sim, substance: &mut Substance) -> Result<(), String> {
+        let database = writer(sim).ok_or("the database is down")?;
+        let disk = sim.disk(self.first_copy()).ok_or("the writer's volume has no disk")?;
+        copies::pages_are_whole(disk, database, substance)?;
+        match self.place {
+            Place::Local => Ok(()),
+            Place::Mirrored => {
+                let copied: u64 = [EBS_A1].into_iter().chain(OTHER_COPIES).map(|id| copies_written(sim, id)).sum();
+                substance.add("writes by resyncs", copied);
+                copies::copies_are_equal(sim, &OTHER_COPIES, substance)
+            }
+        }
+    }
+
+    fn may_halt(&self, _reason: &str) -> bool {
+        false
+    }
+}
+
+/// Writes of a resync: a write of the engine keeps its own class on every disk.
+fn copies_written(sim: &Sim, id: NodeId) -> u64 {
+    sim.ledger(id).class(IoClass::Mirror).writes
+}
+
+fn count_storage(probe: &Probe, substance: &mut Substance) {
+    let recovery = &probe.recovery;
+    for (name, count) in [
+        ("log blocks written", probe.log_writes),
+        ("pages flushed", probe.pages_flushed),
+        ("double-write batches", probe.batches),
+        ("checkpoints", probe.checkpoints),
+        ("commits refused for lack of log", probe.throttled),
+        ("log tails cut", u64::from(recovery.tail_cut)),
+        ("torn pages restored", recovery.pages_restored),
+        ("redo records read back", recovery.records),
+        ("pages redone", recovery.pages_redone),
+    ] {
+        substance.add(name, count);
+    }
+}
