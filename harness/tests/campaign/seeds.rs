@@ -63,7 +63,7 @@ fn demanding(test: &str, subject: impl Fn() -> Box<dyn Subject>, demand: &Demand
 }
 
 const OF_COUPLED: Demand = Demand {
-    seeds: 40,
+    seeds: 120,
     substance: &[
         "transactions acknowledged",
         "outcomes unknown",
