@@ -10,6 +10,7 @@
 //!   into it.
 //! - A slot is believed when checksum, page id and LSN are those the index names; after one wrong answer it is read again,
 //!   after two it is damaged.
+//! - Records are taken from the chain when the slot has come, and only onto the slot they belong to.
 
 use bytes::Bytes;
 use compute::{Lsn, Page, PageId};
@@ -20,7 +21,7 @@ use super::pages::{Purpose, Stored};
 use super::reads::materialise;
 use super::server::Server;
 use super::{Owner, Trouble};
-use crate::message::{Envelope, PageResult};
+use crate::message::PageResult;
 use crate::{Epoch, PgId};
 
 /// Who wants a page.
@@ -42,7 +43,7 @@ pub(super) struct SlotRead {
     pg: PgId,
     page: PageId,
     slot: Slot,
-    records: Vec<Envelope>,
+    upto: Lsn,
     wanted: Wanted,
     again: bool,
 }
@@ -64,24 +65,22 @@ impl Gathering {
 impl Server {
     /// Makes a page as of `upto`, at once or when its slot has been read.
     pub(super) fn make_page(&mut self, pg: PgId, page: PageId, upto: Lsn, wanted: Wanted, out: &mut Effects) {
-        let records = self.segments.get(&pg).map(|segment| segment.page_records(page, upto));
-        let records = records.unwrap_or_default();
         match self.pages.slot(page) {
             None => {
                 let base = Page::empty(page, self.pages.page_bytes());
-                self.page_made(pg, page, Ok(base), &records, wanted, out);
+                self.page_made(pg, page, Ok(base), upto, wanted, out);
             }
             Some(slot) if slot.lsn > upto => {
                 let pgmrpl = self.segments.get(&pg).map_or(slot.lsn, |segment| segment.pgmrpl.max(slot.lsn));
                 self.page_refused(page, wanted, PageResult::TooOld { pgmrpl }, out);
             }
-            Some(slot) => self.read_slot(SlotRead { pg, page, slot, records, wanted, again: false }, out),
+            Some(slot) => self.read_slot(SlotRead { pg, page, slot, upto, wanted, again: false }, out),
         }
     }
 
     /// Looks whether a slot is whole.
     pub(super) fn scrub_slot(&mut self, pg: PgId, page: PageId, slot: Slot, out: &mut Effects) {
-        let read = SlotRead { pg, page, slot, records: Vec::new(), wanted: Wanted::ByScrub, again: false };
+        let read = SlotRead { pg, page, slot, upto: slot.lsn, wanted: Wanted::ByScrub, again: false };
         self.read_slot(read, out);
     }
 
@@ -100,6 +99,11 @@ impl Server {
     pub(super) fn on_slot(&mut self, token: Token, result: DiskResult, out: &mut Effects) {
         let Some(read) = self.slot_reads.remove(&token.own()) else { return };
         self.pages.read_done(read.slot.slot);
+        if self.pages.slot(read.page) != Some(read.slot) {
+            // The page went to another slot meanwhile, and the records below that one are in it.
+            self.made_elsewhere(read, out);
+            return;
+        }
         let opened = match result {
             Ok(DiskReply::Data(block)) => match Page::open(block, read.page) {
                 Ok(page) if page.lsn() == read.slot.lsn => Ok(page),
@@ -114,7 +118,18 @@ impl Server {
             return;
         }
         let base = opened.map_err(|error| format!("slot {} of page {}: {error}", read.slot.slot, read.page));
-        self.page_made(read.pg, read.page, base, &read.records, read.wanted, out);
+        self.page_made(read.pg, read.page, base, read.upto, read.wanted, out);
+    }
+
+    /// A slot that is the page's no more is of no use; where the page is now, if anywhere, is looked up again.
+    fn made_elsewhere(&mut self, read: SlotRead, out: &mut Effects) {
+        let SlotRead { pg, page, upto, wanted, .. } = read;
+        let is_rebuilt = self.segments.get(&pg).is_none_or(|segment| !segment.hydrated);
+        match wanted {
+            Wanted::ByScrub => {}
+            wanted if is_rebuilt => self.page_refused(page, wanted, PageResult::Behind { scl: Lsn::ZERO }, out),
+            wanted => self.make_page(pg, page, upto, wanted, out),
+        }
     }
 
     fn page_made(
@@ -122,12 +137,14 @@ impl Server {
         pg: PgId,
         page: PageId,
         base: Result<Page, String>,
-        records: &[Envelope],
+        upto: Lsn,
         wanted: Wanted,
         out: &mut Effects,
     ) {
+        let segment = self.segments.get(&pg);
+        let records = segment.map(|segment| segment.page_records(page, upto)).unwrap_or_default();
         out.charge(Work::Apply, records.len() as u64);
-        match base.and_then(|base| materialise(base, records)) {
+        match base.and_then(|base| materialise(base, &records)) {
             Ok(made) => self.page_ready(page, made, wanted, out),
             Err(detail) => {
                 self.counters.damaged += 1;

@@ -9,7 +9,7 @@ use crate::PgId;
 use crate::message::{Envelope, PageResult, ToWriter};
 
 /// Applies a page's records to its base. The error says what does not fit, for a person.
-pub(super) fn materialise(mut page: Page, records: &[Envelope]) -> Result<Page, String> {
+pub(super) fn materialise(mut page: Page, records: &[&Envelope]) -> Result<Page, String> {
     for envelope in records {
         let (record, _) = Record::decode(&envelope.record).map_err(|error| error.to_string())?;
         if record.lsn <= page.lsn() {

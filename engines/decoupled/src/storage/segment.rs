@@ -252,11 +252,11 @@ impl Segment {
     }
 
     /// The envelopes of a page's records up to `upto`, which is complete, that are not in its slot, in order.
-    pub fn page_records(&self, page: PageId, upto: Lsn) -> Vec<Envelope> {
+    pub fn page_records(&self, page: PageId, upto: Lsn) -> Vec<&Envelope> {
         let chain = self.chains.of(page);
         let mut envelopes = Vec::with_capacity(chain.len as usize);
         let newest = self.links(chain).map(|held| &held.envelope).skip_while(|envelope| envelope.lsn > upto);
-        envelopes.extend(newest.cloned());
+        envelopes.extend(newest);
         envelopes.reverse();
         envelopes
     }
