@@ -27,8 +27,6 @@ pub struct Held {
     pub envelope: Envelope,
     /// The log block that has it.
     pub seq: u64,
-    /// How many records before it the previous one of its page's chain is; zero when it is the first, or in no chain.
-    back: u32,
 }
 
 /// What became of a record offered.
@@ -62,6 +60,9 @@ pub struct Segment {
     records: VecDeque<Held>,
     /// Records dropped from the front of `records` so far.
     dropped: u64,
+    /// For each complete record, how many records before it the previous one of its page's chain is; zero when it is the
+    /// first, or in no chain. Apart from the records, so that following a chain waits for memory once a record and not twice.
+    backs: VecDeque<u32>,
     /// For each page, its complete records that are not in its slot.
     chains: Chains,
     /// Pages whose chains are long.
@@ -84,6 +85,7 @@ impl Segment {
             coalesced: base,
             records: VecDeque::new(),
             dropped: 0,
+            backs: VecDeque::new(),
             chains: Chains::default(),
             long: BTreeSet::new(),
             bytes: 0,
@@ -142,7 +144,7 @@ impl Segment {
             }
             self.bytes += envelope.record.len();
             self.holes_filled += u64::from(is_hole);
-            self.records.push_back(Held { envelope, seq, back: 0 });
+            self.records.push_back(Held { envelope, seq });
         }
         self.records.append(&mut above);
     }
@@ -151,20 +153,25 @@ impl Segment {
     pub fn advance(&mut self, durable_seq: u64) -> bool {
         let before = self.scl;
         let start = self.above(self.scl);
-        for (at, held) in self.records.range_mut(start..).enumerate() {
-            let (lsn, page) = (held.envelope.lsn, held.envelope.page);
-            if held.envelope.prev_pg != self.scl || held.seq > durable_seq {
+        for at in start..self.records.len() {
+            let Held { envelope, seq } = &self.records[at];
+            if envelope.prev_pg != self.scl || *seq > durable_seq {
                 break;
             }
-            self.scl = lsn;
-            if let Some((back, len)) = self.chains.add(page, lsn, self.dropped + (start + at) as u64) {
-                held.back = back;
-                if len as usize >= self.coalesce_chain {
-                    self.long.insert(page);
-                }
-            }
+            self.scl = envelope.lsn;
+            self.chain(at);
         }
         self.scl > before
+    }
+
+    /// Puts the next complete record into its page's chain.
+    fn chain(&mut self, at: usize) {
+        let Envelope { lsn, page, .. } = self.records[at].envelope;
+        let added = self.chains.add(page, lsn, self.dropped + at as u64);
+        self.backs.push_back(added.map_or(0, |(back, _)| back));
+        if added.is_some_and(|(_, len)| len as usize >= self.coalesce_chain) {
+            self.long.insert(page);
+        }
     }
 
     /// The records that are in these log blocks.
@@ -218,17 +225,8 @@ impl Segment {
     fn chain_again(&mut self) {
         self.chains.clear();
         self.long.clear();
-        for (at, held) in self.records.iter_mut().enumerate() {
-            let Envelope { lsn, page, .. } = held.envelope;
-            if lsn > self.scl {
-                break;
-            }
-            let added = self.chains.add(page, lsn, self.dropped + at as u64);
-            held.back = added.map_or(0, |(back, _)| back);
-            if added.is_some_and(|(_, len)| len as usize >= self.coalesce_chain) {
-                self.long.insert(page);
-            }
-        }
+        self.backs.clear();
+        (0..self.above(self.scl)).for_each(|at| self.chain(at));
     }
 
     /// Records of the chain above an LSN, up to the SCL, in order.
@@ -265,9 +263,9 @@ impl Segment {
     fn links(&self, chain: Chain) -> impl Iterator<Item = &Held> {
         let mut place = chain.last;
         (0..chain.len).map(move |_| {
-            let held = &self.records[(place - self.dropped) as usize];
-            place -= u64::from(held.back);
-            held
+            let at = (place - self.dropped) as usize;
+            place -= u64::from(self.backs[at]);
+            &self.records[at]
         })
     }
 
@@ -350,6 +348,7 @@ impl Segment {
     /// Gives up every record that is held: the segment is rebuilt from its peers.
     pub fn clear(&mut self) {
         self.records.clear();
+        self.backs.clear();
         self.chains.clear();
         self.long.clear();
         self.bytes = 0;
@@ -387,6 +386,7 @@ impl Segment {
         while self.records.front().is_some_and(|held| held.envelope.lsn <= base) {
             let Some(held) = self.records.pop_front() else { break };
             self.dropped += 1;
+            self.backs.pop_front();
             self.bytes -= held.envelope.record.len();
             let Envelope { lsn, page, .. } = held.envelope;
             // No chain has what is in its page's slot, or is not complete.
