@@ -5,6 +5,7 @@ use node::{DiskError, DiskOp, DiskResult, Effects, FileId, IoClass, Token};
 
 use super::superblock::{COPIES, Superblock};
 use super::{Owner, Trouble};
+use crate::PgId;
 
 /// Keeps the superblock's file up to date.
 ///
@@ -16,6 +17,7 @@ pub struct Keeper {
     copy_bytes: usize,
     durable: u64,
     durable_vdl: Lsn,
+    durable_groups: usize,
     writing: Option<Writing>,
     next: Option<Superblock>,
 }
@@ -30,7 +32,7 @@ struct Writing {
 impl Keeper {
     /// A keeper of an open file whose newest generation is `durable`.
     pub fn new(file: FileId, copy_bytes: usize, durable: u64) -> Keeper {
-        Keeper { file, copy_bytes, durable, durable_vdl: Lsn::ZERO, writing: None, next: None }
+        Keeper { file, copy_bytes, durable, durable_vdl: Lsn::ZERO, durable_groups: 0, writing: None, next: None }
     }
 
     /// The newest generation known durable.
@@ -41,6 +43,11 @@ impl Keeper {
     /// The VDL in the newest durable generation.
     pub fn durable_vdl(&self) -> Lsn {
         self.durable_vdl
+    }
+
+    /// Whether the newest durable generation names the segment of a group.
+    pub fn names(&self, pg: PgId) -> bool {
+        (pg.0 as usize) < self.durable_groups
     }
 
     /// Makes a state durable; gives the generation that will have it. The state's own generation is set here. Later states
@@ -80,6 +87,8 @@ impl Keeper {
         let superblock = self.writing.take().expect("just seen").superblock;
         let done = superblock.generation;
         (self.durable, self.durable_vdl) = (done, superblock.vdl);
+        // Groups are numbered from zero without a gap, and none is ever given up.
+        self.durable_groups = superblock.segments.len();
         if let Some(next) = self.next.take() {
             self.write(next, out);
         }

@@ -21,7 +21,7 @@ pub(super) fn segments(superblock: &Superblock, blocks: Vec<LiveBlock>) -> BTree
     let mut segments = BTreeMap::new();
     for record in &superblock.segments {
         let mut segment = Segment::new(record.pg, record.base, record.hydrated);
-        (segment.claim, segment.pgmrpl) = (record.claim, record.pgmrpl);
+        (segment.claim, segment.pgmrpl, segment.recorded) = (record.claim, record.pgmrpl, true);
         segments.insert(record.pg, segment);
     }
     for block in &blocks {
@@ -127,12 +127,27 @@ impl Server {
             let Some((_, after)) = self.after.pop_front() else { break };
             self.do_after(now, after, out);
         }
+        self.note_recorded(out);
     }
 
     fn do_after(&mut self, now: Nanos, after: After, out: &mut Effects) {
         let volume = self.config.volume;
         match after {
             After::Promise { to, epoch } if epoch == self.fence.promised() => self.send_promise(now, to, out),
+    /// Segments that a durable superblock names for the first time: what came for them meanwhile counts now.
+    fn note_recorded(&mut self, out: &mut Effects) {
+        let (durable_seq, mut risen) = (self.log.durable_seq(), Vec::new());
+        for segment in self.segments.values_mut().filter(|segment| !segment.recorded) {
+            segment.recorded = self.keeper.names(segment.pg);
+            if segment.advance(durable_seq) {
+                risen.push(segment.pg);
+            }
+        }
+        if let Some((writer, _)) = self.writer.filter(|&(_, epoch)| !risen.is_empty() && self.fence.serves(epoch)) {
+            self.send_ack(writer, Nanos::ZERO, &risen, out);
+        }
+    }
+
             After::Promise { to, epoch } => self.refuse(to, epoch, out),
             After::Nothing => {}
             After::Held { epoch } => self.hold_epoch(epoch),

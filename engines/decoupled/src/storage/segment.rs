@@ -47,6 +47,9 @@ pub struct Segment {
     pub pg: PgId,
     /// Whether it counts.
     pub hydrated: bool,
+    /// Whether a durable superblock names it. A start forgets a segment that none names, with all it had: until then
+    /// nothing of it is complete.
+    pub recorded: bool,
     /// The highest SCL ever acknowledged, by any evidence.
     pub claim: Lsn,
     /// No read comes below this.
@@ -77,6 +80,7 @@ impl Segment {
         Segment {
             pg,
             hydrated,
+            recorded: false,
             claim: base,
             pgmrpl: Lsn::ZERO,
             coalesce_chain: usize::MAX,
@@ -151,6 +155,9 @@ impl Segment {
 
     /// Follows the backlinks over records in blocks up to `durable_seq`; says whether the SCL rose.
     pub fn advance(&mut self, durable_seq: u64) -> bool {
+        if !self.recorded {
+            return false;
+        }
         let before = self.scl;
         let start = self.above(self.scl);
         for at in start..self.records.len() {
@@ -474,7 +481,7 @@ mod tests {
     #[test]
     fn runs_fill_holes_in_any_order_and_chains_are_whole() {
         let runs: [&[u64]; 5] = [&[1, 2, 3], &[13, 14, 15], &[4, 5, 9], &[6, 7, 8], &[10, 11, 12]];
-        let mut segment = Segment::new(PgId(0), Lsn::ZERO, true);
+        let mut segment = Segment { recorded: true, ..Segment::new(PgId(0), Lsn::ZERO, true) };
         let table = TruncationTable::default();
         for (seq, run) in runs.into_iter().enumerate() {
             let new = |lsn: &&u64| segment.lacks(Lsn(**lsn), &table) == Offered::New;

@@ -6,4 +6,5 @@ mod disks;
 mod durability;
 mod healing;
 mod pages;
+mod promises;
 mod world;
