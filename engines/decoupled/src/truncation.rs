@@ -65,6 +65,15 @@ impl TruncationTable {
         self.entries.iter().any(|entry| entry.vdl < lsn && lsn <= entry.upto)
     }
 
+    /// What is left of a segment that was complete to `lsn`: the highest LSN at or below it that is not void.
+    pub fn kept_of(&self, lsn: Lsn) -> Lsn {
+        let mut kept = lsn;
+        while let Some(entry) = self.entries.iter().find(|entry| entry.vdl < kept && kept <= entry.upto) {
+            kept = entry.vdl;
+        }
+        kept
+    }
+
     /// The highest end of any range; zero when there is none.
     pub fn annulled_upto(&self) -> Lsn {
         self.entries.iter().map(|entry| entry.upto).max().unwrap_or_default()
@@ -85,6 +94,16 @@ mod tests {
         let annulled: Vec<u64> = (0..50).filter(|&lsn| table.annuls(Lsn(lsn))).collect();
         assert_eq!(annulled, (11..=20).chain(26..=40).collect::<Vec<_>>());
         assert_eq!((table.epoch().number, table.annulled_upto()), (3, Lsn(40)));
+        assert_eq!(
+            [9, 10, 11, 20, 22, 25, 40, 41].map(|lsn| table.kept_of(Lsn(lsn)).0),
+            [9, 10, 10, 10, 22, 25, 25, 41]
+        );
+    }
+
+    #[test]
+    fn ranges_may_overlap_where_a_recovery_was_broken_off_and_the_next_ended_lower() {
+        let table = TruncationTable::new(vec![entry(1, 30, 40), entry(2, 20, 50)]).expect("rising");
+        assert_eq!([20, 25, 35, 45, 51].map(|lsn| table.kept_of(Lsn(lsn)).0), [20, 20, 20, 20, 51]);
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //!
 //! A segment that is lost, wiped, or so far behind that no peer's log reaches back to it is unhydrated. It is copied as
 //! pages, each in the oldest version its holder keeps, and completed from the log above the version of the first. It counts
-//! again once it is complete to the highest SCL that three clean peers had (P18, section 4.2: a full segment is repaired
-//! from another's pages and the others' log).
+//! again once it is complete to the highest SCL that three clean peers had, and to its own claim (P18, section 4.2: a full
+//! segment is repaired from another's pages and the others' log).
 //!
 //! # Invariants
 //!
 //! - A segment is marked unhydrated, durably, before its pages are given up, and hydrated only when it is complete.
 //! - Three clean peers hold, between them, every record that this segment ever helped to make durable: two other members at
-//!   most were not among the four.
+//!   most were not among the four. What the segment itself remembers to have acknowledged is owed as well.
 //! - A page from a peer counts after its checksum, id, group and version were checked. A page in a newer version than the
 //!   segment's PGMRPL raises it: nothing older is served.
 //! - A copy that breaks off starts again from nothing.
@@ -44,6 +44,11 @@ pub(super) struct Rebuild {
 }
 
 impl Rebuild {
+    /// What peers said under another epoch is void: how far the segment must be complete is asked anew.
+    pub(super) fn forget_target(&mut self) {
+        self.target = None;
+    }
+
     /// Whether pages are on their way.
     pub(super) fn is_copying(&self) -> bool {
         self.source.is_some() || self.clearing
@@ -108,7 +113,8 @@ impl Server {
             }
             rebuild.target = clean.into_iter().max();
         }
-        let target = rebuild.target.unwrap_or_default();
+        // Offers on their way since before this segment's last acknowledgements may name less than it owes.
+        let target = rebuild.target.unwrap_or_default().max(segment.claim);
         if rebuild.is_copying() {
             if now >= rebuild.ask_at && rebuild.storing.is_none() && !rebuild.clearing {
                 // The source is silent. Another one starts over: versions of two sources do not add up.
@@ -136,7 +142,7 @@ impl Server {
     fn hydrate(&mut self, pg: PgId, out: &mut Effects) -> Result<(), Trouble> {
         if let Some(segment) = self.segments.get_mut(&pg) {
             segment.hydrated = true;
-            segment.claim = segment.scl();
+            segment.claim = segment.claim.max(segment.scl());
         }
         self.rebuilds.remove(&pg);
         self.counters.rebuilt += 1;

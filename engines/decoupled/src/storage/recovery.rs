@@ -6,6 +6,7 @@ use compute::{Lsn, PageId};
 use node::{Effects, IoClass, Nanos, NodeId, TimerId};
 
 use super::open::LiveBlock;
+use super::rebuild::Rebuild;
 use super::segment::{Offered, Segment};
 use super::server::{After, Server};
 use super::superblock::Superblock;
@@ -91,7 +92,9 @@ impl Server {
         self.vdl = self.vdl.max(entry.vdl);
         self.adopt_register(register);
         for &(pg, end) in ends {
-            if self.segments.get(&pg).is_some_and(|segment| segment.scl() < end) {
+            let Some(segment) = self.segments.get_mut(&pg) else { continue };
+            segment.settle_claim(end, entry.vdl);
+            if segment.scl() < end {
                 self.lack(pg, end, Nanos::ZERO);
             }
         }
@@ -184,6 +187,7 @@ impl Server {
         if self.fence.serving() != Some(epoch) {
             self.peers.clear();
         }
+            self.rebuilds.values_mut().for_each(Rebuild::forget_target);
         self.fence.hold(epoch);
     }
 

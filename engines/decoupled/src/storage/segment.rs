@@ -7,7 +7,7 @@
 //!
 //! - `base <= scl`, and every record with `base < LSN <= scl` of the group is held, linked without a gap.
 //! - No held record is annulled, and none is at or below `base`.
-//! - The SCL of a segment falls only by truncation.
+//! - The SCL of a segment falls only by truncation, and a claim falls only to what truncation left of it.
 //! - A page's chain has its records above its slot and at or below the SCL: what is complete, and in order.
 //! - No chain has a record at or below `coalesced`.
 
@@ -209,7 +209,7 @@ impl Segment {
         if !self.records.iter().any(|held| table.annuls(held.envelope.lsn)) && !table.annuls(self.claim) {
             return;
         }
-        let bytes = &mut self.bytes;
+        let (complete_to, bytes) = (self.scl, &mut self.bytes);
         self.records.retain(|held| {
             let keep = !table.annuls(held.envelope.lsn);
             if !keep {
@@ -221,11 +221,21 @@ impl Segment {
             let at = self.records.partition_point(|held| held.envelope.lsn <= self.scl);
             self.scl = if at == 0 { self.base } else { self.records[at - 1].envelope.lsn };
         }
-        if table.annuls(self.claim) {
-            let clean = self.scl;
-            self.claim = end.map_or(clean, |end| end.max(clean));
+        let kept = table.kept_of(self.claim);
+        if kept < self.claim {
+            // A chain that reaches to where the volume ends has all that is left of the claim. Of one that does not, only
+            // `end` tells how much that is; without it, the segment goes on as suspect.
+            let owed = if complete_to >= kept { self.scl } else { end.map_or(kept, |end| end.min(kept)) };
+            self.claim = owed.max(self.scl);
         }
         self.chain_again();
+    }
+
+    /// The group has no record above `end` and up to `vdl`: a claim in between is a claim to `end`.
+    pub fn settle_claim(&mut self, end: Lsn, vdl: Lsn) {
+        if end < self.claim && self.claim <= vdl {
+            self.claim = end.max(self.scl);
+        }
     }
 
     /// Threads the chains anew: records were taken out from between others, or the SCL fell.
@@ -515,5 +525,33 @@ mod tests {
                 assert_eq!(segment.above(Lsn(lsn)), lsns.partition_point(|known| *known <= lsn));
             }
         }
+    }
+
+    /// What is held of a chain, what was claimed, and what is left of both when everything above 4 is annulled.
+    #[test]
+    fn a_claim_falls_to_what_truncation_leaves_of_it_and_no_further() {
+        let truncation = crate::Truncation { epoch: Default::default(), vdl: Lsn(4), upto: Lsn(100) };
+        let table = TruncationTable::new(vec![truncation]).expect("one entry");
+        let annulled = |chain: &[u64], claim: u64, end: Option<u64>| {
+            let mut segment = Segment { recorded: true, ..Segment::new(PgId(0), Lsn::ZERO, true) };
+            let before = |at: usize| if at == 0 { 0 } else { chain[at - 1] };
+            segment.hold((0..chain.len()).map(|at| envelope(chain[at], before(at))), 1);
+            segment.advance(1);
+            segment.claim = Lsn(claim);
+            segment.annul(&table, end.map(Lsn));
+            segment
+        };
+        let told = |segment: &Segment| (segment.scl().0, segment.claim.0, segment.standing());
+        assert_eq!(told(&annulled(&[1, 2, 3, 4, 5], 5, None)), (4, 4, Standing::Clean));
+        assert_eq!(told(&annulled(&[1, 2, 5], 5, None)), (2, 2, Standing::Clean), "the group ends at 2");
+        assert_eq!(told(&annulled(&[1, 2], 3, None)), (2, 3, Standing::Suspect), "a claim that is kept is kept");
+        let mut lost = annulled(&[1, 2], 5, None);
+        assert_eq!(told(&lost), (2, 4, Standing::Suspect), "it may have had 3 and 4");
+        lost.settle_claim(Lsn(3), Lsn(4));
+        assert_eq!(told(&lost), (2, 3, Standing::Suspect), "it had 3");
+        lost.settle_claim(Lsn(2), Lsn(4));
+        assert_eq!(told(&lost), (2, 2, Standing::Clean), "it had nothing of the group above 2");
+        assert_eq!(told(&annulled(&[1, 2], 5, Some(3))), (2, 3, Standing::Suspect));
+        assert_eq!(told(&annulled(&[1, 2], 5, Some(2))), (2, 2, Standing::Clean));
     }
 }

@@ -80,3 +80,56 @@ fn a_new_groups_first_records_are_acknowledged_once_it_is_recorded() {
         assert_eq!(world.acked().get(&(0, PgId(1))), Some(&Lsn(1)), "seed {seed}");
     }
 }
+
+/// A segment lost to rot what it had acknowledged, and was suspect. A truncation annulled the last of it, and a node that
+/// learned of the truncation from a peer or from the next recovery took the whole claim back: clean, though the records
+/// below the volume's end, durable with its help, were still missing.
+#[test]
+fn a_suspect_segment_stays_suspect_for_what_truncation_leaves_of_its_claim() {
+    let mut world = World::created(SimConfig::shuffled(82), config(82), 1);
+    for page in 0..4 {
+        world.write_to(&all(), &[page], 1);
+        world.run(60);
+    }
+    world.write_to(&[0], &[0], 2);
+    world.run(30);
+    world.crash(0, Survival::None);
+    world.damage_block_with(0, Lsn(2));
+    world.recover_at(2, Lsn(4), Lsn(100), &[1, 2, 3, 4, 5]);
+    for member in 1..6 {
+        world.crash(member, Survival::None);
+    }
+    world.restart(0);
+    let segment = world.probe(0).segments[0];
+    assert_eq!((segment.standing, segment.scl, segment.claim), (Standing::Suspect, Lsn(1), Lsn(5)));
+    let (_, segments) = promised(&mut world, 0, 3);
+    assert_eq!((segments[0].standing, segments[0].claimed_scl), (Standing::Suspect, Lsn(4)));
+}
+
+/// Three clean peers that never had a record say nothing against the claim of the segment that acknowledged it: their
+/// offers may be older than the record. It is rebuilt when it has that, too.
+#[test]
+fn a_rebuilt_segment_owes_what_it_acknowledged_itself() {
+    let mut world = World::created(SimConfig::shuffled(85), config(85), 1);
+    churn(&mut world, &all(), 8, 60);
+    let before = world.last;
+    world.write_to(&[1, 4, 5], &[0], 9);
+    world.run(25);
+    let owed = world.last;
+    assert_eq!(world.acked()[&(1, PgId(0))], owed);
+    for member in [1, 4, 5] {
+        world.crash(member, Survival::All);
+    }
+    damage_index(&mut world, 1);
+    world.damage_block_with(1, owed);
+    world.restart(1);
+    world.run(4000);
+    assert!([0, 2, 3].iter().all(|&member| world.scl(member, 0) == before), "they never had it");
+    let segment = world.probe(1).segments[0];
+    assert_eq!((segment.standing, segment.scl), (Standing::Unhydrated, before), "{segment:?}");
+    world.restart(4);
+    world.run(1000);
+    let segment = world.probe(1).segments[0];
+    assert_eq!((segment.standing, segment.scl), (Standing::Clean, owed), "{segment:?}");
+    assert_model(&mut world, 1, 8);
+}
