@@ -61,6 +61,7 @@ mod recovery;
 mod scrub;
 mod server;
 mod topology;
+mod whole_read;
 mod writes;
 
 pub use config::StorageConfig;

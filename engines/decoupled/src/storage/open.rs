@@ -19,6 +19,7 @@ use super::keeper::Keeper;
 use super::open_pages::OpeningPages;
 use super::pages::PageStore;
 use super::superblock::{PLACES, Superblock};
+use super::whole_read::WholeRead;
 use super::{Owner, Trouble};
 use crate::message::Envelope;
 use crate::{Epoch, Incarnation, MemberIndex, PgId, TruncationTable};
@@ -65,8 +66,7 @@ pub struct Opening {
     superblock: Option<Superblock>,
     keeper: Option<Keeper>,
     extents: VecDeque<u32>,
-    buffer: Vec<u8>,
-    ranges: Vec<(usize, usize)>,
+    extent: WholeRead,
     blocks: Vec<LiveBlock>,
     found: Found,
     pages: Option<OpeningPages>,
@@ -82,7 +82,7 @@ enum Step {
     ReadingSuperblock,
     Counting,
     OpeningExtent(u32),
-    ReadingExtent(u32, usize, usize),
+    ReadingExtent(u32),
     SyncingExtent(u32),
     RemovingExtent,
     OpeningPages,
@@ -99,8 +99,7 @@ impl Opening {
             superblock: None,
             keeper: None,
             extents: VecDeque::new(),
-            buffer: Vec::new(),
-            ranges: Vec::new(),
+            extent: WholeRead::default(),
             blocks: Vec::new(),
             found: Found::default(),
             pages: None,
@@ -137,22 +136,12 @@ impl Opening {
                 }
             }
             (Step::OpeningExtent(extent), Ok(DiskReply::Opened { len_bytes })) => {
-                self.buffer = vec![0; len_bytes as usize];
-                self.ranges = if len_bytes == 0 { Vec::new() } else { vec![(0, len_bytes as usize)] };
-                self.next_range(extent, out);
+                self.extent = WholeRead::new(len_bytes);
+                self.read_on(extent, out);
             }
-            (Step::ReadingExtent(extent, start, len), Ok(DiskReply::Data(data))) => {
-                self.buffer[start..start + len].copy_from_slice(&data);
-                self.next_range(extent, out);
-            }
-            // A sector that cannot be read hides no other: the rest is read around it.
-            (Step::ReadingExtent(extent, start, len), Err(_)) => {
-                if len > SECTOR_BYTES {
-                    let half = (len / 2).next_multiple_of(SECTOR_BYTES);
-                    self.ranges.push((start + half, len - half));
-                    self.ranges.push((start, half));
-                }
-                self.next_range(extent, out);
+            (Step::ReadingExtent(extent), result) => {
+                self.extent.take(result);
+                self.read_on(extent, out);
             }
             (Step::SyncingExtent(extent), Ok(_)) => self.scan(extent, out),
             (Step::RemovingExtent, Ok(_)) => self.next_extent(out),
@@ -285,18 +274,15 @@ impl Opening {
         }
     }
 
-    fn next_range(&mut self, extent: u32, out: &mut Effects) {
-        match self.ranges.pop() {
-            Some((start, len)) => {
-                let op = DiskOp::Read { file: extent_file(extent), offset: start as u64, len_bytes: len };
-                self.go(Step::ReadingExtent(extent, start, len), op, out);
-            }
+    fn read_on(&mut self, extent: u32, out: &mut Effects) {
+        match self.extent.next(extent_file(extent)) {
+            Some(op) => self.go(Step::ReadingExtent(extent), op, out),
             None => self.go(Step::SyncingExtent(extent), DiskOp::Sync { file: extent_file(extent) }, out),
         }
     }
 
     fn scan(&mut self, extent: u32, out: &mut Effects) {
-        let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+        let bytes = Bytes::from(std::mem::take(&mut self.extent).finish());
         let identity = LogIdentity { volume: self.config.volume, member: self.member };
         let floor = self.superblock.as_ref().map_or(0, |superblock| superblock.log_floor);
         let mut blocks = block::scan(identity, extent, &bytes);

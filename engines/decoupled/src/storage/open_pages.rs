@@ -8,6 +8,7 @@ use node::{DiskOp, DiskReply, DiskResult, Effects, FileName, IoClass, Token};
 use super::config::StorageConfig;
 use super::index::{self, Index};
 use super::pages::{INDEX_FILES, INDEX_NAMES, PAGES_FILE, PAGES_NAME, PageStore};
+use super::whole_read::WholeRead;
 use super::{Owner, Trouble};
 
 /// Reads both index files, opens the slots, and makes what is missing.
@@ -17,6 +18,7 @@ pub struct OpeningPages {
     vouched: u64,
     todo: VecDeque<Todo>,
     doing: Option<Todo>,
+    reading: WholeRead,
     lengths: [u64; 2],
     found: Option<(usize, Index)>,
     pages_len_bytes: u64,
@@ -60,6 +62,7 @@ impl OpeningPages {
             vouched,
             todo,
             doing: None,
+            reading: WholeRead::default(),
             lengths: [0; 2],
             found: None,
             pages_len_bytes: 0,
@@ -72,16 +75,23 @@ impl OpeningPages {
     /// Takes a completion; gives the store once it is open, and whether its index lost entries.
     pub fn handle(&mut self, result: DiskResult, out: &mut Effects) -> Result<Option<(PageStore, bool)>, Trouble> {
         match (self.doing, result) {
-            (Some(Todo::OpenIndex(file)), Ok(DiskReply::Opened { len_bytes })) => self.lengths[file] = len_bytes,
-            (Some(Todo::ReadIndex(file)), Ok(DiskReply::Data(data))) => {
+            (Some(Todo::OpenIndex(file)), Ok(DiskReply::Opened { len_bytes })) => {
+                self.lengths[file] = len_bytes;
+                self.reading = WholeRead::new(len_bytes);
+            }
+            (Some(Todo::ReadIndex(file)), result) => {
+                self.reading.take(result);
+                if let Some(op) = self.reading.next(INDEX_FILES[file]) {
+                    out.disk(Token::new(Owner::OPEN, 0), op, IoClass::Recovery);
+                    return Ok(None);
+                }
                 let newer =
                     |index: &Index| self.found.as_ref().is_none_or(|(_, held)| index.generation > held.generation);
-                if let Some(index) = Index::read(&Bytes::copy_from_slice(&data)).filter(newer) {
+                let bytes = Bytes::from(std::mem::take(&mut self.reading).finish());
+                if let Some(index) = Index::read(&bytes).filter(newer) {
                     self.found = Some((file, index));
                 }
             }
-            // An index that cannot be read is one that lost entries.
-            (Some(Todo::ReadIndex(_)), Err(_)) => {}
             (Some(Todo::OpenPages), Ok(DiskReply::Opened { len_bytes })) => self.pages_len_bytes = len_bytes,
             (Some(_), Ok(_)) => {}
             (doing, result) => {
@@ -121,9 +131,7 @@ impl OpeningPages {
         let Some(doing) = self.doing else { return };
         let op = match doing {
             Todo::OpenIndex(file) => DiskOp::Open { file: INDEX_FILES[file], name: FileName::new(INDEX_NAMES[file]) },
-            Todo::ReadIndex(file) => {
-                DiskOp::Read { file: INDEX_FILES[file], offset: 0, len_bytes: self.lengths[file] as usize }
-            }
+            Todo::ReadIndex(file) => self.reading.next(INDEX_FILES[file]).expect("an index file is not empty"),
             Todo::SyncIndex(file) => DiskOp::Sync { file: INDEX_FILES[file] },
             Todo::OpenPages => DiskOp::Open { file: PAGES_FILE, name: FileName::new(PAGES_NAME) },
             Todo::SyncPages => DiskOp::Sync { file: PAGES_FILE },

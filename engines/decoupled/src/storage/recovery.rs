@@ -206,7 +206,8 @@ impl Server {
             }
         }
         if index_lost {
-            for segment in self.segments.values_mut() {
+            // What no record of the log was collected for is lost with no page: the log has it all.
+            for segment in self.segments.values_mut().filter(|segment| segment.base() > Lsn::ZERO) {
                 segment.hydrated = false;
                 segment.give_up_pages();
             }
