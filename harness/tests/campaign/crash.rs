@@ -1,7 +1,7 @@
 //! The decoupled engine crashed everywhere.
 
 use compute::ComputeNode;
-use decoupled::storage::StorageNode;
+use decoupled::storage::{StorageNode, StorageProbe};
 use decoupled::topology::{COMPUTE, STORAGE};
 use decoupled::writer::VolumeDriver;
 use harness::campaign::decoupled::Database;
@@ -35,13 +35,18 @@ fn copy(id: NodeId, node: &dyn Node) -> Option<Box<dyn Node>> {
     }
 }
 
+/// The storage nodes that serve.
+pub fn probes(sim: &Sim) -> impl Iterator<Item = StorageProbe> {
+    STORAGE.iter().filter_map(|&id| sim.node::<StorageNode>(id)?.probe())
+}
+
 fn serving(sim: &Sim) -> bool {
     let database = sim.node::<Database>(COMPUTE).is_some_and(|database| database.is_serving());
-    database && STORAGE.iter().all(|&id| sim.node::<StorageNode>(id).is_some_and(|node| node.probe().is_some()))
+    database && probes(sim).count() == STORAGE.len()
 }
 
 /// What is there is right at once; the workload goes on to its end; then all copies agree.
-fn check(sim: &mut Sim, transactions: u64) -> Result<(), String> {
+pub fn check(sim: &mut Sim, transactions: u64) -> Result<(), String> {
     teller::audit(sim)?;
     let _ = sim.run_until(SETTLE, teller::finished);
     if !teller::finished(sim) {

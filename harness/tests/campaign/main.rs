@@ -3,6 +3,7 @@
 //! `SEXTANT_SEEDS` says how many seeds each campaign runs, `SEXTANT_SEED` with which it begins, `SEXTANT_TRACE` names a file
 //! that the trace of the last seed goes to.
 
+mod broken_off;
 mod crash;
 mod mirror;
 mod seeds;

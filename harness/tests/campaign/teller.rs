@@ -181,6 +181,11 @@ impl Node for Teller {
     }
 }
 
+/// Transactions acknowledged so far.
+pub fn acknowledged(sim: &Sim) -> u64 {
+    sim.node::<Teller>(TELLER).map_or(0, |teller| teller.acknowledged)
+}
+
 /// Whether all transactions are acknowledged.
 pub fn finished(sim: &Sim) -> bool {
     sim.node::<Teller>(TELLER).is_some_and(|teller| teller.acknowledged == teller.count)
@@ -189,7 +194,7 @@ pub fn finished(sim: &Sim) -> bool {
 /// Reads the table in one transaction: all that was acknowledged before is there, at most one transaction more, and nothing
 /// by halves.
 pub fn audit(sim: &mut Sim) -> Result<u64, String> {
-    let acknowledged = sim.node::<Teller>(TELLER).map_or(0, |teller| teller.acknowledged);
+    let acknowledged = acknowledged(sim);
     let (from, projection) = (Key::copy(&[]), Projection::Rows);
     let scan = Statement::Scan { table: LEDGER, from, to: None, limit: u32::MAX, projection };
     let found: BTreeMap<Key, Row> = match Console::again(DATABASE, sim).single(sim, &scan)? {

@@ -89,7 +89,8 @@ impl Server {
         if self.table.epoch() < epoch {
             self.annul(table, ends);
         }
-        self.vdl = self.vdl.max(entry.vdl);
+        // The entry's VDL is where the volume is to end, and not durable yet: this recovery may be broken off before four
+        // segments are complete to it, and the next one must walk there again.
         self.adopt_register(register);
         for &(pg, end) in ends {
             let Some(segment) = self.segments.get_mut(&pg) else { continue };
@@ -126,17 +127,13 @@ impl Server {
 
     /// A superblock is durable: what waited for it is said now.
     pub(super) fn on_saved(&mut self, now: Nanos, generation: u64, out: &mut Effects) {
+        self.note_recorded(out);
         while self.after.front().is_some_and(|(wanted, _)| *wanted <= generation) {
             let Some((_, after)) = self.after.pop_front() else { break };
             self.do_after(now, after, out);
         }
-        self.note_recorded(out);
     }
 
-    fn do_after(&mut self, now: Nanos, after: After, out: &mut Effects) {
-        let volume = self.config.volume;
-        match after {
-            After::Promise { to, epoch } if epoch == self.fence.promised() => self.send_promise(now, to, out),
     /// Segments that a durable superblock names for the first time: what came for them meanwhile counts now.
     fn note_recorded(&mut self, out: &mut Effects) {
         let (durable_seq, mut risen) = (self.log.durable_seq(), Vec::new());
@@ -151,6 +148,10 @@ impl Server {
         }
     }
 
+    fn do_after(&mut self, now: Nanos, after: After, out: &mut Effects) {
+        let volume = self.config.volume;
+        match after {
+            After::Promise { to, epoch } if epoch == self.fence.promised() => self.send_promise(now, to, out),
             After::Promise { to, epoch } => self.refuse(to, epoch, out),
             After::Nothing => {}
             After::Held { epoch } => self.hold_epoch(epoch),
@@ -186,8 +187,8 @@ impl Server {
     fn hold_epoch(&mut self, epoch: Epoch) {
         if self.fence.serving() != Some(epoch) {
             self.peers.clear();
-        }
             self.rebuilds.values_mut().for_each(Rebuild::forget_target);
+        }
         self.fence.hold(epoch);
     }
 

@@ -4,6 +4,7 @@ use compute::{Context, Group as RedoGroup, Lsn, PageId, Upcall};
 use node::{IoClass, Nanos};
 
 use super::VolumeDriver;
+use super::group::Group;
 use super::members::Part;
 use crate::ids::pg_of;
 use crate::message::{PgFloor, ToStorage};
@@ -175,14 +176,19 @@ impl VolumeDriver {
     }
 
     /// Tells every node that holds the epoch how far the volume is durable and what reads may still ask for; idle groups
-    /// learn it only here.
+    /// learn it only here. Before the volume is open its end is a plan: nodes are asked for their SCLs and told nothing.
     pub(super) fn heartbeat(&mut self, cx: &mut Context<'_>) {
-        let floors: Vec<PgFloor> = self.groups.iter().map(|group| self.floor(group.pg())).collect();
+        let vdl = if self.is_open() { self.progress.vdl() } else { Lsn::ZERO };
+        let floor = |group: &Group| {
+            let unknown = PgFloor { pg: group.pg(), pgmrpl: Lsn::ZERO, pgcl: Lsn::ZERO };
+            if self.is_open() { self.floor(group.pg()) } else { unknown }
+        };
+        let floors: Vec<PgFloor> = self.groups.iter().map(floor).collect();
         for chunk in floors.chunks(FLOORS_MAX) {
             let message = ToStorage::Heartbeat {
                 volume: self.config.volume,
                 epoch: self.epoch,
-                vdl: self.progress.vdl(),
+                vdl,
                 sent_at: cx.now,
                 floors: chunk.to_vec(),
             };

@@ -32,6 +32,30 @@ fn damage_index(world: &mut World, member: u32) {
     }
 }
 
+/// A recovery found the volume's end on one member only, wrote it into truncation tables, and died before four segments
+/// were complete to it. Nodes took the table for a proof that the end was durable. The next recovery, without that member,
+/// started there instead of walking: it kept the later records of one group and lost the earlier ones of another, so trees
+/// were torn, and that group's next record linked to where no other segment ended, to be sent again for ever (campaign seed
+/// 248). Now only an open volume's VDL is one.
+#[test]
+fn a_truncation_is_no_evidence_that_its_end_is_durable() {
+    let mut world = World::created(SimConfig::shuffled(81), config(81), 2);
+    world.write_to(&all(), &[0, 9], 1);
+    world.run(20);
+    world.heartbeat(&all(), Lsn(2));
+    world.run(100);
+    world.write_to(&[5], &[0, 9], 2);
+    world.run(5);
+    let (durable, end) = (Lsn(2), world.last);
+    world.recover_at(2, end, Lsn(100), &[0, 1, 5]);
+    for member in [0, 1] {
+        assert_eq!(promised(&mut world, member, 3).0, durable, "member {member} has the table and not the records");
+        world.crash(member, Survival::None);
+        world.restart(member);
+        assert_eq!(promised(&mut world, member, 3).0, durable, "nor does a start make the table a proof");
+    }
+}
+
 /// A group's first records became durable, and were acknowledged, before the superblock that names the group. The power
 /// failed in between: the start did not know whose records they were, and the segment came back empty and clean. Three
 /// such nodes let a recovery annul what clients were told is durable. Now nothing of a segment is complete before a
