@@ -48,6 +48,8 @@ pub struct StorageConfig {
     pub push_bytes_max: usize,
     /// Period of the scrubber's steps, each one page slot.
     pub scrub_every: Nanos,
+    /// Bytes of log that a start takes up in one event.
+    pub restore_bytes: usize,
     /// Records in one inventory.
     pub inventory_records_max: usize,
 }
@@ -76,6 +78,7 @@ impl StorageConfig {
             catch_up_every: Nanos::from_millis(5),
             push_bytes_max: 512 << 10,
             scrub_every: Nanos::from_millis(100),
+            restore_bytes: 512 << 10,
             inventory_records_max: 8192,
         }
     }
@@ -94,6 +97,7 @@ impl StorageConfig {
             pages_grow_bytes: 16 << 10,
             index_log_bytes: 8 << 10,
             push_bytes_max: 8 << 10,
+            restore_bytes: 4 << 10,
             inventory_records_max: 64,
             ..StorageConfig::new(volume, members, seed)
         }
@@ -118,6 +122,7 @@ impl StorageConfig {
             (self.push_bytes_max < node::frame::BODY_BYTES_MAX / 2, "push_bytes_max must fit a frame"),
             (self.tick > Nanos::ZERO && self.gossip_every > Nanos::ZERO, "periods must be longer than zero"),
             (self.catch_up_every > Nanos::ZERO && self.scrub_every > Nanos::ZERO, "periods must be longer than zero"),
+            (self.restore_bytes > 0, "restore_bytes must be at least 1"),
             (self.inventory_records_max > 0, "inventory_records_max must be at least 1"),
         ];
         match rules.iter().find(|(holds, _)| !holds) {

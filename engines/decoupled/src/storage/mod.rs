@@ -58,6 +58,7 @@ mod probe;
 mod reads;
 mod rebuild;
 mod recovery;
+mod restoring;
 mod scrub;
 mod server;
 mod topology;
@@ -85,6 +86,7 @@ impl Owner {
     const SLOT: u8 = 7;
     const GOSSIP: u8 = 8;
     const SCRUB: u8 = 9;
+    const RESTORE: u8 = 10;
 }
 
 /// Why a machine cannot go on.

@@ -4,6 +4,7 @@ use node::{Digest, Effects, Event, Nanos, Node, Rng, TimerId};
 
 use super::open::Opening;
 use super::probe::StorageProbe;
+use super::restoring::Restoring;
 use super::server::Server;
 use super::{Owner, StorageConfig, Trouble};
 use crate::MemberIndex;
@@ -21,6 +22,7 @@ pub struct StorageNode {
 enum Phase {
     Built,
     Opening(Box<Opening>),
+    Restoring(Box<Restoring>),
     Serving(Box<Server>),
     Halted(String),
 }
@@ -37,7 +39,7 @@ impl StorageNode {
     pub fn probe(&self) -> Option<StorageProbe> {
         match &self.phase {
             Phase::Serving(server) => Some(server.probe()),
-            Phase::Built | Phase::Opening(_) | Phase::Halted(_) => None,
+            Phase::Built | Phase::Opening(_) | Phase::Restoring(_) | Phase::Halted(_) => None,
         }
     }
 
@@ -45,7 +47,7 @@ impl StorageNode {
     pub fn halted(&self) -> Option<&str> {
         match &self.phase {
             Phase::Halted(reason) => Some(reason),
-            Phase::Built | Phase::Opening(_) | Phase::Serving(_) => None,
+            Phase::Built | Phase::Opening(_) | Phase::Restoring(_) | Phase::Serving(_) => None,
         }
     }
 
@@ -57,17 +59,32 @@ impl StorageNode {
             }
             (Phase::Opening(opening), Event::Disk { token, result }) => {
                 if let Some(opened) = opening.handle(token, result, out)? {
-                    let server = Server::new(self.config.clone(), self.member, self.rng.clone(), opened, now, out)?;
-                    self.phase = Phase::Serving(Box::new(server));
+                    self.phase = Phase::Restoring(Box::new(Restoring::new(&self.config, opened)));
+                    out.set_timer(TimerId::new(Owner::RESTORE, 0), Nanos::ZERO);
                 }
             }
             (Phase::Opening(opening), Event::Timer { .. }) => {
                 opening.retry(out);
                 out.set_timer(TimerId::new(Owner::TICK, 0), self.config.tick);
             }
+            (Phase::Restoring(restoring), Event::Timer { timer }) if timer.owner() == Owner::RESTORE => {
+                if restoring.step() {
+                    out.set_timer(timer, Nanos::ZERO);
+                } else {
+                    self.serve(now, out)?;
+                }
+            }
             (Phase::Serving(server), event) => server.handle(now, event, out)?,
             // Whoever speaks to a node that is starting will ask again.
-            (Phase::Built | Phase::Opening(_) | Phase::Halted(_), _) => {}
+            (Phase::Built | Phase::Opening(_) | Phase::Restoring(_) | Phase::Halted(_), _) => {}
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, now: Nanos, out: &mut Effects) -> Result<(), Trouble> {
+        if let Phase::Restoring(restored) = std::mem::replace(&mut self.phase, Phase::Built) {
+            let server = Server::new(self.config.clone(), self.member, self.rng.clone(), *restored, now, out)?;
+            self.phase = Phase::Serving(Box::new(server));
         }
         Ok(())
     }
@@ -88,6 +105,7 @@ impl Node for StorageNode {
             Phase::Opening(_) => digest.word(1),
             Phase::Serving(server) => server.digest(digest),
             Phase::Halted(_) => digest.word(2),
+            Phase::Restoring(restoring) => digest.word(3 + restoring.left() as u64),
         }
     }
 }

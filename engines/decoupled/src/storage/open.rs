@@ -11,8 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use node::{DiskOp, DiskReply, DiskResult, Effects, FileId, FileName, IoClass, SECTOR_BYTES, Token};
 
-use super::batch::decode_batch;
-use super::block::{self, BlockHeader, LogBlock, LogIdentity};
+use super::block::{self, LogBlock, LogIdentity};
 use super::config::StorageConfig;
 use super::hotlog::{Extent, Found, extent_file, extent_name, extent_of};
 use super::keeper::Keeper;
@@ -21,23 +20,11 @@ use super::pages::PageStore;
 use super::superblock::{PLACES, Superblock};
 use super::whole_read::WholeRead;
 use super::{Owner, Trouble};
-use crate::message::Envelope;
-use crate::{Epoch, Incarnation, MemberIndex, PgId, TruncationTable};
+use crate::{Epoch, Incarnation, MemberIndex, TruncationTable};
 
 /// The superblock's file.
 pub const SUPERBLOCK_FILE: FileId = FileId(0);
 const SUPERBLOCK_NAME: &str = "superblock";
-
-/// A live block of the log, its records read.
-#[derive(Clone, Debug)]
-pub struct LiveBlock {
-    /// Its header.
-    pub header: BlockHeader,
-    /// Its own CRC.
-    pub crc: u32,
-    /// Groups and their records, in order of LSN.
-    pub records: Vec<(PgId, Vec<Envelope>)>,
-}
 
 /// Everything a start found.
 #[derive(Clone, Debug)]
@@ -49,7 +36,7 @@ pub struct Opened {
     /// The log.
     pub found: Found,
     /// The live blocks, in order of sequence number.
-    pub blocks: Vec<LiveBlock>,
+    pub blocks: Vec<LogBlock>,
     /// The page store.
     pub pages: PageStore,
     /// Whether the page index lost entries: what the slots hold cannot be relied on.
@@ -67,7 +54,7 @@ pub struct Opening {
     keeper: Option<Keeper>,
     extents: VecDeque<u32>,
     extent: WholeRead,
-    blocks: Vec<LiveBlock>,
+    blocks: Vec<LogBlock>,
     found: Found,
     pages: Option<OpeningPages>,
     store: Option<(PageStore, bool)>,
@@ -296,32 +283,10 @@ impl Opening {
         if blocks.is_empty() {
             self.found.free.insert(extent);
         } else {
-            self.found.live.insert(extent, Extent { used_bytes: used_bytes(&blocks), ..Extent::default() });
+            self.found.live.insert(extent, live_extent(&blocks));
         }
-        self.take_up(extent, blocks);
+        self.blocks.extend(blocks);
         self.next_extent(out);
-    }
-
-    /// Reads the records of an extent's blocks, here and once: a start that read all of its log in one event would keep
-    /// its neighbours on the thread waiting.
-    fn take_up(&mut self, extent_no: u32, blocks: Vec<LogBlock>) {
-        let register = self.superblock.as_ref().and_then(|superblock| superblock.register);
-        let pages_per_pg = register.map_or(u64::MAX, |register| register.geometry.pages_per_pg);
-        let Some(extent) = self.found.live.get_mut(&extent_no) else { return };
-        for LogBlock { header, crc, sections, .. } in blocks {
-            (extent.first, extent.last) = (header.place.extent_first, extent.last.max(header.seq));
-            extent.blocks.insert(header.seq);
-            let mut records = Vec::with_capacity(sections.len());
-            for (pg, envelopes) in sections {
-                // What was written was checked before; what does not read now was not written by this program.
-                let Ok(batch) = decode_batch(envelopes, pg, pages_per_pg) else { continue };
-                let Some(last) = batch.envelopes.last() else { continue };
-                let top = extent.tops.entry(pg).or_default();
-                *top = last.lsn.max(*top);
-                records.push((pg, batch.envelopes));
-            }
-            self.blocks.push(LiveBlock { header, crc, records });
-        }
     }
 
     fn finish(&mut self) -> Opened {
@@ -346,8 +311,14 @@ impl Opening {
     }
 }
 
-/// Where the last of an extent's blocks ends.
-fn used_bytes(blocks: &[LogBlock]) -> u64 {
-    let end = |block: &LogBlock| u64::from(block.header.place.sector) * SECTOR_BYTES as u64 + block.len_bytes as u64;
-    blocks.iter().map(end).max().unwrap_or_default()
+/// An extent as the headers of its blocks tell it; what its records reach to is found when they are read.
+fn live_extent(blocks: &[LogBlock]) -> Extent {
+    let mut extent = Extent::default();
+    for LogBlock { header, len_bytes, .. } in blocks {
+        let end = u64::from(header.place.sector) * SECTOR_BYTES as u64 + *len_bytes as u64;
+        extent.used_bytes = extent.used_bytes.max(end);
+        (extent.first, extent.last) = (header.place.extent_first, extent.last.max(header.seq));
+        extent.blocks.insert(header.seq);
+    }
+    extent
 }

@@ -1,52 +1,14 @@
-//! What a node does at its own start, and for a writer that recovers the volume: promises, inventories, truncation.
+//! What a node does for a writer that recovers the volume: promises, inventories, truncation.
 
-use std::collections::BTreeMap;
-
-use compute::{Lsn, PageId};
+use compute::Lsn;
 use node::{Effects, IoClass, Nanos, NodeId, TimerId};
 
-use super::open::LiveBlock;
 use super::rebuild::Rebuild;
-use super::segment::{Offered, Segment};
+use super::segment::Segment;
 use super::server::{After, Server};
-use super::superblock::Superblock;
 use super::{Owner, Trouble};
-use crate::message::{Envelope, ToWriter};
+use crate::message::ToWriter;
 use crate::{Epoch, PgId, Register, Truncation, TruncationTable};
-
-/// The segments as the superblock and the live log blocks tell them.
-///
-/// The tail rule: a block that cannot be read is a torn tail, and what it had was never acknowledged, unless a claim in
-/// another block or in the superblock vouches for more than the chain reaches. Then the segment is suspect.
-pub(super) fn segments(superblock: &Superblock, blocks: Vec<LiveBlock>) -> BTreeMap<PgId, Segment> {
-    let mut segments = BTreeMap::new();
-    for record in &superblock.segments {
-        let mut segment = Segment::new(record.pg, record.base, record.hydrated);
-        (segment.claim, segment.pgmrpl, segment.recorded) = (record.claim, record.pgmrpl, true);
-        segments.insert(record.pg, segment);
-    }
-    for block in &blocks {
-        for claim in &block.header.claims {
-            let Some(segment) = segments.get_mut(&claim.pg) else { continue };
-            segment.pgmrpl = segment.pgmrpl.max(claim.pgmrpl);
-            if block.header.seq > superblock.claims_void_upto {
-                segment.claim = segment.claim.max(claim.scl);
-            }
-        }
-    }
-    for block in blocks {
-        for (pg, records) in block.records {
-            let Some(segment) = segments.get_mut(&pg) else { continue };
-            let is_new = |envelope: &Envelope| segment.lacks(envelope.lsn, &superblock.table) == Offered::New;
-            let new: Vec<Envelope> = records.into_iter().filter(is_new).collect();
-            segment.hold(new, block.header.seq);
-        }
-    }
-    for segment in segments.values_mut() {
-        segment.advance(u64::MAX);
-    }
-    segments
-}
 
 impl Server {
     pub(super) fn on_prepare(
@@ -196,15 +158,6 @@ impl Server {
     pub(super) fn take_up_pages(&mut self, index_lost: bool, out: &mut Effects) -> Result<(), Trouble> {
         if let Some(register) = self.register {
             self.pages.set_page_bytes(register.geometry.page_bytes as usize);
-        }
-        let chain = self.config.coalesce_chain;
-        self.segments.values_mut().for_each(|segment| segment.coalesce_chain = chain);
-        let slots: Vec<_> = self.pages.from(PageId(0)).collect();
-        for (page, slot) in slots {
-            let pg = self.pg_of(page);
-            if let Some(segment) = self.segments.get_mut(&pg) {
-                segment.page_coalesced(page, slot.lsn);
-            }
         }
         if index_lost {
             // What no record of the log was collected for is lost with no page: the log has it all.

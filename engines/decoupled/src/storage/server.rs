@@ -16,6 +16,7 @@ use super::open::Opened;
 use super::pages::PageStore;
 use super::peers::Peers;
 use super::rebuild::{PeerPages, Rebuild};
+use super::restoring::Restoring;
 use super::scrub::Scrub;
 use super::segment::Segment;
 use super::superblock::{SegmentRecord, Superblock};
@@ -122,12 +123,12 @@ impl Server {
         config: StorageConfig,
         member: MemberIndex,
         rng: Rng,
-        opened: Opened,
+        restored: Restoring,
         now: Nanos,
         out: &mut Effects,
     ) -> Result<Server, Trouble> {
-        let Opened { superblock, keeper, found, blocks, pages, index_lost } = opened;
-        let segments = super::recovery::segments(&superblock, blocks);
+        let (opened, segments) = restored.finish();
+        let Opened { superblock, keeper, found, pages, index_lost, .. } = opened;
         let shape = LogShape {
             extent_bytes: config.extent_bytes,
             block_bytes_max: config.block_bytes_max,

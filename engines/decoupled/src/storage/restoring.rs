@@ -1,0 +1,105 @@
+//! The last part of a start: the segments as the superblock and the live log blocks tell them, a slice of the log an event.
+//!
+//! A node may share its thread with nodes that serve. One event for the whole log would keep them waiting for as long as it
+//! takes to read half a million records, and commits wait for four of them.
+//!
+//! The tail rule: a block that cannot be read is a torn tail, and what it had was never acknowledged, unless a claim in
+//! another block or in the superblock vouches for more than the chain reaches. Then the segment is suspect.
+
+use std::collections::BTreeMap;
+use std::vec::IntoIter;
+
+use compute::PageId;
+
+use super::StorageConfig;
+use super::batch::decode_batch;
+use super::block::LogBlock;
+use super::open::Opened;
+use super::segment::{Offered, Segment};
+use crate::message::Envelope;
+use crate::{PgId, ids};
+
+/// A start whose disk is read.
+#[derive(Clone, Debug)]
+pub(super) struct Restoring {
+    opened: Opened,
+    blocks: IntoIter<LogBlock>,
+    segments: BTreeMap<PgId, Segment>,
+    pages_per_pg: u64,
+    slice_bytes: usize,
+}
+
+impl Restoring {
+    /// Begins with what the superblock, the headers of the blocks and the page index say.
+    pub(super) fn new(config: &StorageConfig, mut opened: Opened) -> Restoring {
+        let blocks = std::mem::take(&mut opened.blocks);
+        let superblock = &opened.superblock;
+        let register = superblock.register;
+        let pages_per_pg = register.map_or(u64::MAX, |register| register.geometry.pages_per_pg);
+        let mut segments = BTreeMap::new();
+        for record in &superblock.segments {
+            let mut segment = Segment::new(record.pg, record.base, record.hydrated);
+            (segment.claim, segment.pgmrpl, segment.recorded) = (record.claim, record.pgmrpl, true);
+            segment.coalesce_chain = config.coalesce_chain;
+            segments.insert(record.pg, segment);
+        }
+        for header in blocks.iter().map(|block| &block.header) {
+            for claim in &header.claims {
+                let Some(segment) = segments.get_mut(&claim.pg) else { continue };
+                segment.pgmrpl = segment.pgmrpl.max(claim.pgmrpl);
+                if header.seq > superblock.claims_void_upto {
+                    segment.claim = segment.claim.max(claim.scl);
+                }
+            }
+        }
+        // Before the records: what a slot has goes into no chain.
+        for (page, slot) in opened.pages.from(PageId(0)) {
+            if let Some(segment) = segments.get_mut(&ids::pg_of(page, pages_per_pg)) {
+                segment.page_coalesced(page, slot.lsn);
+            }
+        }
+        Restoring { opened, blocks: blocks.into_iter(), segments, pages_per_pg, slice_bytes: config.restore_bytes }
+    }
+
+    /// Takes up the next slice of the log; says whether there is more.
+    pub(super) fn step(&mut self) -> bool {
+        let mut taken = 0;
+        while taken < self.slice_bytes {
+            let Some(block) = self.blocks.next() else { break };
+            taken += block.len_bytes;
+            self.take_up(block);
+        }
+        self.segments.values_mut().for_each(|segment| {
+            segment.advance(u64::MAX);
+        });
+        self.blocks.len() > 0
+    }
+
+    /// How many blocks are left.
+    pub(super) fn left(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// What the server goes on with.
+    pub(super) fn finish(self) -> (Opened, BTreeMap<PgId, Segment>) {
+        (self.opened, self.segments)
+    }
+
+    fn take_up(&mut self, block: LogBlock) {
+        let LogBlock { header, sections, .. } = block;
+        let table = &self.opened.superblock.table;
+        for (pg, envelopes) in sections {
+            // What was written was checked before; what does not read now was not written by this program.
+            let Ok(batch) = decode_batch(envelopes, pg, self.pages_per_pg) else { continue };
+            let Some(last) = batch.envelopes.last().map(|last| last.lsn) else { continue };
+            if let Some(extent) = self.opened.found.live.get_mut(&header.place.extent) {
+                let top = extent.tops.entry(pg).or_default();
+                *top = last.max(*top);
+            }
+            let Some(segment) = self.segments.get_mut(&pg) else { continue };
+            let is_new = |envelope: &Envelope| segment.lacks(envelope.lsn, table) == Offered::New;
+            let new: Vec<Envelope> = batch.envelopes.into_iter().filter(is_new).collect();
+            segment.hold(new, header.seq);
+        }
+    }
+}
