@@ -63,6 +63,8 @@ struct Job {
     call: Call,
     /// What the own disk came to, once it has.
     own: Option<Answer>,
+    /// The file being created. The volume has it once the disk does: one that finds no space must not be listed.
+    creating: Option<FileId>,
     /// Whether the own disk's second step is under way.
     naming: bool,
     /// What the mirror came to, once it has.
@@ -171,18 +173,19 @@ impl VolumeNode {
         let id = self.next_job;
         self.next_job += 1;
         let forwarded = !matches!(call, Call::Open(_) | Call::Read { .. });
-        let mut job = Job { ticket, call, own: None, naming: false, mirror: None };
+        let mut job = Job { ticket, call, own: None, creating: None, naming: false, mirror: None };
         match &mut self.mirror {
             Some(mirror) if forwarded => mirror.call(now, id, for_mirror(&job.call), [IoClass::Mirror, io], out),
             _ => job.mirror = Some(Answer::Done),
         }
-        job.own = self.begin(id, io, &job.call, out);
+        job.own = self.begin(id, io, &mut job, out);
         self.jobs.insert(id, job);
         self.finish(id, out);
     }
 
     /// Starts the own disk's part; gives the answer when there is nothing to wait for.
-    fn begin(&mut self, id: u64, io: IoClass, call: &Call, out: &mut Effects) -> Option<Answer> {
+    fn begin(&mut self, id: u64, io: IoClass, job: &mut Job, out: &mut Effects) -> Option<Answer> {
+        let call = &job.call;
         let op = match call {
             Call::Create { mirror_only: true, .. }
             | Call::Extend { mirror_only: true, .. }
@@ -231,8 +234,8 @@ impl VolumeNode {
                 }
             }
         };
-        if let DiskOp::Create { file, name, len_bytes } = &op {
-            self.files.insert(name.clone(), (*file, *len_bytes));
+        if let DiskOp::Create { file, .. } = &op {
+            job.creating = Some(*file);
         }
         disk(out, id, op, io);
         None
@@ -264,6 +267,9 @@ impl VolumeNode {
             },
             (Call::Create { .. } | Call::Remove(_), Ok(_)) if !job.naming => {
                 job.naming = true;
+                if let (Call::Create { name, len_bytes, .. }, Some(file)) = (&job.call, job.creating) {
+                    self.files.insert(name.clone(), (file, *len_bytes));
+                }
                 disk(out, id, DiskOp::SyncDir, IoClass::Metadata);
                 return Ok(());
             }

@@ -2,10 +2,10 @@
 
 use coupled::topology::{EBS_A1, EBS_A2, EBS_B1, EBS_B2, STANDBY, mirrored_servers, mirrored_volume, rng_of};
 use coupled::{Config, VolumeStatus, ZoneLoss};
-use node::fault::{Fault, LinkRule};
+use node::fault::{DiskRule, Fault, LinkRule};
 use node::{Delay, Nanos, NodeId, Rng, Topology};
 use sim::crash::{CrashPlan, Scenario, Subsets, explore};
-use sim::{Sim, SimConfig, Stop, copy_as};
+use sim::{Sim, SimConfig, Status, Stop, copy_as};
 
 use crate::crash::config as small;
 use crate::store::{self, CLIENT, Client, STORE, Store, audit};
@@ -41,6 +41,10 @@ fn copies_are_equal(sim: &mut Sim) -> Result<(), String> {
     if sim.run_until(Nanos::from_secs(30), settled) != Stop::Reached {
         return Err(format!("the copies do not come to rest: {:?}; halts: {:?}", status(sim), sim.halts()));
     }
+    compare_copies(sim)
+}
+
+fn compare_copies(sim: &Sim) -> Result<(), String> {
     let disk = |id| sim.disk(id).expect("a volume has a disk");
     let names =
         |id| disk(id).list().into_iter().filter(|(name, _)| name.as_str() != "volume-label").collect::<Vec<_>>();
@@ -174,6 +178,55 @@ fn with_detach_writes_go_on_and_the_standby_is_made_equal_behind_them() {
     let behind = acknowledged(&sim);
     assert!(behind < 400, "the resync ran behind writes: {behind}");
     assert_eq!(whole(&mut sim, 32, 400), Ok(()));
+}
+
+/// A volume noted a file as made before its disk had made it. Where the disk had no space for it, the volume went on listing
+/// the file and answered everything asked of it with an error, however much space there was later: a database whose making
+/// had met a full disk could never be made, short of restarting the volume. Since then a volume has a file when its disk does.
+#[test]
+fn a_database_is_made_once_a_full_disk_has_space_again() {
+    for id in VOLUMES {
+        let config = config(33, ZoneLoss::Stop);
+        let mut sim = world(&config, 20, SimConfig::shuffled(33));
+        assert_eq!(sim.run_until(Nanos::from_secs(1), is_attached), Stop::Reached);
+        sim.apply(&Fault::Disk { node: id, rule: DiskRule { full: true, ..DiskRule::default() } });
+        let halted = |sim: &Sim| !matches!(sim.status(STORE), Status::Running);
+        assert_eq!(sim.run_until(Nanos::from_secs(1), halted), Stop::Reached);
+        assert!(sim.halts()[0].reason.contains("no space"), "{:?}", sim.halts());
+        sim.apply(&Fault::DiskClear { node: id });
+        sim.apply(&Fault::Crash { node: STORE, power: false });
+        sim.apply(&Fault::Restart { node: STORE });
+        assert_eq!(whole(&mut sim, 33, 20), Ok(()), "{id:?}");
+    }
+}
+
+/// A database node died with writes under way, and the next one compared the copies while the writer's volume failed a read now
+/// and then. A region that it could not read was taken for equal everywhere: the standby kept an older version of it and was
+/// attached all the same. Had the writer's zone been lost then, the standby would have halted over a hole in its log, or
+/// served old pages. Since then a region is read again, and one that stays unreadable halts the database node, which names it.
+#[test]
+fn a_region_that_the_writers_volume_cannot_read_is_not_taken_for_equal() {
+    let config = config(34, ZoneLoss::Stop);
+    let mut differed = 0;
+    for seed in 0..40 {
+        let mut sim = world(&config, 60, SimConfig::shuffled(seed));
+        let mut rng = Rng::new(seed).fork("reads", 0);
+        assert_eq!(sim.run_until(Nanos::from_secs(10), |sim| acknowledged(sim) >= 20), Stop::Reached);
+        let _ = sim.run_for(Nanos::from_micros(rng.below(500)));
+        sim.apply(&Fault::Crash { node: STORE, power: false });
+        differed += u64::from(compare_copies(&sim).is_err());
+        sim.apply(&Fault::Disk { node: EBS_A1, rule: DiskRule { read_error: 0.3, ..DiskRule::default() } });
+        sim.apply(&Fault::Restart { node: STORE });
+        let halted = |sim: &Sim| !matches!(sim.status(STORE), Status::Running);
+        let ready = |sim: &Sim| halted(sim) || is_attached(sim);
+        assert_eq!(sim.run_until(Nanos::from_secs(10), ready), Stop::Reached);
+        if halted(&sim) {
+            assert!(sim.halts()[0].reason.contains("cannot read"), "{:?}", sim.halts());
+        } else {
+            assert_eq!(compare_copies(&sim), Ok(()), "seed {seed}");
+        }
+    }
+    assert!(differed > 10, "only {differed} of 40 crashes left copies that differ");
 }
 
 /// Crashes of any node, lossy links, the standby's zone away for a while.

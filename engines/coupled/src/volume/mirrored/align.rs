@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use node::{Effects, IoClass, Nanos};
 
-use super::resync::{Progress, Region, Resync, Stage, copy_of, hashes_in, is_structural};
+use super::resync::{Comparison, Progress, Region, Resync, Stage, copy_of, hashes_in, is_structural};
 use super::{METADATA, MirroredVolume, Own, Phase};
 use crate::mirror::{Answer, Attachment, Call, Label};
 
@@ -200,7 +200,7 @@ impl MirroredVolume {
                 self.hashed(now, uid, out);
             }
             (Own::Content(uid), Answer::Data(data)) => self.copy(now, uid, data, out),
-            (Own::Content(uid), _) => self.region_done(now, uid, out),
+            (Own::Content(uid), _) => self.unreadable(uid, out),
             (Own::MirrorCopy(uid) | Own::StandbyCopy(uid), _) => {
                 let left = match resync.window.get_mut(&uid) {
                     Some((_, Progress::Copying(left))) => {
@@ -220,11 +220,13 @@ impl MirroredVolume {
 
     fn hashed(&mut self, now: Nanos, uid: u64, out: &mut Effects) {
         let Phase::Resyncing(resync) = &mut self.phase else { return };
-        let differs = resync.window.get(&uid).and_then(|(_, progress)| resync.differs(progress));
-        let Some((mirror, standby)) = differs else { return };
-        if !mirror && !standby {
-            return self.region_done(now, uid, out);
-        }
+        let comparison = resync.window.get(&uid).and_then(|(_, progress)| resync.compare(progress));
+        let (mirror, standby) = match comparison {
+            None => return,
+            Some(Comparison::Equal) => return self.region_done(now, uid, out),
+            Some(Comparison::Unreadable) => return self.unreadable(uid, out),
+            Some(Comparison::Differs { mirror, standby }) => (mirror, standby),
+        };
         let marking = resync.window.values().any(|(_, progress)| matches!(progress, Progress::Marking { .. }));
         let marked = resync.marked;
         let Some((region, progress)) = resync.window.get_mut(&uid) else { return };
@@ -267,6 +269,17 @@ impl MirroredVolume {
         }
         if standby {
             self.ask_standby(now, Own::StandbyCopy(uid), copy_of(&region, data, false), RESYNC, out);
+        }
+    }
+
+    fn unreadable(&mut self, uid: u64, out: &mut Effects) {
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
+        if let Some(Region { name, offset, len_bytes }) = resync.unreadable(uid) {
+            let name = name.as_str();
+            out.halt(format!(
+                "the writer's volume cannot read {len_bytes} bytes of {name} at {offset}, so its copies cannot be compared; \
+                 mend it and restart"
+            ));
         }
     }
 

@@ -3,7 +3,8 @@
 //! `ebs-a1` is right. At start nothing else runs, and all three other copies are compared. When a detached standby comes
 //! back, writes go on: they are sent to both sides, and those that touch a region of the current *window* wait until
 //! it is done. A region enters the window only when no write to it is in flight, is hashed at every copy, and is copied
-//! where a hash differs. A write ahead of the window may be overwritten by the region's copy later, which holds it;
+//! where a hash differs. One that the writer's volume cannot read is tried again, and then halts the database node: a copy
+//! must not pass for equal unseen. A write ahead of the window may be overwritten by the region's copy later, which holds it;
 //! a write behind the window lands on equal copies.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -39,6 +40,20 @@ impl Region {
             _ => false,
         }
     }
+}
+
+/// A region that the writer's volume cannot read so often is not going to be read.
+const READ_ATTEMPTS_MAX: u32 = 4;
+
+/// How a region's copies compare with the writer's volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// All the same.
+    Equal,
+    /// The writer's mirror or the standby's side is to be overwritten.
+    Differs { mirror: bool, standby: bool },
+    /// The writer's volume cannot read it, so that nothing can be said of the others.
+    Unreadable,
 }
 
 /// How far a region of the window is.
@@ -94,6 +109,8 @@ pub struct Resync {
     pub todo: VecDeque<Region>,
     /// The window.
     pub window: BTreeMap<u64, (Region, Progress)>,
+    /// How often the writer's volume could not read a region of the window.
+    attempts: BTreeMap<u64, u32>,
     /// Regions copied so far.
     pub copied: u64,
 }
@@ -110,6 +127,7 @@ impl Resync {
             standby: None,
             todo: VecDeque::new(),
             window: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             copied: 0,
         }
     }
@@ -148,16 +166,23 @@ impl Resync {
         }
     }
 
-    /// Which copies differ from the writer's volume: its mirror, the standby's side. `None` until all hashes are here.
-    pub fn differs(&self, progress: &Progress) -> Option<(bool, bool)> {
+    /// How the copies compare with the writer's volume. `None` until all hashes are here.
+    pub fn compare(&self, progress: &Progress) -> Option<Comparison> {
         let Progress::Hashing { primary: Some(primary), standby: Some(standby) } = progress else { return None };
-        let Some((Some(right), mirror)) = primary.split_first() else {
-            // The writer's volume cannot read the region. Nothing can be said about the others.
-            return Some((false, false));
-        };
+        let Some((Some(right), mirror)) = primary.split_first() else { return Some(Comparison::Unreadable) };
         let mirror = self.startup && mirror.iter().any(|hash| *hash != Some(*right));
         let standby = self.with_standby && standby.iter().any(|hash| *hash != Some(*right));
-        Some((mirror, standby))
+        Some(if mirror || standby { Comparison::Differs { mirror, standby } } else { Comparison::Equal })
+    }
+
+    /// The writer's volume could not read a region of the window, which is to be compared again. After a few attempts there
+    /// is no more sense in that: gives the region.
+    pub fn unreadable(&mut self, uid: u64) -> Option<&Region> {
+        let (region, progress) = self.window.get_mut(&uid)?;
+        *progress = Progress::Waiting;
+        let attempts = self.attempts.entry(uid).or_default();
+        *attempts += 1;
+        (*attempts >= READ_ATTEMPTS_MAX).then_some(region)
     }
 
     /// Whether a submitted operation must wait.
