@@ -54,12 +54,13 @@ struct Demand {
     substance: &'static [&'static str],
 }
 
-/// Runs the seeds asked for, `demand.seeds` by default.
+/// Runs the seeds asked for, `demand.seeds` by default. Substance is demanded of campaigns that begin where they do by
+/// default: elsewhere a few seeds may miss what is rare.
 fn demanding(test: &str, subject: impl Fn() -> Box<dyn Subject>, demand: &Demand) {
     let seeds = number("SEXTANT_SEEDS", demand.seeds);
     let missing = campaign(test, subject, seeds).missing(demand.substance);
-    // A run of one seed is there to look at that seed.
-    assert!(seeds < demand.seeds || missing.is_empty(), "nothing was seen of {missing:?}");
+    let elsewhere = std::env::var_os("SEXTANT_SEED").is_some() || seeds < demand.seeds;
+    assert!(elsewhere || missing.is_empty(), "nothing was seen of {missing:?}");
 }
 
 const OF_COUPLED: Demand = Demand {
