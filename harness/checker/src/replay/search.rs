@@ -216,16 +216,18 @@ impl<'a> Search<'a> {
     }
 
     /// The places in the order, at or before `head`, where the candidate may have committed and which differ in effect: right
-    /// before each position at which something meets it, and at the head. The latest place first: the mismatch is there.
+    /// before each position at which something meets it, or before any when something not in the order yet does, and at the
+    /// head. The latest place first: the mismatch is there.
     fn places(&mut self, candidate: usize, head: usize) -> Vec<usize> {
         let invoked_ns = self.history[candidate].invoked_ns;
         let ended_before = |at: &usize| self.history[*at].completed_ns.is_some_and(|ended_ns| ended_ns < invoked_ns);
         let earliest = self.order[..].iter().rposition(ended_before).map_or(0, |last| last + 1);
         let footprint = self.footprint(candidate).clone();
         let mut places = Vec::new();
+        let leaves_room = self.effort == Effort::Everything && self.meets_undecided(candidate, &footprint);
         let mut makes_a_difference = true;
         for place in (earliest..=head).rev() {
-            makes_a_difference |= self.footprint(self.order[place]).meets(&footprint);
+            makes_a_difference |= leaves_room || self.footprint(self.order[place]).meets(&footprint);
             // All at one position see the same commits, so another commit comes before all of them or after.
             if makes_a_difference && self.begins_position(place) {
                 places.push(place);
@@ -233,6 +235,13 @@ impl<'a> Search<'a> {
             }
         }
         places
+    }
+
+    /// Whether an unknown transaction that is not in the order yet meets the candidate: it may have to come behind it and
+    /// before transactions that the candidate has nothing to do with.
+    fn meets_undecided(&mut self, candidate: usize, footprint: &Footprint) -> bool {
+        let undecided = self.unknown.clone().into_iter().filter(|at| *at != candidate);
+        undecided.into_iter().any(|at| !self.included.contains(&at) && self.footprint(at).meets(footprint))
     }
 
     pub(super) fn at(&self, index: usize) -> &'a Transaction {

@@ -116,6 +116,24 @@ fn a_serial_history_is_valid_in_the_order_of_positions_not_of_replies() {
     assert_eq!((report.committed, report.writers), (3, 2));
 }
 
+/// An unknown transaction was placed only where something already in the order met it. The first of these two has nothing to
+/// do with position 1, and yet must come before it, because the second, found later, must: a correct history of decoupled
+/// was called invalid (seeds 14 and 144).
+#[test]
+fn an_unknown_transaction_leaves_room_for_another_that_depends_on_it() {
+    let unknown = |more: Vec<Call>| {
+        let calls = vec![read(1, Some(7)), read(3, Some(0)), delete(2)];
+        History::default()
+            .info(1, vec![put(1, 7)])
+            .info(1, calls.into_iter().chain(more).collect())
+            .ok(1, (10, 20), vec![put(3, 9)])
+            .ok(2, (30, 40), vec![read(1, Some(7)), put(0, 5)])
+            .ok(3, (50, 60), vec![read(2, None), put(0, 6)])
+    };
+    assert_eq!(unknown(Vec::new()).valid().unknown_applied, 2);
+    unknown(vec![read(0, Some(5))]).invalid("the commit order gives");
+}
+
 #[test]
 fn a_lost_update_is_invalid() {
     History::default()
