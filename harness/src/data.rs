@@ -50,6 +50,8 @@ pub struct DataDir {
     /// What it holds.
     pub manifest: Manifest,
     is_temporary: bool,
+    /// It was made by this process, so without its first rows it is worth nothing.
+    is_new: bool,
 }
 
 impl DataDir {
@@ -62,7 +64,7 @@ impl DataDir {
         let name = path.display();
         if !is_occupied(path)? {
             fs::create_dir_all(path).map_err(|error| Failure::io(format!("data directory {name}: {error}")))?;
-            let dir = DataDir { path: path.to_owned(), manifest: wanted, is_temporary: false };
+            let dir = DataDir { path: path.to_owned(), manifest: wanted, is_temporary: false, is_new: true };
             dir.save()?;
             return Ok(dir);
         }
@@ -107,7 +109,7 @@ impl DataDir {
         }
         let manifest = serde_json::from_str(&text)
             .map_err(|error| Failure::usage(format!("{}: {error}; remove the directory", file.display())))?;
-        Ok(DataDir { path: path.to_owned(), manifest, is_temporary: false })
+        Ok(DataDir { path: path.to_owned(), manifest, is_temporary: false, is_new: false })
     }
 
     /// A directory that is removed when it is dropped.
@@ -162,9 +164,9 @@ impl DataDir {
 
 impl Drop for DataDir {
     fn drop(&mut self) {
-        if self.is_temporary {
+        if self.is_temporary || (self.is_new && !self.manifest.loaded) {
             for folder in self.folders() {
-                // It was made for this run alone; what cannot be removed is left for a person to see.
+                // It was made for this run alone, or holds a load that was not finished; what cannot be removed is left for a person to see.
                 let _ = fs::remove_dir_all(folder);
             }
         }

@@ -1,7 +1,7 @@
 //! What a person sees while a run goes: one line that is rewritten on a terminal, a line a phase elsewhere.
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Progress on standard error; standard output is for results.
 #[derive(Debug)]
@@ -11,13 +11,24 @@ pub struct Progress {
     is_quiet: bool,
     open_line: bool,
     last_said: String,
+    redrawn: Option<Instant>,
 }
+
+/// A line is redrawn at most four times a second.
+const REDRAW_EVERY: Duration = Duration::from_millis(250);
 
 impl Progress {
     /// Progress for a person, or none when `is_quiet`.
     pub fn new(is_quiet: bool) -> Progress {
         let is_terminal = std::io::stderr().is_terminal();
-        Progress { label: String::new(), is_terminal, is_quiet, open_line: false, last_said: String::new() }
+        Progress {
+            label: String::new(),
+            is_terminal,
+            is_quiet,
+            open_line: false,
+            last_said: String::new(),
+            redrawn: None,
+        }
     }
 
     /// Names what is being done, e.g. `decoupled 2/2`.
@@ -55,12 +66,19 @@ impl Progress {
         if self.is_quiet {
             return;
         }
+        let is_news = self.last_said != what;
         if self.is_terminal {
+            // A new step shows at once.
+            if !is_news && self.redrawn.is_some_and(|at| at.elapsed() < REDRAW_EVERY) {
+                return;
+            }
+            self.redrawn = Some(Instant::now());
+            self.last_said = what.to_owned();
             eprint!("\r\x1b[2K{}: {text}", self.label);
             // Progress that cannot be shown is no reason to stop.
             let _ = std::io::stderr().flush();
             self.open_line = true;
-        } else if self.last_said != what {
+        } else if is_news {
             eprintln!("{}: {what}", self.label);
             self.last_said = what.to_owned();
         }

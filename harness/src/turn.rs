@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use contract::{Key, Projection, Reply, Row, Statement, TableId};
 use node::Nanos;
-use workloads::Workload;
+use workloads::{SettingsError, Workload};
 
 use crate::aftermath::REOPEN_PATIENCE;
 use crate::cli::args::RunArgs;
@@ -14,6 +14,7 @@ use crate::data::{DataDir, FORMAT_VERSION, Manifest};
 use crate::engines::{DATABASE, Engine, Setup};
 use crate::exit::Failure;
 use crate::interrupt;
+use crate::names;
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, bulk_load};
@@ -47,8 +48,10 @@ impl Common {
             distribution: args.distribution,
             seed: args.seed,
         };
-        let workload =
-            workloads::build(&args.workload, &settings).map_err(|error| Failure::usage(error.to_string()))?;
+        let workload = workloads::build(&args.workload, &settings).map_err(|error| match error {
+            SettingsError::Name(name) => Failure::usage(names::unknown("workload", &name, workloads::NAMES)),
+            error => Failure::usage(error.to_string()),
+        })?;
         if args.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
             return Err(Failure::usage("--rate must be a positive number of transactions a second"));
         }
@@ -191,6 +194,7 @@ pub fn read_all(
                 limit: ROWS_PER_SCAN,
                 projection: Projection::Rows,
             };
+            interrupt::check()?;
             let (console, host) = rig.console();
             let Reply::Rows { rows, .. } = console.ask(host, &statement, patience)? else {
                 return Err(Failure::unknown("a scan was not answered with rows"));

@@ -39,12 +39,13 @@ _INTEGER_SUFFIXES = ("_ns", "_bytes", "_ios")
 _INTEGERS = {
     "repeat", "repeats", "completed", "ok", "errors", "late", "dropped", "total_count", "count", "n",
     "reads", "writes", "syncs", "sends", "fsyncs", "queue_depth", "aborts", "retries", "fault_errors",
-    "deferred_dirty_pages", "deferred_records",
+    "deferred_dirty_pages", "deferred_records", "deferred_dirty_pages_start", "deferred_records_start",
+    "deferred_log_bytes_start", "deferred_dirty_pages_end", "deferred_records_end", "deferred_log_bytes_end",
 }
 _TEXT = {
     "run_id", "engine", "workload", "phase", "op", "latency_kind", "fault_id", "kind", "target", "az",
     "params_json", "expected", "metric", "node", "role", "site", "class", "bottleneck",
-    "durability_class", "verdict", "status",
+    "durability_class", "degraded_class", "verdict", "status",
 }
 
 

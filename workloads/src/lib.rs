@@ -44,7 +44,7 @@ mod testing;
 pub mod workload;
 pub mod ycsb;
 
-pub use distribution::{Distribution, Sampler};
+pub use distribution::{Distribution, DistributionError, Sampler};
 pub use registry::{NAMES, Settings, SettingsError, build};
 pub use rng::Rng;
 pub use stamp::Stamp;

@@ -15,8 +15,8 @@ pub struct TxnSeq(pub u64);
 
 /// A position in the serial order of committed transactions. Opaque: only comparison means anything.
 ///
-/// Two transactions that changed something never share a position; one that did not, because it only read or because its
-/// writes cancel out (a row inserted and deleted again), has the position of the last commit that precedes it.
+/// Two transactions that wrote never share a position; a read-only transaction has the position of the last commit that
+/// precedes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitPosition(pub u64);
 
@@ -172,6 +172,33 @@ impl Statement {
         !matches!(self, Statement::Get { .. } | Statement::Scan { .. } | Statement::IndexScan { .. })
     }
 
+    /// Bytes of user data it changes when it takes effect: keys, and the field values they are given. What an engine adds to
+    /// that (row headers, index entries, whole pages) is its own.
+    pub fn changed_bytes(&self) -> u64 {
+        let row_bytes = |row: &Row| row.fields().map(<[u8]>::len).sum::<usize>();
+        let of = match self {
+            Statement::Get { .. }
+            | Statement::GetForUpdate { .. }
+            | Statement::Scan { .. }
+            | Statement::IndexScan { .. } => 0,
+            Statement::Insert { key, row, .. } | Statement::Put { key, row, .. } => {
+                key.as_bytes().len() + row_bytes(row)
+            }
+            Statement::InsertMany { rows, .. } => {
+                rows.iter().map(|(key, row)| key.as_bytes().len() + row_bytes(row)).sum()
+            }
+            Statement::Update { key, changes, .. } => {
+                let values = changes.iter().map(|change| match change {
+                    Change::Set { value, .. } => value.len(),
+                    Change::Add { .. } => size_of::<u64>(),
+                });
+                key.as_bytes().len() + values.sum::<usize>()
+            }
+            Statement::Delete { key, .. } => key.as_bytes().len(),
+        };
+        of as u64
+    }
+
     /// The table it concerns.
     pub fn table(&self) -> TableId {
         match self {
@@ -310,5 +337,24 @@ impl Reply {
             | Reply::Affected { position, .. } => *position,
             Reply::Committed { position } => Some(*position),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_bytes_are_keys_and_new_values() {
+        let (table, key) = (TableId(0), Key::from_u64(1));
+        let row = Row::new([&b"abc"[..], b"de"]);
+        let changes =
+            vec![Change::Set { field: 0, value: Bytes::from_static(b"xyz") }, Change::Add { field: 1, delta: 1 }];
+        assert_eq!(Statement::Get { table, key: key.clone() }.changed_bytes(), 0);
+        assert_eq!(Statement::Delete { table, key: key.clone() }.changed_bytes(), 8);
+        assert_eq!(Statement::Insert { table, key: key.clone(), row: row.clone() }.changed_bytes(), 8 + 5);
+        assert_eq!(Statement::Update { table, key: key.clone(), changes }.changed_bytes(), 8 + 3 + 8);
+        let rows = vec![(key.clone(), row.clone()), (key, row)];
+        assert_eq!(Statement::InsertMany { table, rows }.changed_bytes(), 2 * (8 + 5));
     }
 }

@@ -132,11 +132,13 @@ pub struct Ledger {
     pub work: [u64; crate::Work::ALL.len()],
     /// Frames dropped at this node because their bytes were damaged.
     pub frames_refused: u64,
+    /// Disk operations that the device or the file system refused: no space, no permission, an I/O error. Counted on real
+    /// disks; simulated ones fail on purpose.
+    pub disk_refused: u64,
 }
 
 impl Ledger {
     /// Counts one effect as it is carried out.
-    #[inline]
     pub fn count(&mut self, effect: &crate::Effect) {
         use crate::{DiskOp, Effect};
         match effect {
@@ -175,6 +177,7 @@ impl Ledger {
         self.by_class.iter_mut().zip(&other.by_class).for_each(|(sum, counts)| *sum = sum.plus(counts));
         self.work.iter_mut().zip(&other.work).for_each(|(sum, units)| *sum += units);
         self.frames_refused += other.frames_refused;
+        self.disk_refused += other.disk_refused;
     }
 
     /// The counts of one class.

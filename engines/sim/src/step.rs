@@ -1,6 +1,8 @@
 //! One step of the world: an occurrence, the events it delivers, and their effects.
 
-use node::{DiskError, DiskOp, Effect, Effects, Event, Frame, TimerId, Token};
+use std::collections::VecDeque;
+
+use node::{DiskError, DiskOp, Effect, Event, Frame, TimerId, Token};
 
 use crate::cpu::{Turn, Waiting};
 use crate::host::{Delivery, Halt, Status};
@@ -21,8 +23,7 @@ impl Sim {
     /// A step that may stop among effects.
     pub(crate) fn advance(&mut self) -> bool {
         if let Some(held) = self.held.take() {
-            let mut effects = held.effects;
-            self.carry_out_all(held.host, &mut effects);
+            self.carry_out_all(held.host, held.effects);
             return true;
         }
         let before = self.now();
@@ -116,18 +117,25 @@ impl Sim {
         let mut effects = std::mem::take(&mut self.scratch);
         let node = target.node.as_mut().expect("a node that is up exists");
         node.handle(now, event, &mut effects);
-        fingerprint::chain_effects(&mut self.digest, effects.as_slice());
         node.digest(&mut self.digest);
         if self.cores.is_free {
-            self.carry_out_all(host, &mut effects);
-            self.scratch = effects;
+            if self.stop_at_effects == u64::MAX {
+                for effect in effects.drain() {
+                    if !self.carry_out(host, effect) {
+                        break;
+                    }
+                }
+            } else {
+                self.carry_out_all(host, effects.drain().collect());
+            }
         } else {
             let price = self.setting.config.cpu.price(effects.as_slice());
-            target.cpu += price;
-            let (core, life) = (target.core, target.life);
-            self.cores.cores[core].turn = Some(Turn { host, life, effects });
+            self.hosts[host].cpu += price;
+            let (core, life) = (self.hosts[host].core, self.hosts[host].life);
+            self.cores.cores[core].turn = Some(Turn { host, life, effects: effects.drain().collect() });
             self.queue.push(now + price, Occurrence::CoreFree { core: core as u32 });
         }
+        self.scratch = effects;
     }
 
     fn fire(&mut self, host: usize, life: u32, timer: TimerId, entry: u64) {
@@ -146,11 +154,10 @@ impl Sim {
     }
 
     fn core_free(&mut self, core: usize) {
-        if let Some(mut turn) = self.cores.cores[core].turn.take() {
-            if self.hosts[turn.host].life == turn.life {
-                self.carry_out_all(turn.host, &mut turn.effects);
-            }
-            self.scratch = turn.effects.emptied();
+        if let Some(turn) = self.cores.cores[core].turn.take()
+            && self.hosts[turn.host].life == turn.life
+        {
+            self.carry_out_all(turn.host, turn.effects.into());
         }
         while self.cores.cores[core].turn.is_none()
             && let Some(next) = self.cores.cores[core].waiting.pop_front()
@@ -160,11 +167,10 @@ impl Sim {
     }
 
     /// Carries out effects in order; holds back the rest when a run stops among them.
-    fn carry_out_all(&mut self, host: usize, effects: &mut Effects) {
-        let mut effects = effects.drain();
-        while let Some(effect) = effects.next() {
+    fn carry_out_all(&mut self, host: usize, mut effects: VecDeque<Effect>) {
+        while let Some(effect) = effects.pop_front() {
             if self.effects >= self.stop_at_effects && self.hosts[host].watched && is_boundary(&effect) {
-                let effects = std::iter::once(effect).chain(effects).collect();
+                effects.push_front(effect);
                 self.held = Some(Held { host, effects });
                 return;
             }

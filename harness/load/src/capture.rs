@@ -14,6 +14,17 @@ pub struct Attempt {
     calls: Vec<(Statement, Option<Result<Reply, Error>>)>,
     /// The statement sent last, while it is unanswered.
     open: Option<Statement>,
+    /// Bytes of user data that the unanswered statement changes if it affects something.
+    open_bytes: u64,
+    /// Bytes of user data that the attempt's statements changed.
+    changed_bytes: u64,
+}
+
+impl Attempt {
+    /// Bytes of user data that its statements changed: keys and new field values.
+    pub fn changed_bytes(&self) -> u64 {
+        self.changed_bytes
+    }
 }
 
 /// Captured attempts, until they are taken.
@@ -50,6 +61,7 @@ impl Capture {
 
     /// A statement is sent.
     pub fn sent(&self, attempt: &mut Attempt, statement: &Statement) {
+        attempt.open_bytes = statement.changed_bytes();
         if self.history_max > 0 || (self.acks_max > 0 && statement.writes()) {
             attempt.open = Some(statement.clone());
         }
@@ -57,8 +69,10 @@ impl Capture {
 
     /// The statement sent last was answered.
     pub fn answered(&self, attempt: &mut Attempt, result: &Result<Reply, Error>) {
-        let Some(statement) = attempt.open.take() else { return };
         let affected = matches!(result, Ok(Reply::Affected { rows: 1.., .. }));
+        let open_bytes = std::mem::take(&mut attempt.open_bytes);
+        attempt.changed_bytes += if affected { open_bytes } else { 0 };
+        let Some(statement) = attempt.open.take() else { return };
         if self.acks_max > 0 && affected {
             push_writes(&mut attempt.writes, &statement);
         }

@@ -39,6 +39,8 @@ pub struct Running {
     /// A finding made the program stop; the transaction is being rolled back.
     pub stopped: bool,
     pub attempt_seen: Attempt,
+    /// Bytes of user data that the last attempt that ended changed.
+    pub changed_bytes: u64,
 }
 
 /// What a client waits for.

@@ -247,6 +247,7 @@ impl Core {
             escorted: None,
             stopped: false,
             attempt_seen: Attempt::default(),
+            changed_bytes: 0,
         });
         self.in_flight += 1;
         self.begin_attempt(client as usize, now, out);
@@ -328,7 +329,9 @@ impl Core {
             name: running.name,
             invoked_ns: running.attempt_started.0,
         };
-        let (acks_dropped, history_dropped) = self.capture.over(who, running.take_seen(), outcome, now.0);
+        let seen = running.take_seen();
+        running.changed_bytes = seen.changed_bytes();
+        let (acks_dropped, history_dropped) = self.capture.over(who, seen, outcome, now.0);
         self.interval.acks_dropped += acks_dropped;
         self.interval.history_dropped += history_dropped;
     }
@@ -358,6 +361,7 @@ impl Core {
             Some(failure) => op.failed[failure as usize] += 1,
             None => {
                 op.ok += 1;
+                op.changed_bytes += running.changed_bytes;
                 op.service.saturating_record(service.0.max(1));
                 op.response.saturating_record((now - running.intended).0.max(1));
             }

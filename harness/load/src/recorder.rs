@@ -131,6 +131,8 @@ pub struct OpInterval {
     pub retries: [u64; Retry::ALL.len()],
     /// Transactions started later than intended by more than the configured time. 0 in a closed loop.
     pub late: u64,
+    /// Bytes of user data that those that succeeded changed: keys and new field values.
+    pub changed_bytes: u64,
     /// Service times of those that succeeded, in nanoseconds.
     pub service: Histogram<u64>,
     /// Response times of those that succeeded, in nanoseconds.
@@ -146,6 +148,7 @@ impl OpInterval {
             failed: [0; Failure::ALL.len()],
             retries: [0; Retry::ALL.len()],
             late: 0,
+            changed_bytes: 0,
             service: new_histogram(),
             response: new_histogram(),
         }
@@ -236,6 +239,7 @@ impl Interval {
         for op in &self.ops {
             all.ok += op.ok;
             all.late += op.late;
+            all.changed_bytes += op.changed_bytes;
             all.failed.iter_mut().zip(op.failed).for_each(|(sum, count)| *sum += count);
             all.retries.iter_mut().zip(op.retries).for_each(|(sum, count)| *sum += count);
             all.service.add(&op.service).expect("histograms of one shape");

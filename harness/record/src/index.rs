@@ -159,10 +159,19 @@ impl<'a> Headline<'a> {
         self.values(Phase::Measure, self.engine_level_kind(Phase::Measure), figure)
     }
 
-    /// The throughput of every closed-loop probe.
+    /// The throughput of every closed loop: of the probes, or of the measured window where that was one.
     pub(crate) fn capacities(&self) -> Vec<f64> {
         let kind = self.engine_level_kind(Phase::Capacity);
-        self.values(Phase::Capacity, kind, |row| Some(row.window.throughput_per_s))
+        let probed = self.values(Phase::Capacity, kind, |row| Some(row.window.throughput_per_s));
+        if !probed.is_empty() {
+            return probed;
+        }
+        self.metric_values(|row| row.window.offered_per_s.is_none().then_some(row.window.throughput_per_s))
+    }
+
+    /// The engine's name.
+    pub(crate) fn engine(&self) -> &str {
+        self.engine
     }
 
     /// A text metric of the measured window, of the first repeat that has it.
@@ -170,10 +179,10 @@ impl<'a> Headline<'a> {
         self.rows.iter().filter(|row| row.window.phase == Phase::Measure).find_map(|row| figure(row))
     }
 
-    /// The distinct values of a text metric over the repeats of the measured window.
-    pub(crate) fn texts(&self, figure: impl Fn(&Summary) -> Option<String>) -> Vec<String> {
+    /// The distinct values of a text metric over the repeats of a phase.
+    pub(crate) fn texts(&self, phase: Phase, figure: impl Fn(&Summary) -> Option<String>) -> Vec<String> {
         let mut texts: Vec<String> =
-            self.rows.iter().filter(|row| row.window.phase == Phase::Measure).filter_map(|row| figure(row)).collect();
+            self.rows.iter().filter(|row| row.window.phase == phase).filter_map(|row| figure(row)).collect();
         texts.sort();
         texts.dedup();
         texts
@@ -202,7 +211,7 @@ fn row(info: &RunInfo, of: &Headline<'_>) -> IndexRow {
         start_utc: info.start_utc.clone(),
         status: info.status.to_string(),
         verdict: of
-            .texts(|row| row.metrics.verdict.map(|verdict| verdict.to_string()))
+            .texts(Phase::Measure, |row| row.metrics.verdict.map(|verdict| verdict.to_string()))
             .into_iter()
             .reduce(|a, b| a + ", " + &b),
         command: info.command.clone(),

@@ -95,10 +95,52 @@ pub struct EngineInfo {
     pub name: String,
     /// What an acknowledged commit survives.
     pub durability_class: String,
-    /// How it fares when a zone is lost, e.g. `protected`, `not protected`.
+    /// How it fares when a zone is lost: `masked`, `degraded`, `not protected`.
     pub protection: String,
+    /// How many copies lie on how many devices, e.g. `6 copies, one device`.
+    #[serde(default)]
+    pub placement: String,
+    /// Which floor of `floors` its commit is held against, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<String>,
     /// Its full resolved parameters.
     pub params: Value,
+}
+
+/// What a durable write costs without any engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Floor {
+    /// What was written, e.g. `durable write, one copy`.
+    pub name: String,
+    /// How: `io_uring`, or `pwritev2` where that is refused.
+    pub method: String,
+    /// Writes or records measured.
+    pub samples: u64,
+    /// Median.
+    pub p50_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// Writes or records a second.
+    pub per_s: f64,
+    /// Whether O_DIRECT was refused, so that writes went through the page cache.
+    pub buffered: bool,
+}
+
+/// The delay added between two zones in one engine's turns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinkDelay {
+    /// The engine.
+    pub engine: String,
+    /// From where.
+    pub from: String,
+    /// To where.
+    pub to: String,
+    /// Frames delayed.
+    pub frames: u64,
+    /// Median of what the profile asked for.
+    pub intended_p50_ns: u64,
+    /// Median of what it came to, from sending to delivery.
+    pub realised_p50_ns: u64,
 }
 
 /// The source the binary was built from.
@@ -153,8 +195,12 @@ pub struct RunInfo {
     pub engines: Vec<EngineInfo>,
     /// Full resolved configuration.
     pub config: Value,
-    /// The disk measured on the spot, when it was.
-    pub disk_baseline: Option<Value>,
+    /// The floors measured on this machine's disk just before, without any engine.
+    #[serde(default)]
+    pub floors: Vec<Floor>,
+    /// The links as they were asked for and as they came to be, by pair of zones.
+    #[serde(default)]
+    pub links: Vec<LinkDelay>,
     /// What a reader must know to read the figures rightly.
     pub limits: Vec<String>,
     /// What differed from what was asked, e.g. a thread-pool disk where io_uring was refused.

@@ -70,6 +70,7 @@ mod row;
 
 pub mod bench;
 pub mod check;
+pub mod conclusions;
 pub mod error;
 pub mod figures;
 pub mod hgrm;
@@ -90,7 +91,7 @@ pub mod writer;
 pub use check::{Inconsistency, check};
 pub use error::RecordError;
 pub use host::Host;
-pub use info::{EngineInfo, Factors, RunInfo, Status, Verdict};
+pub use info::{EngineInfo, Factors, Floor, LinkDelay, RunInfo, Status, Verdict};
 pub use latency::{Latencies, LatencyBook, LatencyKind, OpCounts, OpInterval, OpSlot};
 pub use reader::Run;
 pub use row::{Key, Keyed, Row};

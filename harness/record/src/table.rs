@@ -1,9 +1,10 @@
-//! The comparison as text for a terminal.
+//! The comparison as text for a terminal: the table, what must be read with it, and the verdict in sentences.
 
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 
+use crate::conclusions;
 use crate::figures::Figures;
-use crate::{Key, RunInfo, Summary};
+use crate::{Key, RunInfo, Summary, Verdict};
 
 /// The table of metrics and engines, at most `width` columns wide, without colour.
 pub fn render(info: &RunInfo, summary: &[(Key, Summary)], width: u16) -> String {
@@ -29,8 +30,33 @@ pub fn render(info: &RunInfo, summary: &[(Key, Summary)], width: u16) -> String 
     }
     let mut text = table.to_string();
     for note in &figures.notes {
-        text.push_str(&format!("\n{note}"));
+        push_wrapped(&mut text, "", note, width);
+    }
+    text.push_str("\n\nVerdict: ");
+    text.push_str(info.verdict.map_or("not checked", Verdict::name));
+    for sentence in conclusions::of(info, summary) {
+        push_wrapped(&mut text, "- ", &sentence, width);
     }
     text.push('\n');
     text
+}
+
+/// Adds a paragraph on lines of its own, broken between words, after a bullet or none.
+fn push_wrapped(text: &mut String, bullet: &str, paragraph: &str, width: u16) {
+    let indent = " ".repeat(bullet.len());
+    let mut line = format!("\n{bullet}");
+    let mut is_first_word = true;
+    for word in paragraph.split_whitespace() {
+        if !is_first_word && line.chars().count() + word.chars().count() > usize::from(width) {
+            text.push_str(&line);
+            line = format!("\n{indent}");
+            is_first_word = true;
+        }
+        if !is_first_word {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_first_word = false;
+    }
+    text.push_str(&line);
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use workloads::Distribution;
+use workloads::{Distribution, DistributionError};
 
 use crate::engines::{Options, StandbyLoss};
 use crate::exit::Exit;
+use crate::names;
 use crate::rig::{RuntimeKind, Threads};
 use crate::units::{Bytes, Span};
 
@@ -98,7 +99,7 @@ pub struct RunArgs {
     #[arg(long, default_value = "oltp_write_only")]
     pub workload: String,
     /// Which keys are asked for; the workload's own default when absent
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = distribution)]
     pub distribution: Option<Distribution>,
     /// Clients; in an open loop, the most transactions in flight
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -184,6 +185,16 @@ pub struct ListArgs {
     /// Print JSON instead of tables
     #[arg(long)]
     pub json: bool,
+}
+
+/// A distribution by name, with the nearest name where there is none such.
+fn distribution(text: &str) -> Result<Distribution, String> {
+    text.parse().map_err(|error: DistributionError| match error {
+        DistributionError::Name(name) => {
+            names::unknown("distribution", &name, Distribution::ALL.iter().map(Distribution::name))
+        }
+        error => error.to_string(),
+    })
 }
 
 /// A fault by name.

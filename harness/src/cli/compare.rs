@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::load::Arrivals;
+use record::figures::format::duration_ns;
 use record::{Phase, RunWriter, SegmentId, Verdict};
 
 use super::args::CompareArgs;
-use super::bench::{INTERVAL, QUEUE_MAX, Timing, run_plan};
+use super::bench::{INTERVAL, QUEUE_MAX};
 use super::output;
+use super::plan::{Timing, run_plan};
 use crate::acks::Journal;
 use crate::aftermath::crash_and_check;
 use crate::data::DataDir;
@@ -62,14 +64,10 @@ pub(super) fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     let writer = RunWriter::create(&args.run.out, plan).map_err(record_failure)?;
     let contenders = Vec::new();
     let mut comparison = Comparison { args, common, writer, progress: Progress::new(false), contenders };
-    comparison.announce();
-    for (engine, dir) in engines.into_iter().zip(dirs) {
-        comparison.open(engine, dir)?;
+    match comparison.carry_out(engines.into_iter().zip(dirs)) {
+        Ok(()) => comparison.finish(),
+        Err(failure) => Err(output::abort(comparison.writer, failure)),
     }
-    let rate_per_s = comparison.common_rate()?;
-    comparison.measure(rate_per_s)?;
-    comparison.crash()?;
-    comparison.finish()
 }
 
 fn directory(args: &CompareArgs, common: &Common, engine: &dyn Engine) -> Result<DataDir, Failure> {
@@ -83,13 +81,27 @@ fn directory(args: &CompareArgs, common: &Common, engine: &dyn Engine) -> Result
 }
 
 impl Comparison<'_> {
+    fn carry_out(&mut self, engines: impl Iterator<Item = (Arc<dyn Engine>, DataDir)>) -> Result<(), Failure> {
+        self.announce();
+        for (engine, dir) in engines {
+            self.open(engine, dir)?;
+        }
+        if let Some(contender) = self.contenders.iter().find(|contender| contender.engine.is_durable()) {
+            output::note_floors(&mut self.writer, &contender.turn, &mut self.progress)?;
+        }
+        let rate_per_s = self.common_rate()?;
+        self.measure(rate_per_s)?;
+        self.crash()
+    }
+
     fn announce(&self) {
         let profile = &self.common.profile;
         eprintln!("profile {}: {}", profile.name, profile.about);
         let links = profile.links();
         let median = |from, to| links.between(from, to).delay.median();
         let (near, far) = (median(node::Zone::A, node::Zone::A), median(node::Zone::A, node::Zone::B));
-        eprintln!("median one-way delay {near:?} inside a zone, {far:?} between zones");
+        let shown = |delay: node::Nanos| duration_ns(delay.0 as f64);
+        eprintln!("median one-way delay: {} inside a zone, {} between zones", shown(near), shown(far));
     }
 
     fn open(&mut self, engine: Arc<dyn Engine>, dir: DataDir) -> Result<(), Failure> {
@@ -149,10 +161,14 @@ impl Comparison<'_> {
             return Err(Failure::unknown("an engine finished no transaction in the closed loop: nothing to compare"));
         }
         let rate_per_s = self.args.run.rate.unwrap_or((slowest * COMMON_SHARE).floor().max(1.0));
+        let why = match self.args.run.rate {
+            Some(_) => "as asked",
+            None => "60 % of the slowest engine's capacity",
+        };
         self.writer.info_mut().factors.rate_per_s = Some(rate_per_s);
         self.writer.save_info().map_err(record_failure)?;
         self.progress.done();
-        eprintln!("common rate {rate_per_s:.0} txn/s, open loop: 60 % of the slowest engine's capacity");
+        eprintln!("common rate {rate_per_s:.0} txn/s, open loop: {why}");
         Ok(rate_per_s)
     }
 
@@ -228,6 +244,9 @@ impl Comparison<'_> {
                 metrics.verdict = Some(verdict);
             }
             findings.extend(contender.findings.iter().cloned());
+        }
+        for contender in &self.contenders {
+            output::note_links(&mut self.writer, contender.engine.name(), &contender.turn.rig)?;
         }
         let verdict: Verdict = Finding::verdict(&findings);
         let dir = output::finish(self.writer, verdict, &findings)?;

@@ -1,13 +1,12 @@
 //! `sextant doctor`: what this machine can do, and the floors every commit is held against.
 
-use std::path::Path;
-
-use serde_json::{Value, json};
+use record::figures::format::{count, duration_ns};
+use serde_json::json;
 use uring::FileSystem;
-use uring::floor::{Floor, Via, durable_write, quorum};
 
 use super::args::DoctorArgs;
 use crate::exit::{Exit, Failure};
+use crate::floors;
 use crate::progress::Progress;
 use crate::rig::runtime_failure;
 
@@ -15,50 +14,44 @@ use crate::rig::runtime_failure;
 const SAMPLES: u64 = 2_000;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
-    let dir = args.data_dir.join(format!("doctor-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).map_err(|error| Failure::io(format!("{}: {error}", dir.display())))?;
-    let result = examine(&dir, args);
-    let removed = std::fs::remove_dir_all(&dir);
-    removed.map_err(|error| Failure::io(format!("{}: {error}", dir.display())))?;
+    let dir = &args.data_dir;
+    let is_new = !dir.exists();
+    std::fs::create_dir_all(dir).map_err(|error| Failure::io(format!("{}: {error}", dir.display())))?;
+    let result = examine(args);
+    if is_new {
+        // It was made to look at the file system; nothing else may have come into it meanwhile, or it stays.
+        let _ = std::fs::remove_dir(dir);
+    }
     result
 }
 
-fn examine(dir: &Path, args: &DoctorArgs) -> Result<Exit, Failure> {
+fn examine(args: &DoctorArgs) -> Result<Exit, Failure> {
+    let dir = &args.data_dir;
     let mut progress = Progress::new(args.json);
     progress.label("doctor");
     let host = record::Host::capture(Some(dir));
     let file_system = FileSystem::of(dir).map_err(runtime_failure)?;
-    progress.say("durable write of one copy");
-    let alone = durable_write(dir, SAMPLES, Via::SameThread).map_err(runtime_failure)?;
-    progress.say("the same through another thread");
-    let through = durable_write(dir, SAMPLES, Via::OtherThread).map_err(runtime_failure)?;
-    progress.say("4 of 6 loop");
-    let depth_one = quorum(dir, 1, SAMPLES);
-    let depth_four = quorum(dir, 4, SAMPLES);
+    let (floors, refused) = floors::all(dir, SAMPLES, &mut progress)?;
     progress.done();
-    let mut floors =
-        vec![("durable write, one copy, alone", alone), ("durable write, one copy, through another thread", through)];
-    let refused = depth_one.as_ref().err().map(ToString::to_string);
-    floors.extend(depth_one.ok().map(|floor| ("raw 4 of 6, depth 1", floor)));
-    floors.extend(depth_four.ok().map(|floor| ("raw 4 of 6, depth 4", floor)));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let buffered = floors.iter().any(|floor| floor.buffered);
     if args.json {
-        let floors: Vec<Value> = floors.iter().map(|(name, floor)| to_json(name, floor)).collect();
         let object = json!({
             "host": host,
             "cores": cores,
             "file_system": file_system.name(),
             "in_memory": file_system.in_memory(),
+            "direct_io": !buffered,
             "io_uring_refused": refused,
             "floors": floors,
         });
         println!("{object:#}");
         return Ok(Exit::Ok);
     }
-    let buffered = floors.iter().any(|(_, floor)| floor.buffered);
     println!("cores        {cores}");
     println!(
-        "file system  {}{}",
+        "data         {} on {}{}",
+        dir.display(),
         file_system.name(),
         if file_system.in_memory() { " (in memory: nothing is durable)" } else { "" }
     );
@@ -66,24 +59,16 @@ fn examine(dir: &Path, args: &DoctorArgs) -> Result<Exit, Failure> {
     println!("O_DIRECT     {}", if buffered { "refused: writes go through the page cache" } else { "usable" });
     println!("timers       {}", clock_source());
     println!();
-    println!("{:<50} {:>10} {:>10} {:>10}", "floor (4 KiB, this device)", "p50 µs", "p99 µs", "per s");
-    for (name, floor) in &floors {
-        let micros = |quantile| floor.quantile(quantile).0 as f64 / 1e3;
-        println!("{name:<50} {:>10.0} {:>10.0} {:>10.0}", micros(0.5), micros(0.99), floor.per_s());
+    println!("{:<34} {:>10} {:>10} {:>10}  method", "floor (4 KiB, this device)", "p50", "p99", "per s");
+    for floor in &floors {
+        let (p50, p99) = (duration_ns(floor.p50_ns as f64), duration_ns(floor.p99_ns as f64));
+        println!("{:<34} {p50:>10} {p99:>10} {:>10}  {}", floor.name, count(floor.per_s), floor.method);
     }
+    println!();
+    println!(
+        "One copy is the floor of coupled's commit, 4 of 6 that of decoupled's; a run prints its commit as a multiple."
+    );
     Ok(Exit::Ok)
-}
-
-fn to_json(name: &str, floor: &Floor) -> Value {
-    json!({
-        "name": name,
-        "method": floor.method,
-        "samples": floor.latency_ns.len(),
-        "p50_ns": floor.quantile(0.5).0,
-        "p99_ns": floor.quantile(0.99).0,
-        "per_s": floor.per_s(),
-        "buffered": floor.buffered,
-    })
 }
 
 fn clock_source() -> String {

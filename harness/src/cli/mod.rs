@@ -6,6 +6,7 @@ mod compare;
 mod doctor;
 mod list;
 mod output;
+mod plan;
 mod verify;
 
 use std::ffi::OsString;

@@ -2,14 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use record::{RunWriter, Verdict};
+use node::Zone;
+use record::{LinkDelay, RunWriter, Verdict};
 
 use crate::data::DataDir;
 use crate::drive::record_failure;
 use crate::exit::{Exit, Failure};
-use crate::rig::{Host, RuntimeKind};
+use crate::floors;
+use crate::progress::Progress;
+use crate::rig::{Host, Rig, RuntimeKind};
+use crate::turn::Turn;
 use crate::verdict::Finding;
 
+/// Samples of each floor: enough for a median that stands, in a fraction of a second.
+const FLOOR_SAMPLES: u64 = 500;
 /// Columns of the terminal's table when the terminal does not say.
 const WIDTH: u16 = 110;
 
@@ -21,6 +27,40 @@ pub fn finish(mut writer: RunWriter, verdict: Verdict, findings: &[Finding]) -> 
     }
     let reasons = validity.reasons.into_iter().chain(findings.iter().map(ToString::to_string)).collect();
     writer.finish(validity.status, Some(verdict), reasons).map_err(record_failure)
+}
+
+/// Ends the record of a run that failed, with the reason in `run.json`: what was measured until then is kept.
+pub fn abort(mut writer: RunWriter, failure: Failure) -> Failure {
+    writer.info_mut().reasons = vec![failure.message.clone()];
+    // A writer dropped before its end closes its segments and says `aborted`.
+    drop(writer);
+    failure
+}
+
+/// Measures the floors beside the engine's data and notes them.
+pub fn note_floors(writer: &mut RunWriter, turn: &Turn, progress: &mut Progress) -> Result<(), Failure> {
+    if turn.rig.host().real().is_none() || !turn.rig.engine.is_durable() {
+        return Ok(());
+    }
+    writer.info_mut().floors = floors::of_run(turn.dir.path(), FLOOR_SAMPLES, progress)?;
+    writer.save_info().map_err(record_failure)
+}
+
+/// Notes the link delays that the engine's frames were given, asked and realised.
+pub fn note_links(writer: &mut RunWriter, engine: &str, rig: &Rig) -> Result<(), Failure> {
+    let delays = rig.usage()?.delays;
+    for (from, to) in Zone::ALL.into_iter().flat_map(|from| Zone::ALL.map(|to| (from, to))) {
+        let Some(record) = delays.between(from, to) else { continue };
+        writer.info_mut().links.push(LinkDelay {
+            engine: engine.to_owned(),
+            from: from.name().to_owned(),
+            to: to.name().to_owned(),
+            frames: record.frames(),
+            intended_p50_ns: record.intended_ns.value_at_quantile(0.5),
+            realised_p50_ns: record.realised_ns.value_at_quantile(0.5),
+        });
+    }
+    writer.save_info().map_err(record_failure)
 }
 
 /// The process's exit code for a verdict.
@@ -41,7 +81,8 @@ pub fn report(dir: &Path, as_json: bool) -> Result<(), Failure> {
     if as_json {
         let rows: Vec<_> =
             run.summary.iter().map(|(key, row)| serde_json::json!({ "key": key, "summary": row })).collect();
-        println!("{:#}", serde_json::json!({ "run": run.info, "summary": rows }));
+        let conclusions = record::conclusions::of(&run.info, &run.summary);
+        println!("{:#}", serde_json::json!({ "run": run.info, "conclusions": conclusions, "summary": rows }));
     } else {
         println!("{}", record::table::render(&run.info, &run.summary, WIDTH));
         println!("run     {}", dir.display());
@@ -81,8 +122,8 @@ pub fn limits(runtime: RuntimeKind) -> Vec<String> {
     ];
     match runtime {
         RuntimeKind::Real => limits.push(
-            "All nodes share this machine's cores, and its devices as far as --disks does not spread them: six copies, one \
-             device."
+            "All nodes share this machine's cores, and its devices as far as --disks does not spread them: `copies, devices` \
+             says how many copies lie on how many."
                 .to_owned(),
         ),
         RuntimeKind::Sim => limits.push("Simulated devices and CPU: uncalibrated models, not this machine.".to_owned()),

@@ -75,7 +75,9 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
             let doing = rig.gauges().waiting.map_or(String::new(), |what| format!("; it is {what}"));
             return Err(Failure { message: format!("{}{doing}", failure.message), ..failure });
         }
-        (Err(failure), Some(halt)) => return Err(Failure { message: format!("{halt} ({failure})"), ..failure }),
+        (Err(failure), Some(halt)) => {
+            return Err(Failure::io(format!("the data cannot be opened: {halt} ({failure})")));
+        }
     };
     rig.stop()?;
     progress.done();

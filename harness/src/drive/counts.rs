@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use node::{Counts, IoClass, NodeId, Role};
+use record::host::Activity;
 use record::schema::Site;
-use record::{Io, Phase, Resource};
+use record::{Io, Metrics, Phase, Resource};
 
-use super::{Drive, PhaseOutcome, record_failure};
+use super::{Drive, PhaseOutcome, PhasePlan, Utilisation, record_failure};
 use crate::exit::Failure;
 use crate::rig::{NodeCounts, NodeInfo, Rig, Usage};
 
@@ -21,19 +22,43 @@ pub struct CpuBySite {
     pub load_s: f64,
 }
 
-/// Counts at the start of a phase.
+/// Counts at the start of a phase, and at the end of its window.
 pub(super) struct Counter {
     start: Usage,
+    activity: Activity,
+    utilisation: Utilisation,
+    bottleneck: Option<&'static str>,
 }
 
 impl Counter {
     pub fn start(rig: &Rig) -> Result<Counter, Failure> {
-        Ok(Counter { start: rig.usage()? })
+        let activity = Activity::now(rig.data_dirs());
+        Ok(Counter { start: rig.usage()?, activity, utilisation: Utilisation::default(), bottleneck: None })
+    }
+
+    /// Writes what every node has used so far.
+    pub fn interval(&self, drive: &mut Drive<'_>) -> Result<(), Failure> {
+        let usage = drive.rig.usage()?;
+        let resources = resource_rows(&drive.rig.nodes, &usage);
+        drive.writer.resources(drive.segment, usage.at.0, resources).map_err(record_failure)
+    }
+
+    /// The window is over and the settling begins: how busy everything was says what limited the window.
+    pub fn window_ends(&mut self, rig: &Rig, plan: &PhasePlan, outcome: &PhaseOutcome) -> Result<(), Failure> {
+        let busy = Activity::now(rig.data_dirs()).since(&self.activity);
+        self.utilisation = match rig.host().real() {
+            Some(_) => Utilisation::between(rig, &self.start, &rig.usage()?, &busy),
+            // A simulated machine is not this one.
+            None => Utilisation::default(),
+        };
+        self.bottleneck = self.utilisation.bottleneck(outcome, plan.arrivals.rate_per_s().is_some());
+        Ok(())
     }
 
     /// Takes the counts at the end and writes the phase's rows and metrics.
-    pub fn end(self, drive: &mut Drive<'_>, phase: Phase, outcome: &PhaseOutcome) -> Result<(), Failure> {
+    pub fn end(self, drive: &mut Drive<'_>, plan: &PhasePlan, outcome: &PhaseOutcome) -> Result<(), Failure> {
         let end = drive.rig.usage()?;
+        let phase = plan.phase;
         let rows = io_rows(&drive.rig.nodes, &self.start, &end, phase);
         drive.writer.io(drive.segment, rows).map_err(record_failure)?;
         let resources = resource_rows(&drive.rig.nodes, &end);
@@ -48,12 +73,33 @@ impl Counter {
         metrics.cpu_database_s_per_txn = per_txn(|cpu| cpu.database_s);
         metrics.cpu_storage_s_per_txn = per_txn(|cpu| cpu.storage_s);
         metrics.cpu_load_s_per_txn = per_txn(|cpu| cpu.load_s);
-        metrics.hit_ratio = outcome.gauges_end.hit_ratio_since(&outcome.gauges_start);
-        metrics.deferred_dirty_pages = outcome.gauges_end.dirty_pages;
-        metrics.deferred_records = outcome.gauges_end.uncoalesced_records;
-        metrics.deferred_log_bytes = outcome.gauges_end.log_bytes;
+        metrics.hit_ratio = outcome.gauges_settled.hit_ratio_since(&outcome.gauges_start);
+        metrics.user_bytes_per_txn = (outcome.ok > 0).then(|| outcome.changed_bytes as f64 / outcome.ok as f64);
+        metrics.bottleneck = self.bottleneck.map(str::to_owned);
+        metrics.cpu_busy_ratio = self.utilisation.cpu_ratio;
+        metrics.thread_busy_ratio = self.utilisation.thread.map(|(ratio, _)| ratio);
+        metrics.device_busy_ratio = self.utilisation.device_ratio;
+        // What follows the class is about how far a resynchronisation is.
+        let class = outcome.degraded.as_ref().map(|text| text.split(':').next().unwrap_or(text).to_owned());
+        metrics.degraded_class = class;
+        metrics.settle_s = plan.settle.then_some(outcome.settle_s);
+        deferred(metrics, outcome);
         Ok(())
     }
+}
+
+/// Deferred work at the start, at the end of the window, and after settling.
+fn deferred(metrics: &mut Metrics, outcome: &PhaseOutcome) {
+    let PhaseOutcome { gauges_start: start, gauges_end: end, gauges_settled: settled, .. } = outcome;
+    metrics.deferred_dirty_pages_start = start.dirty_pages;
+    metrics.deferred_records_start = start.uncoalesced_records;
+    metrics.deferred_log_bytes_start = start.log_bytes;
+    metrics.deferred_dirty_pages_end = end.dirty_pages;
+    metrics.deferred_records_end = end.uncoalesced_records;
+    metrics.deferred_log_bytes_end = end.log_bytes;
+    metrics.deferred_dirty_pages = settled.dirty_pages;
+    metrics.deferred_records = settled.uncoalesced_records;
+    metrics.deferred_log_bytes = settled.log_bytes;
 }
 
 fn site(role: Role) -> Site {
@@ -136,5 +182,27 @@ fn resource_rows(nodes: &[NodeInfo], usage: &Usage) -> Vec<Resource> {
         let info = nodes.iter().find(|info| info.id == usage.node)?;
         Some(of_node((info, usage)))
     });
-    known.collect()
+    known.chain(process_row(usage)).collect()
+}
+
+/// The whole process; nothing where no process carries the nodes.
+fn process_row(usage: &Usage) -> Option<Resource> {
+    let cpu = usage.process_cpu?;
+    Some(Resource {
+        t_s: 0.0,
+        node: "process".to_owned(),
+        role: "process".to_owned(),
+        cpu_s: Some(cpu.as_secs_f64()),
+        rss_bytes: record::host::rss_bytes(),
+        read_bytes: None,
+        write_bytes: None,
+        read_ios: None,
+        write_ios: None,
+        fsyncs: None,
+        net_tx_bytes: None,
+        net_rx_bytes: None,
+        log_bytes: None,
+        page_bytes: None,
+        queue_depth: None,
+    })
 }

@@ -4,6 +4,7 @@
 //! the run's record. Counts of I/O and CPU are taken at both ends, and the end waits for deferred work, so that an
 //! engine does not look cheap by putting work off.
 
+mod bottleneck;
 mod counts;
 mod faults;
 mod intervals;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use ::load::{Arrivals, Interval, Phase as LoadPhase};
 use record::{Phase, RunWriter, SegmentId};
 
+pub use bottleneck::Utilisation;
 pub use counts::CpuBySite;
 pub use faults::{FaultPlan, Turn, ZoneLoss};
 
@@ -76,8 +78,16 @@ pub struct PhaseOutcome {
     pub halts: Vec<String>,
     /// What the engine said of itself at the start.
     pub gauges_start: Gauges,
-    /// And at the end, deferred work done as far as patience went.
+    /// At the end of the window, before deferred work was asked for.
     pub gauges_end: Gauges,
+    /// And after deferred work was done as far as patience went.
+    pub gauges_settled: Gauges,
+    /// How long deferred work was given.
+    pub settle_s: f64,
+    /// Bytes of user data changed by the transactions that succeeded.
+    pub changed_bytes: u64,
+    /// The weakest durability class the engine spoke of during the window, when it was not its own.
+    pub degraded: Option<String>,
     /// Longest stretch of the phase, in seconds, in which no transaction succeeded.
     pub longest_silence_s: f64,
 }
@@ -139,7 +149,7 @@ impl Drive<'_> {
     /// Runs a phase from start to settled end.
     pub fn run(&mut self, plan: &PhasePlan) -> Result<PhaseOutcome, Failure> {
         let gauges_start = self.rig.gauges();
-        let counter = Counter::start(self.rig)?;
+        let mut counter = Counter::start(self.rig)?;
         self.start(LoadPhase::Measure, plan.arrivals)?;
         // What ended before the phase belongs to the warm-up.
         self.take_interval()?;
@@ -159,11 +169,16 @@ impl Drive<'_> {
             self.keep(plan, &interval, &mut outcome)?;
             let rate = interval.all().ok as f64 / (interval.end.saturating_sub(interval.start)).as_secs_f64().max(1e-9);
             self.progress.show(plan.phase.name(), clock.elapsed(self.rig), plan.length, Some(rate));
+            if outcome.degraded.is_none() {
+                outcome.degraded = self.rig.gauges().degraded;
+            }
+            counter.interval(self)?;
             ends_at += plan.interval;
         }
         outcome.length_s = clock.elapsed(self.rig).as_secs_f64();
+        counter.window_ends(self.rig, plan, &outcome)?;
         self.finish(plan, &mut injector, &mut outcome)?;
-        counter.end(self, plan.phase, &outcome)?;
+        counter.end(self, plan, &outcome)?;
         Ok(outcome)
     }
 
@@ -220,11 +235,17 @@ impl Drive<'_> {
     /// Takes an interval into the outcome and the record.
     fn keep(&mut self, plan: &PhasePlan, interval: &Interval, outcome: &mut PhaseOutcome) -> Result<(), Failure> {
         outcome.add(interval);
-        while let Some(halt) = self.rig.halted() {
-            self.writer.event(self.segment, self.rig.now().0, "halt", halt.clone().into()).map_err(record_failure)?;
-            outcome.halts.push(halt);
+        to_record(self.writer, self.segment, plan, interval)?;
+        while let Some(halted) = self.rig.halted() {
+            let words = halted.to_string();
+            self.writer.event(self.segment, self.rig.now().0, "halt", words.clone().into()).map_err(record_failure)?;
+            if halted.by_disk {
+                // No fault of ours was to do that: the disk under the run is full or broken, and nothing after it is a figure.
+                return Err(halted.failure("the run ends here"));
+            }
+            outcome.halts.push(words);
         }
-        to_record(self.writer, self.segment, plan, interval)
+        Ok(())
     }
 
     /// Ends a phase: no new transactions, stragglers end, faults heal, deferred work is done.
@@ -238,12 +259,14 @@ impl Drive<'_> {
         }
         let stragglers = self.take_interval()?;
         self.keep(plan, &stragglers, outcome)?;
-        outcome.gauges_end = if plan.settle {
+        outcome.gauges_end = self.rig.gauges();
+        outcome.gauges_settled = outcome.gauges_end.clone();
+        if plan.settle {
             self.progress.say("settling deferred work");
-            self.rig.settle(&outcome.gauges_start, SETTLED_SHARE, SETTLE_PATIENCE)
-        } else {
-            self.rig.gauges()
-        };
+            let clock = Clock::start(self.rig);
+            outcome.gauges_settled = self.rig.settle(&outcome.gauges_start, SETTLED_SHARE, SETTLE_PATIENCE);
+            outcome.settle_s = clock.elapsed(self.rig).as_secs_f64();
+        }
         injector.record(self.writer, self.segment)
     }
 }
@@ -262,6 +285,10 @@ impl PhaseOutcome {
             findings_count: 0,
             halts: Vec::new(),
             gauges_end: gauges_start.clone(),
+            gauges_settled: gauges_start.clone(),
+            settle_s: 0.0,
+            changed_bytes: 0,
+            degraded: None,
             gauges_start,
             longest_silence_s: 0.0,
         }
@@ -270,6 +297,7 @@ impl PhaseOutcome {
     fn add(&mut self, interval: &Interval) {
         let all = interval.all();
         self.ok += all.ok;
+        self.changed_bytes += all.changed_bytes;
         self.errors += all.errors();
         self.aborts += all.failed[::load::Failure::Conflict as usize];
         self.retries += all.retries.iter().sum::<u64>();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{DATABASE, Engine, Gauges, Setup, StandbyLoss, compute_gauges};
 use crate::exit::Failure;
+use crate::floors;
 
 /// How long `detach` waits for a standby before it goes on without.
 const DETACH_AFTER: Nanos = Nanos::from_millis(500);
@@ -80,6 +81,10 @@ impl Engine for Coupled {
         "not protected"
     }
 
+    fn floor(&self) -> Option<&'static str> {
+        Some(floors::ONE_COPY)
+    }
+
     fn topology(&self, setup: &Setup) -> Result<Topology, Failure> {
         coupled::local(&config(setup)).map_err(|error| Failure::usage(format!("coupled: {error}")))
     }
@@ -112,6 +117,11 @@ impl Engine for CoupledMirrored {
 
     fn protection(&self) -> &'static str {
         "degraded"
+    }
+
+    /// Of one copy as well: what its steps one after the other cost on top is the architecture's own.
+    fn floor(&self) -> Option<&'static str> {
+        Some(floors::ONE_COPY)
     }
 
     fn topology(&self, setup: &Setup) -> Result<Topology, Failure> {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Engine, Gauges, Setup, compute_gauges};
 use crate::exit::Failure;
+use crate::floors;
 
 /// Log shipping to six storage nodes in three zones.
 #[derive(Debug)]
@@ -45,6 +46,10 @@ impl Engine for Decoupled {
 
     fn protection(&self) -> &'static str {
         "masked"
+    }
+
+    fn floor(&self) -> Option<&'static str> {
+        Some(floors::QUORUM)
     }
 
     fn topology(&self, setup: &Setup) -> Result<Topology, Failure> {

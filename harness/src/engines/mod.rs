@@ -16,6 +16,7 @@ use node::{Frame, NodeId, Topology};
 use serde_json::Value;
 
 use crate::exit::Failure;
+use crate::names;
 
 /// The node that clients speak to, in every topology.
 pub const DATABASE: NodeId = NodeId(1);
@@ -120,6 +121,11 @@ pub trait Engine: Send + Sync {
     /// What is to be expected when the zone `az-b` is lost: `masked`, `degraded`, or `not protected`.
     fn protection(&self) -> &'static str;
 
+    /// Which of [`crate::floors`] its commit is held against.
+    fn floor(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether it keeps anything on disk.
     fn is_durable(&self) -> bool {
         true
@@ -168,9 +174,6 @@ pub fn find(name: &str) -> Result<Arc<dyn Engine>, Failure> {
     let mut engines = all();
     match engines.iter().position(|engine| engine.name() == name) {
         Some(index) => Ok(engines.swap_remove(index)),
-        None => {
-            let known: Vec<_> = engines.iter().map(|engine| engine.name()).collect();
-            Err(Failure::usage(format!("no engine is named `{name}`; known are {}", known.join(", "))))
-        }
+        None => Err(Failure::usage(names::unknown("engine", name, engines.iter().map(|engine| engine.name())))),
     }
 }

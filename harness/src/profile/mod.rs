@@ -9,6 +9,7 @@ use node::{Delay, LinkModel, LinkProfile, Nanos, Zone};
 use serde::Deserialize;
 
 use crate::exit::Failure;
+use crate::names;
 
 const BUILT_IN: [&str; 3] =
     [include_str!("none.toml"), include_str!("three-az.toml"), include_str!("three-az-far.toml")];
@@ -71,10 +72,8 @@ impl Profile {
         let path = Path::new(name);
         if path.extension().is_none_or(|extension| extension != "toml") {
             let known: Vec<String> = Profile::built_in().into_iter().map(|profile| profile.name).collect();
-            return Err(Failure::usage(format!(
-                "no profile is named `{name}`; known are {}, or give the path of a .toml file",
-                known.join(", ")
-            )));
+            let unknown = names::unknown("profile", name, known.iter().map(String::as_str));
+            return Err(Failure::usage(format!("{unknown}, or give the path of a .toml file")));
         }
         let text = std::fs::read_to_string(path).map_err(|error| Failure::io(format!("profile {name}: {error}")))?;
         let profile: Profile =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use node::fault::Fault;
 use node::{Frame, Ledger, Nanos, NodeId, Topology};
 use sim::{Sim, Status};
-use uring::Runtime;
+use uring::{LinkDelays, Runtime};
 
 use super::runtime_failure;
 use crate::exit::Failure;
@@ -43,6 +43,12 @@ pub struct Usage {
     pub at: Nanos,
     /// In order of id.
     pub nodes: Vec<NodeCounts>,
+    /// CPU time of each thread; empty where there are none.
+    pub threads: Vec<Nanos>,
+    /// CPU time of the whole process, kernel workers included.
+    pub process_cpu: Option<Nanos>,
+    /// Intended and realised link delays so far.
+    pub delays: LinkDelays,
 }
 
 impl Host {
@@ -141,7 +147,13 @@ impl Host {
                 let usage = runtime.usage().map_err(runtime_failure)?;
                 let of_node =
                     |node: uring::NodeUsage| NodeCounts { node: node.node, ledger: node.ledger, cpu: Some(node.cpu) };
-                Ok(Usage { at: usage.at, nodes: usage.nodes.into_iter().map(of_node).collect() })
+                Ok(Usage {
+                    at: usage.at,
+                    nodes: usage.nodes.into_iter().map(of_node).collect(),
+                    threads: usage.threads.iter().map(|thread| thread.cpu).collect(),
+                    process_cpu: Some(usage.process_cpu),
+                    delays: usage.delays,
+                })
             }
             Host::Simulated(simulation) => Ok(simulation.usage()),
         }
@@ -191,6 +203,6 @@ impl Simulation {
         let counts = |node: NodeId| NodeCounts { node, ledger: self.world.ledger(node).clone(), cpu: None };
         let mut nodes: Vec<_> = self.world.ids().map(counts).collect();
         nodes.sort_by_key(|counts| counts.node);
-        Usage { at: self.world.now(), nodes }
+        Usage { at: self.world.now(), nodes, threads: Vec::new(), process_cpu: None, delays: LinkDelays::default() }
     }
 }

@@ -60,8 +60,8 @@ pub fn bulk_load(
     }
     while streams.iter().any(|stream| stream.waiting.is_some()) {
         interrupt::check()?;
-        if let Some(reason) = rig.halted() {
-            return Err(Failure::unknown(format!("loading stopped: {reason}")));
+        if let Some(halted) = rig.halted() {
+            return Err(halted.failure("loading stopped"));
         }
         let (console, host) = rig.console();
         let Some((ticket, result)) = console.receive(host, Duration::from_millis(200)) else {

@@ -9,6 +9,7 @@ mod load;
 mod simulated;
 
 use std::any::Any;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use node::{Delay, LinkProfile, Member, Nanos, NodeId, Role, Topology, Zone};
 use uring::{Backend, Config, Placement, Runtime};
 use workloads::Workload;
 
-use crate::engines::{Engine, Gauges, LOAD, Setup};
+use crate::engines::{DATABASE, Engine, Gauges, LOAD, Setup};
 use crate::exit::Failure;
 
 pub use console::Console;
@@ -95,6 +96,31 @@ pub struct NodeInfo {
     pub zone: Zone,
 }
 
+/// A node that stopped by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halted {
+    /// Its name.
+    pub node: String,
+    /// Why, in its own words.
+    pub reason: String,
+    /// Whether the disk of any node had refused something by then: the disk is to blame, not the engine.
+    pub by_disk: bool,
+}
+
+impl Halted {
+    /// The command's end, when nothing can be said without the node: the disk's fault where the disk refused something.
+    pub fn failure(&self, doing: &str) -> Failure {
+        let message = format!("{doing}: {self}");
+        if self.by_disk { Failure::io(message) } else { Failure::unknown(message) }
+    }
+}
+
+impl fmt::Display for Halted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} halted: {}", self.node, self.reason)
+    }
+}
+
 /// An engine at work.
 pub struct Rig {
     /// The engine.
@@ -103,6 +129,7 @@ pub struct Rig {
     pub nodes: Vec<NodeInfo>,
     host: Host,
     console: Console,
+    data_dirs: Vec<PathBuf>,
 }
 
 impl Rig {
@@ -125,7 +152,7 @@ impl Rig {
             }
             RuntimeKind::Sim => Host::simulated(topology, simulated::world(site)),
         };
-        Ok(Rig { engine, nodes, host, console })
+        Ok(Rig { engine, nodes, host, console, data_dirs: site.data_dirs.clone() })
     }
 
     /// The runtime under it all.
@@ -183,16 +210,29 @@ impl Rig {
         self.nodes.iter().filter(|info| info.id != LOAD && info.id != CONSOLE)
     }
 
+    /// Whether the database node is on this thread of the runtime.
+    pub fn thread_has_database(&self, thread: usize) -> bool {
+        let threads = self.host.real().map(|runtime| &runtime.description().threads);
+        threads.and_then(|threads| threads.get(thread)).is_some_and(|thread| thread.nodes.contains(&DATABASE))
+    }
+
+    /// Where the engine's files lie.
+    pub fn data_dirs(&self) -> &[PathBuf] {
+        &self.data_dirs
+    }
+
     /// What every node has counted so far.
     pub fn usage(&self) -> Result<Usage, Failure> {
         self.host.usage()
     }
 
-    /// The first node that stopped by itself since the last call, in words.
-    pub fn halted(&mut self) -> Option<String> {
+    /// The first node that stopped by itself since the last call.
+    pub fn halted(&mut self) -> Option<Halted> {
         let (node, reason) = self.host.next_halt()?;
         let name = self.nodes.iter().find(|info| info.id == node).map_or("a node", |info| &info.name);
-        Some(format!("{name} halted: {reason}"))
+        let usage = self.host.usage();
+        let by_disk = usage.is_ok_and(|usage| usage.nodes.iter().any(|counts| counts.ledger.disk_refused > 0));
+        Some(Halted { node: name.to_owned(), reason, by_disk })
     }
 
     /// Crashes every engine node in `zone`, or everywhere. Nodes that are down already stay down.

@@ -6,7 +6,6 @@
 mod broken_off;
 mod crash;
 mod mirror;
-mod recovery;
 mod seeds;
 mod teller;
 mod zombie;

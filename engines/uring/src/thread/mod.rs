@@ -23,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use node::{Effects, Event, Frame, Nanos, NodeId, Zone};
+use node::{DiskError, Effects, Event, Frame, Nanos, NodeId, Zone};
 
 use self::host::{Delivery, Host, State};
 pub(crate) use self::plan::{Gate, Plan, Seat};
@@ -224,6 +224,9 @@ impl Thread {
         let event = match delivery {
             Delivery::Start { incarnation, .. } if incarnation == host.incarnation => Event::Start,
             Delivery::Disk(settled) if settled.incarnation == host.incarnation => {
+                // A name that does not exist, or an end of a file, is an answer.
+                let is_refusal = matches!(settled.result, Err(DiskError::NoSpace | DiskError::Io { .. }));
+                host.ledger.disk_refused += u64::from(is_refusal);
                 Event::Disk { token: settled.token, result: settled.result }
             }
             Delivery::Start { .. } | Delivery::Disk(_) => return,

@@ -122,6 +122,7 @@ fn service_time_covers_every_attempt_and_the_third_one_locks() {
     let interval = hand.core.take_interval(hand.now);
     let op = &interval.ops[0];
     assert_eq!((op.ok, op.retries[Retry::Validation as usize]), (1, 2));
+    assert_eq!(op.changed_bytes, 9, "a key of eight bytes and a field of one, once for all attempts");
     assert!(op.service.equivalent(op.service.max(), 9_000_000), "nine replies of a millisecond: {}", op.service.max());
     assert_eq!(interval.statements, 3);
     let acks = hand.core.take_acks();
@@ -148,6 +149,16 @@ fn a_lone_statement_that_conflicts_twice_becomes_a_locking_transaction() {
     let op = hand.core.take_interval(hand.now).ops.remove(0);
     assert_eq!((op.ok, op.retries), (1, [1, 1, 0]));
     assert_eq!(hand.core.take_acks()[0].position, Some(CommitPosition(8)));
+}
+
+#[test]
+fn a_statement_that_affects_nothing_changes_no_bytes() {
+    let mut hand = Hand::new(true, |_| ());
+    let single = only(hand.poll());
+    let next = only(hand.answer(&single, affected(0, Some(1))));
+    hand.answer(&next, affected(1, Some(2)));
+    let op = hand.core.take_interval(hand.now).ops.remove(0);
+    assert_eq!((op.ok, op.changed_bytes), (2, 9));
 }
 
 #[test]

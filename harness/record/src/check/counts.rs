@@ -83,7 +83,9 @@ pub(super) fn sums(run: &Run, findings: &mut Findings) {
             format!("{name}: intervals add up to {sums:?}, the summary says {:?}", Sums::of(window))
         });
         let counts_operations = matches!(window.latency_kind, LatencyKind::Service | LatencyKind::Response);
-        findings.demand(!counts_operations || row.spread.n == window.completed, Summary::FILE, || {
+        // A failed operation may have no latency worth keeping; every other has one.
+        let counted = (window.ok..=window.completed).contains(&row.spread.n);
+        findings.demand(!counts_operations || counted, Summary::FILE, || {
             format!(
                 "{} {} {}: {} latencies for {} operations",
                 key.engine, window.op, window.latency_kind, row.spread.n, window.completed

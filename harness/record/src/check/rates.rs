@@ -7,7 +7,8 @@ use crate::{LatencyKind, Row, Run, validity, writer};
 /// The I/O per transaction in the summary follows from `io.csv`.
 pub(super) fn io_per_txn(run: &Run, findings: &mut Findings) {
     for (key, row) in run.summary.iter().filter(|(_, row)| row.window.op == "ALL") {
-        let mut derived = Metrics::default();
+        let user_bytes_per_txn = row.metrics.user_bytes_per_txn;
+        let mut derived = Metrics { user_bytes_per_txn, ..Metrics::default() };
         let of_phase = run.io.iter().filter(|(io_key, io)| io_key == key && io.phase == row.window.phase);
         writer::io_per_txn(&mut derived, of_phase.map(|(_, io)| io), row.window.ok);
         for (column, written, derived) in [
@@ -21,6 +22,7 @@ pub(super) fn io_per_txn(run: &Run, findings: &mut Findings) {
             ),
             ("storage_syncs_per_txn", row.metrics.storage_syncs_per_txn, derived.storage_syncs_per_txn),
             ("read_ios_per_txn", row.metrics.read_ios_per_txn, derived.read_ios_per_txn),
+            ("write_amp_ratio", row.metrics.write_amp_ratio, derived.write_amp_ratio),
         ] {
             findings.demand(agree(written, derived), Summary::FILE, || {
                 format!("{} repeat {}: {column} is {written:?}, io.csv gives {derived:?}", key.engine, key.repeat)

@@ -2,6 +2,7 @@
 //!
 //! Everything is best effort: what a kernel does not show stays empty, and nothing here fails a run.
 
+mod activity;
 mod code;
 mod disk;
 
@@ -10,6 +11,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use activity::{Activity, Busy};
 pub use disk::DataDir;
 
 /// What the figures depend on besides the code. Absent fields could not be read.
@@ -67,10 +69,11 @@ impl Host {
     }
 }
 
-/// Jiffies of all CPUs since boot: total, and stolen by the hypervisor.
+/// Jiffies of all CPUs since boot: total, idle, and stolen by the hypervisor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CpuTimes {
     total: u64,
+    idle: u64,
     steal: u64,
 }
 
@@ -83,13 +86,19 @@ impl CpuTimes {
         let line = stat.lines().find(|line| line.starts_with("cpu "))?;
         // user nice system idle iowait irq softirq steal; guest times are part of user already.
         let fields: Vec<u64> = line.split_whitespace().skip(1).take(8).filter_map(|field| field.parse().ok()).collect();
-        Some(CpuTimes { total: fields.iter().sum(), steal: *fields.get(7)? })
+        Some(CpuTimes { total: fields.iter().sum(), idle: fields.get(3)? + fields.get(4)?, steal: *fields.get(7)? })
     }
 
     /// The share stolen between `earlier` and `self`.
     pub(crate) fn steal_ratio_since(self, earlier: CpuTimes) -> Option<f64> {
         let total = self.total.checked_sub(earlier.total).filter(|total| *total > 0)?;
         Some(self.steal.saturating_sub(earlier.steal) as f64 / total as f64)
+    }
+
+    /// The share in use between `earlier` and `self`; waiting for disks is idle.
+    fn busy_ratio_since(self, earlier: CpuTimes) -> Option<f64> {
+        let total = self.total.checked_sub(earlier.total).filter(|total| *total > 0)?;
+        Some(1.0 - (self.idle.saturating_sub(earlier.idle) as f64 / total as f64).min(1.0))
     }
 }
 
@@ -113,6 +122,13 @@ fn memory_bytes() -> Option<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
     let kib = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?;
     kib.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Resident memory of this process.
+pub fn rss_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?;
+    kib.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 fn memlock_limit() -> Option<String> {

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use super::activity::io_ticks_ms;
 use super::disk::{DataDir, mount_of};
 use super::*;
 
@@ -39,6 +40,17 @@ fn steal_is_the_share_of_all_cpu_time_between_two_looks() {
     let after = at("cpu  150 0 70 1000 10 0 0 70 9 0\n");
     assert_eq!(after.steal_ratio_since(before), Some(0.1));
     assert_eq!(before.steal_ratio_since(before), None);
+    assert_eq!(after.busy_ratio_since(before), Some(1.0 - 200.0 / 300.0), "disk waits are idle, stolen time is not");
+}
+
+#[test]
+fn a_device_is_busy_while_it_has_requests() {
+    let stat =
+        "   48263     2053  6318562    21041   240129    36403 15187832   242021        0   118368   263062 0 0 0 0";
+    assert_eq!(io_ticks_ms(stat), Some(118_368));
+    assert_eq!(io_ticks_ms("1 2 3"), None);
+    let busy = Activity::now(&["."]).since(&Activity::now(&["."]));
+    assert!(busy.device.is_none_or(|(_, ratio)| (0.0..=1.0).contains(&ratio)));
 }
 
 #[test]

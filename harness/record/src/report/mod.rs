@@ -23,7 +23,7 @@ mod window;
 
 use std::path::{Path, PathBuf};
 
-use crate::{RecordError, Run, Status, Verdict};
+use crate::{RecordError, Run, Status, Verdict, conclusions};
 use svg::escape;
 
 /// The file's name.
@@ -80,13 +80,6 @@ fn header(run: &Run) -> String {
         Status::Aborted => ("warn", "The run did not reach its end; what it measured until then is below."),
         Status::Invalid => ("bad", "The figures must not be used."),
     };
-    let list = |class: &str, items: &[String]| match items.is_empty() {
-        true => String::new(),
-        false => {
-            let items: String = items.iter().map(|item| format!("<li>{}</li>", escape(item))).collect();
-            format!("<ul class=\"{class}\">{items}</ul>\n")
-        }
-    };
     let name = |verdict: Option<Verdict>| verdict.map_or("not checked", Verdict::name);
     format!(
         "<header>\n<p class=\"kicker\">Sextant · {}</p>\n<h1>{}</h1>\n<p class=\"meta\">{}</p>\n\
@@ -97,9 +90,28 @@ fn header(run: &Run) -> String {
         escape(&about::line(info)),
         name(info.verdict),
         info.status,
-        list("reasons", &info.reasons),
-        list("notices", &info.notices),
+        list("conclusions", &conclusions::of(info, &run.summary)),
+        notices(&info.notices),
     )
+}
+
+fn list(class: &str, items: &[String]) -> String {
+    if items.is_empty() {
+        return String::new();
+    }
+    let items: String = items.iter().map(|item| format!("<li>{}</li>", escape(item))).collect();
+    format!("<ul class=\"{class}\">{items}</ul>\n")
+}
+
+/// What differed from what was asked: a few stand open, many are folded so that they do not push the figures down.
+fn notices(items: &[String]) -> String {
+    let all = list("notices", items);
+    match items.len() {
+        0..=2 => all,
+        many => format!(
+            "<details class=\"notices\"><summary>{many} notices on how it was measured</summary>{all}</details>\n"
+        ),
+    }
 }
 
 #[cfg(test)]

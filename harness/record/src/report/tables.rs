@@ -39,10 +39,17 @@ pub(super) fn metrics(run: &Run) -> String {
     charts::section("Metrics", &figures.notes.join(" "), &table)
 }
 
+/// A cell longer than this holds words, not a quantity.
+const PLAIN_LEN: usize = 14;
+
 /// Two cells: the value, and the range of repeats, so that values line up with each other.
 fn cell(figure: &Figure) -> String {
     let range = figure.range.as_ref().map(|range| escape(range)).unwrap_or_default();
     match &figure.value {
+        // Words may break over lines; a value and its range stand side by side.
+        Some(value) if figure.range.is_none() && value.len() > PLAIN_LEN => {
+            format!("<td class=\"words\" colspan=\"2\">{}</td>", escape(value))
+        }
         Some(value) => format!("<td>{}</td><td class=\"range\">{range}</td>", escape(value)),
         None => format!("<td class=\"none\">{NOT_MEASURED}</td><td class=\"range\"></td>"),
     }

@@ -53,7 +53,7 @@ columns! {
 columns! {
     /// What an engine did for its operations in one phase. Everything per transaction is divided by `ok`.
     ///
-    /// The columns from `net_ios_per_txn` to `read_ios_per_txn` are computed by the writer from the phase's rows of
+    /// The columns from `net_ios_per_txn` to `write_amp_ratio` are computed by the writer from the phase's rows of
     /// `io.csv`, and `dip_ratio` to `t_recover95_s` from its intervals and faults; the rest is for the caller.
     #[derive(Default)]
     pub struct Metrics {
@@ -73,7 +73,8 @@ columns! {
         pub storage_syncs_per_txn: Option<f64>,
         /// Disk reads, on whatever node.
         pub read_ios_per_txn: Option<f64>,
-        /// Bytes written to disks for each byte of row data changed by the workload.
+        /// Write amplification: bytes written to disks, on whatever node, for each byte of user data changed
+        /// (`user_bytes_per_txn`).
         pub write_amp_ratio: Option<f64>,
         /// CPU seconds of the database site.
         pub cpu_database_s_per_txn: Option<f64>,
@@ -91,17 +92,42 @@ columns! {
         pub t_recover95_s: Option<f64>,
         /// From the start of the reopening after the crash until the first transaction committed.
         pub recovery_s: Option<f64>,
-        /// Pages changed in the cache and not written yet, at the end of the window.
+        /// Pages changed in the cache and not written yet, after settling: debt that these figures leave unpaid.
         pub deferred_dirty_pages: Option<u64>,
-        /// Log records not yet applied to a page, over all copies, at the end of the window.
+        /// Log records not yet applied to a page, over all copies, after settling.
         pub deferred_records: Option<u64>,
-        /// Bytes of log that recovery would read or storage still holds, at the end of the window.
+        /// Bytes of log that recovery would read or storage still holds, over all copies, after settling.
         pub deferred_log_bytes: Option<u64>,
-        /// What limited throughput, e.g. `cpu`, `disk`, `link`, `locks`, `offered load`.
+        /// What limited throughput: `offered load`, `cpu`, `database thread`, `storage thread`, `disk`, `conflicts`, or
+        /// `commit latency` when nothing was busy and sessions only waited.
         pub bottleneck: Option<String>,
         /// What an acknowledged commit survives, e.g. `1 copy`, `4 of 6 copies, 3 zones`.
         pub durability_class: Option<String>,
         /// `ok`, `violation`, `unknown`, `liveness`: correctness and promises kept, never speed.
         pub verdict: Option<crate::Verdict>,
+        /// Bytes of user data changed: keys and new field values in the statements of transactions that succeeded.
+        pub user_bytes_per_txn: Option<f64>,
+        /// Dirty pages at the start of the window.
+        pub deferred_dirty_pages_start: Option<u64>,
+        /// Unapplied records at the start of the window.
+        pub deferred_records_start: Option<u64>,
+        /// Log bytes held at the start of the window.
+        pub deferred_log_bytes_start: Option<u64>,
+        /// Dirty pages at the end of the window, before settling.
+        pub deferred_dirty_pages_end: Option<u64>,
+        /// Unapplied records at the end of the window, before settling.
+        pub deferred_records_end: Option<u64>,
+        /// Log bytes held at the end of the window, before settling.
+        pub deferred_log_bytes_end: Option<u64>,
+        /// How long deferred work was given time after the window; its I/O and CPU are in the columns above.
+        pub settle_s: Option<f64>,
+        /// The machine's CPU time in use during the window, by whatever process; 1 is all cores.
+        pub cpu_busy_ratio: Option<f64>,
+        /// CPU time of this process's busiest thread over the length of the window.
+        pub thread_busy_ratio: Option<f64>,
+        /// Share of the window in which the busiest device had something to do.
+        pub device_busy_ratio: Option<f64>,
+        /// The weakest durability class seen during the window, when it was not the engine's own.
+        pub degraded_class: Option<String>,
     }
 }

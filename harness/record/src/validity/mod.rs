@@ -98,6 +98,9 @@ fn machine(host: &Host) -> Vec<String> {
 /// Below this many operations for each one in flight, those that began or ended outside the window matter.
 const OPERATIONS_PER_IN_FLIGHT_MIN: f64 = 100.0;
 const OPERATIONS_MIN: u64 = 1_000;
+/// Failed operations are in flight like others, but their times need not be recorded: with more of them than this the two sides
+/// are not of the same operations.
+const ERRORS_RATIO_MAX: f64 = 0.01;
 const DEVIATION_RATIO_MAX: f64 = 0.05;
 
 /// Little's law: operations in flight = rate × time each spends there. Both sides are measured independently, so a
@@ -106,7 +109,8 @@ const DEVIATION_RATIO_MAX: f64 = 0.05;
 pub fn in_flight_disagrees(key: &Key, window: &Interval) -> Option<String> {
     let (in_flight, mean_ns) = (window.in_flight_mean?, window.mean_ns?);
     let is_short = (window.completed as f64) < in_flight * OPERATIONS_PER_IN_FLIGHT_MIN;
-    if in_flight <= 0.0 || window.completed < OPERATIONS_MIN || is_short {
+    let has_failures = window.errors as f64 > window.completed as f64 * ERRORS_RATIO_MAX;
+    if in_flight <= 0.0 || window.completed < OPERATIONS_MIN || is_short || has_failures {
         return None;
     }
     let expected = window.completed as f64 / window.t_len_s * mean_ns as f64 / 1e9;

@@ -58,6 +58,8 @@ fn wrong_latencies_make_a_run_invalid() {
     let found = judged(Interval { in_flight_mean: Some(3.0), ..window(Some(1_000.0), 10_000) });
     assert_eq!(found.status, Status::Invalid);
     assert!(found.reasons[0].contains("3.00 in flight, but rate times mean service time is 2.00"), "{found:?}");
+    let failing = Interval { in_flight_mean: Some(3.0), ok: 9_000, errors: 1_000, ..window(None, 10_000) };
+    assert_eq!(judged(failing).status, Status::Ok, "operations that failed have no times to multiply");
     let short = Interval { in_flight_mean: Some(64.0), ..window(None, 2_000) };
     assert_eq!(judged(short).status, Status::Ok, "31 operations for each in flight are too few to tell");
 }

@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use crate::hlog::HlogWriter;
 use crate::host::{self, CpuTimes};
-use crate::info::{Code, EngineInfo, Factors, RunInfo, Status, Verdict};
+use crate::info::{Code, EngineInfo, Factors, Floor, RunInfo, Status, Verdict};
 use crate::schema::{
     Event, Fault, HistogramCell, Interval, Io, Metrics, Percentile, Phase, Recovery, Resource, Summary,
 };
@@ -58,8 +58,8 @@ pub struct RunPlan {
     pub config: Value,
     /// Where the engines' data lies.
     pub data_dir: Option<PathBuf>,
-    /// The disk measured on the spot, if it was.
-    pub disk_baseline: Option<Value>,
+    /// The floors measured on the spot, if they were.
+    pub floors: Vec<Floor>,
     /// What a reader must know to read the figures rightly.
     pub limits: Vec<String>,
 }
@@ -392,7 +392,8 @@ fn run_info(plan: RunPlan, run_id: String, start: Timestamp) -> RunInfo {
         factors: plan.factors,
         engines: plan.engines,
         config: plan.config,
-        disk_baseline: plan.disk_baseline,
+        floors: plan.floors,
+        links: Vec::new(),
         limits: plan.limits,
         notices: Vec::new(),
         code: Code::capture(),

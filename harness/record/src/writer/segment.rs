@@ -368,6 +368,9 @@ pub(crate) fn io_per_txn<'a>(metrics: &mut Metrics, rows: impl Iterator<Item = &
     metrics.storage_write_bytes_per_txn = per_txn(|row| row.write_bytes);
     metrics.storage_syncs_per_txn = per_txn(|row| row.syncs);
     metrics.read_ios_per_txn = per_txn(|row| row.reads);
+    let changed = metrics.user_bytes_per_txn.filter(|bytes| *bytes > 0.0);
+    metrics.write_amp_ratio =
+        metrics.storage_write_bytes_per_txn.zip(changed).map(|(written, changed)| written / changed);
 }
 
 fn is_network(row: &Io) -> bool {

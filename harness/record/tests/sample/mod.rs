@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use record::schema::Site;
 use record::{
-    EngineInfo, Factors, Fault, IntervalInput, Io, LatencyBook, LatencyKind, Metrics, Phase, Recovery, Resource,
+    EngineInfo, Factors, Fault, Floor, IntervalInput, Io, LatencyBook, LatencyKind, Metrics, Phase, Recovery, Resource,
     RunPlan, RunWriter, SegmentId, Span, Status, Verdict,
 };
 use serde_json::json;
@@ -17,6 +17,8 @@ const WARMUP_NS: u64 = 1_000 * MS;
 const WINDOW_NS: u64 = 10_000 * MS;
 const RATE_PER_S: f64 = 1_500.0;
 const SESSIONS: usize = 32;
+/// The floor that a commit of one copy is held against.
+const ONE_COPY: &str = "durable write, one copy";
 const WORKLOAD: &str = "sysbench-write-only";
 
 /// How one made-up engine behaves.
@@ -130,6 +132,8 @@ fn plan() -> RunPlan {
         name: model.name.into(),
         durability_class: model.durability_class.into(),
         protection: model.protection.into(),
+        placement: if model.name == "coupled" { "1 copy, one device" } else { "several copies, one device" }.into(),
+        floor: (model.name != "coupled-mirrored").then(|| ONE_COPY.into()),
         params: json!({ "page_bytes": 16_384 }),
     };
     RunPlan {
@@ -153,6 +157,15 @@ fn plan() -> RunPlan {
         engines: MODELS.iter().map(engine).collect(),
         config: json!({ "profile": { "name": "three-az", "a_b_us": 650 } }),
         data_dir: Some(std::env::temp_dir()),
+        floors: vec![Floor {
+            name: ONE_COPY.into(),
+            method: "io_uring".into(),
+            samples: 400,
+            p50_ns: 160_000,
+            p99_ns: 410_000,
+            per_s: 6_100.0,
+            buffered: false,
+        }],
         limits: vec![
             "Sample data: every figure here was made up by a test.".into(),
             "Six copies on one device.".into(),
@@ -246,6 +259,7 @@ fn turn_of(run: &mut RunWriter, id: SegmentId, model: &Model, random: &mut Rando
         run.fault(id, fault).unwrap();
     }
     run.event(id, end_ns, "crash", json!({ "caches": "dropped" })).unwrap();
+    run.metrics_mut(id, Phase::Measure).user_bytes_per_txn = Some(420.0);
     run.close(id).unwrap();
     let recovery = Recovery {
         fault_id: "crash".into(),
@@ -266,7 +280,17 @@ fn turn_of(run: &mut RunWriter, id: SegmentId, model: &Model, random: &mut Rando
         cpu_storage_s_per_txn: decoupled.then_some(118e-6),
         cpu_load_s_per_txn: Some(9e-6),
         hit_ratio: Some(0.9987),
-        write_amp_ratio: Some(if decoupled { 14.2 } else { 21.7 }),
+        deferred_dirty_pages_start: (!decoupled).then_some(12),
+        deferred_dirty_pages_end: (!decoupled).then_some(5_310),
+        deferred_records_start: decoupled.then_some(2_000),
+        deferred_records_end: decoupled.then_some(61_500),
+        deferred_log_bytes_start: Some(8_000_000),
+        deferred_log_bytes_end: Some(63_000_000),
+        settle_s: Some(0.84),
+        cpu_busy_ratio: Some(0.62),
+        thread_busy_ratio: Some(0.41),
+        device_busy_ratio: Some(0.35),
+        degraded_class: (model.name == "coupled-mirrored").then(|| "2 of 2 copies, 1 zone".into()),
         recovery_s: Some(model.recovery_s),
         deferred_dirty_pages: (!decoupled).then_some(3_120),
         deferred_records: decoupled.then_some(18_240),
