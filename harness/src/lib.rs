@@ -3,6 +3,11 @@
 //! The binary `sextant` is the command line over this library. Only the harness names everything: engines, runtimes,
 //! workloads, records. To add an engine or a workload, implement one trait and add it to one list.
 
+/// Engines allocate aligned blocks and small buffers by the hundred thousand a second, on the same footing: both get an
+/// allocator that is quick at it, here and in tests and benchmarks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod acks;
 pub mod aftermath;
 pub mod campaign;

@@ -10,6 +10,7 @@
 //! - A write is remembered while an open transaction read anything before it, up to `entries_max`; beyond that the oldest
 //!   are forgotten and transactions that would need them fail validation. Forgetting never lets one pass.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
@@ -86,16 +87,18 @@ impl Recent {
     /// Forgets what nobody can ask for any more, now that the log is durable up to `durable`.
     pub fn prune(&mut self, durable: Lsn) {
         let needed = self.open.first_key_value().map_or(durable, |(seen, _)| durable.min(*seen));
-        while let Some((lsn, cell)) = self.order.front() {
-            let crowded = self.order.len() > self.entries_max && *lsn <= durable;
-            if *lsn > needed && !crowded {
+        while let Some(&(lsn, _)) = self.order.front() {
+            let crowded = self.order.len() > self.entries_max && lsn <= durable;
+            if lsn > needed && !crowded {
                 break;
             }
-            if self.last.get(cell) == Some(lsn) {
-                self.last.remove(cell);
+            self.floor = lsn;
+            let Some((_, cell)) = self.order.pop_front() else { break };
+            if let Entry::Occupied(last) = self.last.entry(cell)
+                && *last.get() == lsn
+            {
+                last.remove();
             }
-            self.floor = *lsn;
-            self.order.pop_front();
         }
     }
 

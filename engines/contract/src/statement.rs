@@ -15,8 +15,8 @@ pub struct TxnSeq(pub u64);
 
 /// A position in the serial order of committed transactions. Opaque: only comparison means anything.
 ///
-/// Two transactions that wrote never share a position; a read-only transaction has the position of the last commit that
-/// precedes it.
+/// Two transactions that changed something never share a position; one that did not, because it only read or because its
+/// writes cancel out (a row inserted and deleted again), has the position of the last commit that precedes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitPosition(pub u64);
 

@@ -139,6 +139,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Counts one effect as it is carried out.
+    #[inline]
     pub fn count(&mut self, effect: &crate::Effect) {
         use crate::{DiskOp, Effect};
         match effect {

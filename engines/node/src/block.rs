@@ -1,5 +1,7 @@
 //! Owned, aligned buffers for direct I/O.
 
+mod spare;
+
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
@@ -18,8 +20,8 @@ struct Aligned([u8; ALIGN_BYTES]);
 /// An owned buffer, aligned for direct I/O, whose length is a multiple of [`SECTOR_BYTES`].
 ///
 /// A block is given away with a write and comes back with a read, so no completion can touch memory that a node
-/// has meanwhile used for something else.
-#[derive(Clone)]
+/// has meanwhile used for something else. Memory of dropped blocks is used again on the same thread, up to a bound: nodes
+/// make and drop blocks of the same few sizes all the time, and aligned memory is what allocators are slowest at.
 pub struct Block {
     memory: Box<[Aligned]>,
     len_bytes: usize,
@@ -33,32 +35,64 @@ impl Block {
             "a block is whole sectors, not {len_bytes} bytes"
         );
         let count = len_bytes.div_ceil(ALIGN_BYTES);
-        let memory = <[Aligned]>::new_box_zeroed_with_elems(count).expect("memory for a block");
-        Block { memory, len_bytes }
+        match spare::take(count) {
+            Some(memory) => {
+                let mut block = Block { memory, len_bytes };
+                block.fill(0);
+                block
+            }
+            None => Block { memory: fresh(count), len_bytes },
+        }
     }
 
     /// A block that starts with `bytes`, padded with zeroes to whole sectors. Panics when `bytes` is empty.
     pub fn padded(bytes: &[u8]) -> Block {
-        let mut block = Block::zeroed(bytes.len().next_multiple_of(SECTOR_BYTES));
-        block[..bytes.len()].copy_from_slice(bytes);
+        let len_bytes = bytes.len().next_multiple_of(SECTOR_BYTES);
+        assert!(len_bytes > 0, "a block has at least one sector");
+        let count = len_bytes.div_ceil(ALIGN_BYTES);
+        let mut block = Block { memory: spare::take(count).unwrap_or_else(|| fresh(count)), len_bytes };
+        let (start, padding) = block.split_at_mut(bytes.len());
+        start.copy_from_slice(bytes);
+        padding.fill(0);
         block
+    }
+}
+
+fn fresh(count: usize) -> Box<[Aligned]> {
+    <[Aligned]>::new_box_zeroed_with_elems(count).expect("memory for a block")
+}
+
+impl Clone for Block {
+    fn clone(&self) -> Block {
+        let mut memory = spare::take(self.memory.len()).unwrap_or_else(|| fresh(self.memory.len()));
+        memory.copy_from_slice(&self.memory);
+        Block { memory, len_bytes: self.len_bytes }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        spare::give(std::mem::take(&mut self.memory));
     }
 }
 
 impl Deref for Block {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         &self.memory.as_bytes()[..self.len_bytes]
     }
 }
 
 impl DerefMut for Block {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         &mut self.memory.as_mut_bytes()[..self.len_bytes]
     }
 }
 
 impl PartialEq for Block {
+    #[inline]
     fn eq(&self, other: &Block) -> bool {
         **self == **other
     }
@@ -69,5 +103,35 @@ impl Eq for Block {}
 impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Block({} bytes)", self.len_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn used_memory_is_never_seen_again() {
+        for len_bytes in [SECTOR_BYTES, ALIGN_BYTES, ALIGN_BYTES + SECTOR_BYTES, 16 << 10, 1 << 20] {
+            let mut used = Block::zeroed(len_bytes);
+            used.fill(0xaa);
+            drop(used);
+            assert!(Block::zeroed(len_bytes).iter().all(|&byte| byte == 0), "{len_bytes}");
+            let padded = Block::padded(&vec![7; len_bytes - 100]);
+            assert_eq!(padded.len(), len_bytes);
+            assert!(padded[..len_bytes - 100].iter().all(|&byte| byte == 7));
+            assert!(padded[len_bytes - 100..].iter().all(|&byte| byte == 0));
+        }
+    }
+
+    #[test]
+    fn a_clone_has_its_own_memory() {
+        let mut block = Block::padded(b"first");
+        let clone = block.clone();
+        block[..5].copy_from_slice(b"other");
+        assert_eq!(clone, Block::padded(b"first"));
+        drop(block);
+        let next = Block::zeroed(SECTOR_BYTES);
+        assert_eq!((&clone[..5], &next[..5]), (&b"first"[..], &[0; 5][..]));
     }
 }

@@ -13,10 +13,12 @@ impl Digest {
     }
 
     /// Chains one integer.
+    #[inline]
     pub fn word(&mut self, value: u64) {
         self.word_pair(u128::from(value) ^ 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834);
     }
 
+    #[inline]
     fn word_pair(&mut self, value: u128) {
         // Two rounds of a 64-bit multiply-fold: cheap enough for every event, and any changed input changes it.
         let low = fold(self.0 as u64 ^ value as u64, 0xa076_1d64_78bd_642f ^ (value >> 64) as u64);
@@ -25,6 +27,7 @@ impl Digest {
     }
 }
 
+#[inline]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product >> 64) as u64 ^ product as u64

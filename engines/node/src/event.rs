@@ -126,8 +126,14 @@ pub enum Effect {
     },
 }
 
+impl FromIterator<Effect> for Effects {
+    fn from_iter<I: IntoIterator<Item = Effect>>(effects: I) -> Effects {
+        Effects { list: effects.into_iter().collect() }
+    }
+}
+
 /// The ordered effects of one event.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Effects {
     list: Vec<Effect>,
 }
@@ -139,26 +145,31 @@ impl Effects {
     }
 
     /// Sends `frame` to `to`.
+    #[inline]
     pub fn send(&mut self, to: NodeId, frame: Frame, class: IoClass) {
         self.list.push(Effect::Send { to, frame, class });
     }
 
     /// Submits `op` under `token`.
+    #[inline]
     pub fn disk(&mut self, token: Token, op: DiskOp, class: IoClass) {
         self.list.push(Effect::Disk { token, op, class });
     }
 
     /// Sets or moves `timer` to `after` from now.
+    #[inline]
     pub fn set_timer(&mut self, timer: TimerId, after: Nanos) {
         self.list.push(Effect::SetTimer { timer, after });
     }
 
     /// Cancels `timer`.
+    #[inline]
     pub fn cancel_timer(&mut self, timer: TimerId) {
         self.list.push(Effect::CancelTimer { timer });
     }
 
     /// Declares CPU work.
+    #[inline]
     pub fn charge(&mut self, work: Work, units: u64) {
         self.list.push(Effect::Charge { work, units });
     }
@@ -169,26 +180,38 @@ impl Effects {
     }
 
     /// Adds an effect as it is.
+    #[inline]
     pub fn push(&mut self, effect: Effect) {
         self.list.push(effect);
     }
 
     /// How many effects there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
     /// Whether there is none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// Takes the effects in order, leaving the allocation for the next event.
+    #[inline]
     pub fn drain(&mut self) -> std::vec::Drain<'_, Effect> {
         self.list.drain(..)
     }
 
+    /// No effects, in the same allocation.
+    #[must_use]
+    pub fn emptied(mut self) -> Effects {
+        self.list.clear();
+        self
+    }
+
     /// The effects so far.
+    #[inline]
     pub fn as_slice(&self) -> &[Effect] {
         &self.list
     }

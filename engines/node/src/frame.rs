@@ -103,26 +103,37 @@ impl Frame {
     }
 
     /// Which codec reads the body.
+    #[inline]
     pub fn kind(&self) -> FrameKind {
         FrameKind(u16::from_le_bytes(self.bytes[4..6].try_into().expect("two bytes")))
     }
 
     /// The body.
+    #[inline]
     pub fn body(&self) -> &[u8] {
         &self.bytes[HEADER_BYTES..]
     }
 
     /// A part of the body that shares the frame's memory. Panics when the range is outside the body.
+    #[inline]
     pub fn slice(&self, range: std::ops::Range<usize>) -> Bytes {
         self.bytes.slice(HEADER_BYTES + range.start..HEADER_BYTES + range.end)
     }
 
     /// The whole frame as sent.
+    #[inline]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
+    /// The CRC-32C that the header carries: of the header's other fields and the body.
+    #[inline]
+    pub fn checksum(&self) -> u32 {
+        u32::from_le_bytes(self.bytes[12..16].try_into().expect("four bytes"))
+    }
+
     /// Bytes on the wire, header included.
+    #[inline]
     pub fn len_bytes(&self) -> usize {
         self.bytes.len()
     }

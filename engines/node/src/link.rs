@@ -18,6 +18,7 @@ pub enum Delay {
 
 impl Delay {
     /// One draw.
+    #[inline]
     pub fn draw(&self, rng: &mut Rng) -> Nanos {
         match *self {
             Delay::Constant(delay) => delay,

@@ -25,12 +25,14 @@ impl Rng {
     }
 
     /// 64 uniform bits.
+    #[inline]
     pub fn next_u64(&mut self) -> u64 {
         self.inner.next_u64()
     }
 
     /// Uniform in `0..bound`, without modulo bias worth measuring (multiply-shift on 64 bits).
     /// Panics when `bound` is zero.
+    #[inline]
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "an empty range has no draw");
         ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
@@ -46,11 +48,13 @@ impl Rng {
     }
 
     /// Uniform in `[0, 1)` with 53 bits.
+    #[inline]
     pub fn unit_f64(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
     /// True with probability `p` (clamped to `[0, 1]`).
+    #[inline]
     pub fn chance(&mut self, p: f64) -> bool {
         self.unit_f64() < p
     }
@@ -66,6 +70,16 @@ impl Rng {
     }
 }
 
+/// 1, 1/3, 1/5, ...: divided once, not at every draw.
+const ODD_RECIPROCALS: [f64; 11] = {
+    let (mut reciprocals, mut term) = ([0.0; 11], 0);
+    while term < 11 {
+        reciprocals[term] = 1.0 / (2 * term + 1) as f64;
+        term += 1;
+    }
+    reciprocals
+};
+
 /// The natural logarithm of a positive, normal number, by additions, multiplications and divisions alone, which round
 /// alike everywhere. The C library's own differs in the last bit between processors, and a seed's run with it.
 fn ln(x: f64) -> f64 {
@@ -77,7 +91,7 @@ fn ln(x: f64) -> f64 {
         if mantissa > std::f64::consts::SQRT_2 { (mantissa / 2.0, exponent + 1) } else { (mantissa, exponent) };
     let z = (mantissa - 1.0) / (mantissa + 1.0);
     // ln m = 2 (z + z^3/3 + z^5/5 + ...); z^2 < 0.03, so eleven terms leave less than 2^-53.
-    let series = (0..11).rev().fold(0.0, |sum, term| sum * z * z + 1.0 / f64::from(2 * term + 1));
+    let series = ODD_RECIPROCALS.iter().rev().fold(0.0, |sum, reciprocal| sum * z * z + reciprocal);
     exponent as f64 * std::f64::consts::LN_2 + 2.0 * z * series
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use node::{Effect, NodeId};
+use node::{Effects, NodeId};
 
 use crate::CpuModel;
 use crate::host::Delivery;
@@ -12,7 +12,7 @@ use crate::host::Delivery;
 pub(crate) struct Turn {
     pub(crate) host: usize,
     pub(crate) life: u32,
-    pub(crate) effects: Vec<Effect>,
+    pub(crate) effects: Effects,
 }
 
 /// A delivery that waits for a core.

@@ -1,6 +1,6 @@
-//! What of an event goes into the digest of a run.
+//! What of an event and of its effects goes into the digest of a run.
 
-use node::{Digest, DiskError, DiskReply, DiskResult, Event, FrameKind, Nanos, NodeId};
+use node::{Digest, DiskError, DiskOp, DiskReply, DiskResult, Effect, Event, FileId, FrameKind, Nanos, NodeId};
 
 /// Chains the delivery of `event` to `id` at `now`: every bit that the node could see.
 pub(crate) fn chain(digest: &mut Digest, now: Nanos, id: NodeId, event: &Event) {
@@ -42,5 +42,70 @@ fn chain_result(digest: &mut Digest, result: &DiskResult) {
         Err(DiskError::NoSpace) => digest.word(3),
         Err(DiskError::OutOfRange { len_bytes }) => digest.word(4 | len_bytes << 8),
         Err(DiskError::Io { errno }) => digest.word(5 | (*errno as u64) << 8),
+    }
+}
+
+/// Chains what a node decided to do about an event, every byte it writes to its disk included. A frame is chained by its
+/// checksum here, and by its bytes where it is delivered.
+pub(crate) fn chain_effects(digest: &mut Digest, effects: &[Effect]) {
+    digest.word(effects.len() as u64);
+    for effect in effects {
+        match effect {
+            Effect::Send { to, frame, class } => {
+                digest.word(u64::from(to.0) << 16 | (*class as u64) << 8);
+                digest.word((frame.len_bytes() as u64) << 32 | u64::from(frame.checksum()));
+            }
+            Effect::Disk { token, op, class } => {
+                digest.word((*class as u64) << 8 | 1);
+                digest.word(token.0);
+                chain_operation(digest, op);
+            }
+            Effect::SetTimer { timer, after } => {
+                digest.word(timer.0);
+                digest.word(after.0 << 8 | 2);
+            }
+            Effect::CancelTimer { timer } => {
+                digest.word(timer.0);
+                digest.word(3);
+            }
+            Effect::Charge { work, units } => digest.word(units << 16 | (*work as u64) << 8 | 4),
+            Effect::Halt { reason } => {
+                digest.word(5);
+                digest.bytes(reason.as_bytes());
+            }
+        }
+    }
+}
+
+fn chain_operation(digest: &mut Digest, op: &DiskOp) {
+    let mut head = |code: u64, file: FileId, length: u64| {
+        digest.word(u64::from(file.0) << 8 | code);
+        digest.word(length);
+    };
+    match op {
+        DiskOp::List => head(0, FileId(0), 0),
+        DiskOp::Open { file, name } => {
+            head(1, *file, 0);
+            digest.bytes(name.as_str().as_bytes());
+        }
+        DiskOp::Create { file, name, len_bytes } => {
+            head(2, *file, *len_bytes);
+            digest.bytes(name.as_str().as_bytes());
+        }
+        DiskOp::Extend { file, len_bytes } => head(3, *file, *len_bytes),
+        DiskOp::Read { file, offset, len_bytes } => {
+            head(4, *file, *len_bytes as u64);
+            digest.word(*offset);
+        }
+        DiskOp::Write { file, offset, data, durable } => {
+            head(5 + u64::from(*durable), *file, *offset);
+            digest.bytes(data);
+        }
+        DiskOp::Sync { file } => head(7, *file, 0),
+        DiskOp::SyncDir => head(8, FileId(0), 0),
+        DiskOp::Remove { name } => {
+            head(9, FileId(0), 0);
+            digest.bytes(name.as_str().as_bytes());
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! One step of the world: an occurrence, the events it delivers, and their effects.
 
-use std::collections::VecDeque;
-
-use node::{DiskError, DiskOp, Effect, Event, Frame, TimerId, Token};
+use node::{DiskError, DiskOp, Effect, Effects, Event, Frame, TimerId, Token};
 
 use crate::cpu::{Turn, Waiting};
 use crate::host::{Delivery, Halt, Status};
@@ -23,7 +21,8 @@ impl Sim {
     /// A step that may stop among effects.
     pub(crate) fn advance(&mut self) -> bool {
         if let Some(held) = self.held.take() {
-            self.carry_out_all(held.host, held.effects);
+            let mut effects = held.effects;
+            self.carry_out_all(held.host, &mut effects);
             return true;
         }
         let before = self.now();
@@ -117,25 +116,18 @@ impl Sim {
         let mut effects = std::mem::take(&mut self.scratch);
         let node = target.node.as_mut().expect("a node that is up exists");
         node.handle(now, event, &mut effects);
+        fingerprint::chain_effects(&mut self.digest, effects.as_slice());
         node.digest(&mut self.digest);
         if self.cores.is_free {
-            if self.stop_at_effects == u64::MAX {
-                for effect in effects.drain() {
-                    if !self.carry_out(host, effect) {
-                        break;
-                    }
-                }
-            } else {
-                self.carry_out_all(host, effects.drain().collect());
-            }
+            self.carry_out_all(host, &mut effects);
+            self.scratch = effects;
         } else {
             let price = self.setting.config.cpu.price(effects.as_slice());
-            self.hosts[host].cpu += price;
-            let (core, life) = (self.hosts[host].core, self.hosts[host].life);
-            self.cores.cores[core].turn = Some(Turn { host, life, effects: effects.drain().collect() });
+            target.cpu += price;
+            let (core, life) = (target.core, target.life);
+            self.cores.cores[core].turn = Some(Turn { host, life, effects });
             self.queue.push(now + price, Occurrence::CoreFree { core: core as u32 });
         }
-        self.scratch = effects;
     }
 
     fn fire(&mut self, host: usize, life: u32, timer: TimerId, entry: u64) {
@@ -154,10 +146,11 @@ impl Sim {
     }
 
     fn core_free(&mut self, core: usize) {
-        if let Some(turn) = self.cores.cores[core].turn.take()
-            && self.hosts[turn.host].life == turn.life
-        {
-            self.carry_out_all(turn.host, turn.effects.into());
+        if let Some(mut turn) = self.cores.cores[core].turn.take() {
+            if self.hosts[turn.host].life == turn.life {
+                self.carry_out_all(turn.host, &mut turn.effects);
+            }
+            self.scratch = turn.effects.emptied();
         }
         while self.cores.cores[core].turn.is_none()
             && let Some(next) = self.cores.cores[core].waiting.pop_front()
@@ -167,10 +160,11 @@ impl Sim {
     }
 
     /// Carries out effects in order; holds back the rest when a run stops among them.
-    fn carry_out_all(&mut self, host: usize, mut effects: VecDeque<Effect>) {
-        while let Some(effect) = effects.pop_front() {
+    fn carry_out_all(&mut self, host: usize, effects: &mut Effects) {
+        let mut effects = effects.drain();
+        while let Some(effect) = effects.next() {
             if self.effects >= self.stop_at_effects && self.hosts[host].watched && is_boundary(&effect) {
-                effects.push_front(effect);
+                let effects = std::iter::once(effect).chain(effects).collect();
                 self.held = Some(Held { host, effects });
                 return;
             }

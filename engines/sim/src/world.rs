@@ -1,7 +1,6 @@
 //! The simulated world: its nodes, its clock and what is going to happen.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use node::{Digest, Effect, Effects, Frame, Ledger, Nanos, Node, NodeId, Rng, TimerId, Topology};
@@ -35,7 +34,7 @@ pub(crate) enum Occurrence {
 #[derive(Clone)]
 pub(crate) struct Held {
     pub(crate) host: usize,
-    pub(crate) effects: VecDeque<Effect>,
+    pub(crate) effects: Effects,
 }
 
 /// What never changes, and copies of a world share.
@@ -132,7 +131,7 @@ impl Sim {
         self.queue.now()
     }
 
-    /// The hash chained over every event delivered and every node's fingerprint after it.
+    /// The hash chained over every event delivered, the effects it had, and the node's fingerprint after it.
     pub fn digest(&self) -> Digest {
         self.digest
     }

@@ -15,6 +15,7 @@ use sim::{Sim, Stop};
 
 use super::console::{CONSOLE, Mailbox};
 use super::script::Family;
+use super::segments::Segments;
 use super::{Subject, Substance, database};
 
 /// What the stage of a writer says while it waits for the lease of an earlier one.
@@ -35,21 +36,9 @@ pub struct Decoupled {
     durable: Lsn,
     /// The highest SCL of any segment since the last writer opened.
     tail: Lsn,
-    segments: BTreeMap<(NodeId, PgId), Seen>,
+    segments: Segments,
     nodes: BTreeMap<NodeId, (Incarnation, Epoch, Lsn)>,
     waited_for_lease: Option<Epoch>,
-}
-
-/// A segment as it was seen last.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    incarnation: Incarnation,
-    serving: Option<Epoch>,
-    scl: Lsn,
-    base: Lsn,
-    /// Whether it counts. One that fell behind every peer's log starts over from their pages and counts for nothing until
-    /// it has them.
-    counts: bool,
 }
 
 impl Decoupled {
@@ -114,24 +103,9 @@ impl Decoupled {
             return Err(format!("incarnation, promise or VDL of {id:?} fell below {promised:?} and {vdl}: {probe:?}"));
         }
         self.nodes.insert(id, (probe.incarnation, probe.promised, probe.vdl));
-        for segment in &probe.segments {
-            let now = Seen {
-                incarnation: probe.incarnation,
-                serving: probe.serving,
-                scl: segment.scl,
-                base: segment.base,
-                counts: segment.standing != Standing::Unhydrated,
-            };
-            let before = self.segments.insert((id, segment.pg), now);
-            let same = before.filter(|seen| {
-                let same = seen.incarnation == now.incarnation && seen.serving == now.serving;
-                same && now.serving.is_some() && seen.counts && now.counts
-            });
-            if let Some(seen) = same.filter(|seen| now.scl < seen.scl || now.base < seen.base) {
-                return Err(format!("segment {} of {id:?} fell from {seen:?} to {segment:?}", segment.pg.0));
-            }
-            self.tail = self.tail.max(segment.scl);
-        }
+        self.segments.look(id, probe)?;
+        let tail = probe.segments.iter().map(|segment| segment.scl).max();
+        self.tail = self.tail.max(tail.unwrap_or_default());
         Ok(())
     }
 }

@@ -21,6 +21,8 @@
 //! # Invariants
 //!
 //! - A seed names its run: the same seed gives the same digest, in every build profile.
+//! - Every run is strictly serializable, whatever read fence its seed draws: one database node at a time is up, and a fence
+//!   matters only to a writer that was replaced and lives on. Such writers have scenarios of their own.
 //! - Faults stay within what the engines promise to survive: nothing that was synced is damaged.
 //!
 //! # Caveats
@@ -38,6 +40,7 @@ pub mod decoupled;
 pub mod mirror;
 pub mod script;
 pub mod seed;
+pub mod segments;
 pub mod subject;
 pub mod substance;
 pub mod world;

@@ -243,7 +243,7 @@ impl<'a> World<'a> {
     }
 
     fn committed(&mut self) -> u64 {
-        self.load().interval().all().ok
+        self.load().interval().ops.iter().map(|op| op.ok).sum()
     }
 
     fn await_that(&mut self, trouble: &str, unmet: impl Fn(&mut Self) -> Option<String>) -> Result<(), String> {

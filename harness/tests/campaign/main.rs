@@ -6,6 +6,7 @@
 mod broken_off;
 mod crash;
 mod mirror;
+mod recovery;
 mod seeds;
 mod teller;
 mod zombie;

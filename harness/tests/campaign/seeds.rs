@@ -52,15 +52,24 @@ fn campaign(test: &str, subject: impl Fn() -> Box<dyn Subject>, count: u64) -> S
 struct Demand {
     seeds: u64,
     substance: &'static [&'static str],
+    /// What there must be plenty of, and how much for each hundred seeds.
+    plenty: &'static [(&'static str, u64)],
 }
 
 /// Runs the seeds asked for, `demand.seeds` by default. Substance is demanded of campaigns that begin where they do by
 /// default: elsewhere a few seeds may miss what is rare.
 fn demanding(test: &str, subject: impl Fn() -> Box<dyn Subject>, demand: &Demand) {
     let seeds = number("SEXTANT_SEEDS", demand.seeds);
-    let missing = campaign(test, subject, seeds).missing(demand.substance);
-    let elsewhere = std::env::var_os("SEXTANT_SEED").is_some() || seeds < demand.seeds;
-    assert!(elsewhere || missing.is_empty(), "nothing was seen of {missing:?}");
+    let seen = campaign(test, subject, seeds);
+    if std::env::var_os("SEXTANT_SEED").is_some() || seeds < demand.seeds {
+        return;
+    }
+    let missing = seen.missing(demand.substance);
+    assert!(missing.is_empty(), "nothing was seen of {missing:?}");
+    for &(name, per_hundred) in demand.plenty {
+        let (count, least) = (seen.get(name), per_hundred * seeds / 100);
+        assert!(count >= least, "{name}: {count} in {seeds} seeds, where {least} are owed");
+    }
 }
 
 const OF_COUPLED: Demand = Demand {
@@ -90,6 +99,7 @@ const OF_COUPLED: Demand = Demand {
         "frames duplicated",
         "pages compared",
     ],
+    plenty: &[],
 };
 
 const OF_COUPLED_MIRRORED: Demand = Demand {
@@ -118,6 +128,7 @@ const OF_COUPLED_MIRRORED: Demand = Demand {
         "writes by resyncs",
         "files compared with the writer's volume",
     ],
+    plenty: &[],
 };
 
 const OF_DECOUPLED: Demand = Demand {
@@ -144,6 +155,15 @@ const OF_DECOUPLED: Demand = Demand {
         "reads fenced",
         "pages compared on six nodes",
     ],
+    plenty: &[
+        ("transactions acknowledged", 10_000),
+        ("splits", 1_500),
+        ("evictions", 2_000),
+        ("holes filled", 5_000),
+        ("crashes", 200),
+        ("volumes opened", 100),
+        ("recoveries that truncated a tail", 12),
+    ],
 };
 
 #[test]
@@ -159,6 +179,20 @@ fn seeds_of_coupled_mirrored() {
 #[test]
 fn seeds_of_decoupled() {
     demanding("seeds_of_decoupled", || Box::new(Decoupled::any()), &OF_DECOUPLED);
+}
+
+/// Seeds that failed once. A change of an engine or of a script makes other runs of them, so what each found has a directed test
+/// of its own.
+///
+/// - 559, 766: a correct run was called a violation, as replies were believed to tell who made the commit at a position
+///   (`checker`: `a_transaction_whose_writes_cancel_out_comes_after_the_commit_at_its_position`).
+/// - 189, 370, 651: an SCL that a truncation had cut while no epoch was served was called a loss
+///   ([`harness::campaign::segments`]: `an_scl_falls_to_what_a_table_leaves_and_for_no_other_reason`).
+#[test]
+fn seeds_of_decoupled_that_failed_once() {
+    for seed in [189, 370, 559, 651, 766] {
+        one(&mut Decoupled::any(), seed).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+    }
 }
 
 /// Prints a hash for each of a few seeds of every engine. `.ci/steps/determinism` compares what a debug and a release build

@@ -1,11 +1,11 @@
 //! A writer that was replaced and does not know it: paused or cut off while another opens the same volume.
 
 use compute::ComputeNode;
-use contract::{Key, Reply, Row, Schema, Statement, Table, TableId, Verb};
+use contract::{Key, Mode, Reply, Row, Schema, Statement, Table, TableId, Verb};
 use decoupled::topology::{COMPUTE, STORAGE};
 use decoupled::writer::{ReadFence, VolumeDriver, WriterStatus};
 use harness::campaign::decoupled::Database;
-use harness::campaign::{Console, Decoupled, Mailbox};
+use harness::campaign::{Console, Decoupled, Mailbox, Subject};
 use node::fault::{Fault, LinkRule};
 use node::{Member, Nanos, Node, NodeId, Rng, Role, Zone};
 use sim::{Sim, SimConfig, Status, Stop, Survival};
@@ -15,17 +15,29 @@ const SUCCESSOR: NodeId = NodeId(8);
 const TABLE: TableId = TableId(0);
 const OLD: u64 = 1;
 const NEW: u64 = 2;
+/// A key far from the first one.
+const FAR: u64 = 1_000_000;
+/// Rows between the two.
+const FILLERS: u64 = 1_600;
 
 fn schema() -> Schema {
     Schema { tables: vec![Table { name: "t".into(), indexes: Vec::new() }] }
 }
 
 fn put(value: u64) -> Statement {
-    Statement::Put { table: TABLE, key: Key::from_u64(1), row: Row::new([&value.to_be_bytes()[..]]) }
+    put_at(1, value)
+}
+
+fn put_at(key: u64, value: u64) -> Statement {
+    Statement::Put { table: TABLE, key: Key::from_u64(key), row: Row::new([&value.to_be_bytes()[..]]) }
+}
+
+fn get_at(key: u64) -> Statement {
+    Statement::Get { table: TABLE, key: Key::from_u64(key) }
 }
 
 fn get() -> Verb {
-    Verb::Single(Statement::Get { table: TABLE, key: Key::from_u64(1) })
+    Verb::Single(get_at(1))
 }
 
 /// What an answered read saw.
@@ -92,6 +104,36 @@ impl Duel {
         matches!(reply, Some(Ok(reply)) if value(&reply) == Some(OLD))
     }
 
+    /// Cuts both directions between two nodes.
+    fn part(&mut self, one: NodeId, other: NodeId) {
+        for (from, to) in [(one, other), (other, one)] {
+            self.sim.apply(&Fault::Link { from, to, rule: LinkRule { cut: true, ..LinkRule::default() } });
+        }
+    }
+
+    /// Enough rows between the first key and [`FAR`] that no cache of this size keeps both ends.
+    fn fill(&mut self) {
+        for first in (0..FILLERS).step_by(4) {
+            let row = |number| (Key::from_u64(10 + number), Row::new([&[0; 100][..]]));
+            let rows = (first..first + 4).map(row).collect();
+            self.old.single(&mut self.sim, &Statement::InsertMany { table: TABLE, rows }).expect("an open volume");
+        }
+    }
+
+    /// Both ends in one transaction of the old writer, if it answers.
+    fn both_ends(&mut self) -> Option<[Option<u64>; 2]> {
+        let mut ask = |verb| self.old.ask_within(&mut self.sim, verb, Nanos::from_millis(400))?.ok();
+        ask(Verb::Begin(Mode::Optimistic))?;
+        let near = ask(Verb::Execute(get_at(1)))?;
+        let far = ask(Verb::Execute(get_at(FAR)))?;
+        ask(Verb::Commit)?;
+        Some([value(&near), value(&far)])
+    }
+
+    fn fetches(&self) -> u64 {
+        self.sim.node::<Database>(COMPUTE).expect("it is there").stats().fetches
+    }
+
     /// The old writer, in reach of storage again, asks for a commit: it must not get it, and must find out.
     fn the_old_writer_is_fenced(&mut self) {
         let next = self.sim.node::<Database>(COMPUTE).expect("it is there").next_lsn();
@@ -149,6 +191,39 @@ fn without_a_fence_a_replaced_writer_reads_stale() {
     let stale = seeds().filter(|&seed| paused(ReadFence::Published, seed)).count();
     let cut_off = seeds().filter(|&seed| cut_off(ReadFence::Published, seed)).count();
     assert!(stale > 0 && cut_off > 0, "{stale} paused and {cut_off} cut off read stale");
+}
+
+/// A stale read is still of one moment. The old writer has one row in its cache and not the other; two storage nodes are on
+/// its side of a partition and have not heard of the successor, which overwrote both rows. They give the page as of
+/// the old writer's VDL. The four others give nothing.
+#[test]
+fn what_a_replaced_writer_reads_without_a_fence_is_of_one_moment() {
+    let (mut stale, mut fetched) = (0, 0);
+    for seed in seeds().take(4) {
+        for cached in [1, FAR] {
+            let mut duel = Duel::begin(ReadFence::Published, seed);
+            duel.old.single(&mut duel.sim, &put_at(FAR, OLD)).expect("an open volume takes a row");
+            duel.fill();
+            duel.old.single(&mut duel.sim, &get_at(cached)).expect("an open volume answers");
+            let subject = Decoupled::any();
+            let stop = duel.sim.run_until(Nanos::from_secs(20), |sim| subject.unsettled(sim).is_none());
+            assert_eq!(stop, Stop::Reached, "seed {seed}: {:?}", subject.unsettled(&duel.sim));
+            for here in [COMPUTE, STORAGE[4], STORAGE[5]] {
+                STORAGE[..4].iter().chain([&SUCCESSOR]).for_each(|&there| duel.part(here, there));
+            }
+            duel.sim.restart(SUCCESSOR);
+            for key in [1, FAR] {
+                let taken = duel.new.single(&mut duel.sim, &put_at(key, NEW));
+                assert!(taken.is_ok(), "seed {seed}: {taken:?}, {:?}", duel.status(SUCCESSOR));
+            }
+            let before = duel.fetches();
+            let seen = duel.both_ends();
+            assert!(seen.is_none_or(|seen| seen == [Some(OLD); 2]), "seed {seed}: {seen:?}");
+            stale += u64::from(seen.is_some());
+            fetched += duel.fetches() - before;
+        }
+    }
+    assert!(stale > 0 && fetched > 0, "{stale} answered, {fetched} pages fetched for them");
 }
 
 /// Six copies agree after a duel in which the old writer's records were on their way.

@@ -1,5 +1,6 @@
 //! The lock table.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
@@ -101,19 +102,17 @@ impl LockTable {
         };
         let upgrade = self.shares(owner, cell);
         let blocked_by_range = !self.ranges.is_empty() && ranges_conflict(upgrade);
-        let lock = self.cells.get_mut(cell.as_bytes());
+        let lock = self.cells.entry(cell.clone());
         let blocked = match &lock {
-            Some(lock) if lock.holder == Some(owner) => return Acquired::Yes,
-            Some(lock) => blocked_by_range || lock.holder.is_some() || !(upgrade || lock.queue.is_empty()),
-            None => blocked_by_range,
+            Entry::Occupied(lock) if lock.get().holder == Some(owner) => return Acquired::Yes,
+            Entry::Occupied(lock) => {
+                let CellLock { holder, queue } = lock.get();
+                blocked_by_range || holder.is_some() || !(upgrade || queue.is_empty())
+            }
+            Entry::Vacant(_) => blocked_by_range,
         };
         if !blocked {
-            match lock {
-                Some(lock) => lock.holder = Some(owner),
-                None => {
-                    self.cells.insert(cell.clone(), CellLock { holder: Some(owner), queue: VecDeque::new() });
-                }
-            }
+            lock.or_default().holder = Some(owner);
             self.owners[owner.0 as usize].held.push(cell.clone());
             return Acquired::Yes;
         }
@@ -170,12 +169,12 @@ impl LockTable {
             }
         }
         for cell in held.drain(..) {
-            let lock = self.cells.get_mut(cell.as_bytes()).expect("a held lock is in the table");
-            lock.holder = None;
-            if lock.queue.is_empty() {
-                self.cells.remove(cell.as_bytes());
+            let Entry::Occupied(mut lock) = self.cells.entry(cell) else { panic!("a held lock is in the table") };
+            lock.get_mut().holder = None;
+            if lock.get().queue.is_empty() {
+                lock.remove();
             } else {
-                stirred.push(cell);
+                stirred.push(lock.key().clone());
             }
         }
         self.owners[owner.0 as usize].held = held;

@@ -51,15 +51,39 @@ impl Pending {
 
 /// The shortest single patch from `base` to `new`, which have the same length; the whole value when most of it changes.
 fn patch<'a>(key: &'a [u8], base: &[u8], new: &'a [u8]) -> Write<'a> {
-    let differs = |at: &usize| base[*at] != new[*at];
-    let Some(start) = (0..new.len()).find(differs) else {
+    let Some(start) = first_difference(base, new) else {
         return Write::Patch { key, offset: 0, bytes: &new[..1] };
     };
-    let end = (start..new.len()).rev().find(differs).expect("one byte differs") + 1;
+    let end = end_of_differences(base, new);
     match u16::try_from(start) {
         Ok(offset) if end - start + 2 < new.len() => Write::Patch { key, offset, bytes: &new[start..end] },
         _ => Write::Replace { key, value: new },
     }
+}
+
+/// Values are compared in pieces of this many bytes, and byte by byte only where a piece differs.
+const PIECE_BYTES: usize = 16;
+
+/// Where the first byte is that differs.
+fn first_difference(base: &[u8], new: &[u8]) -> Option<usize> {
+    let pieces = base.chunks(PIECE_BYTES).zip(new.chunks(PIECE_BYTES));
+    let (piece, (base, new)) = pieces.enumerate().find(|(_, (base, new))| base != new)?;
+    let within = base.iter().zip(new).position(|(base, new)| base != new)?;
+    Some(piece * PIECE_BYTES + within)
+}
+
+/// Behind the last byte that differs; zero when none does.
+fn end_of_differences(base: &[u8], new: &[u8]) -> usize {
+    let mut end = new.len();
+    let pieces = base.rchunks(PIECE_BYTES).zip(new.rchunks(PIECE_BYTES));
+    for (base, new) in pieces {
+        if base != new {
+            let alike = base.iter().rev().zip(new.iter().rev()).take_while(|(base, new)| base == new).count();
+            return end - alike;
+        }
+        end -= new.len();
+    }
+    end
 }
 
 impl WriteSet {
@@ -105,5 +129,27 @@ impl WriteSet {
     pub fn clear(&mut self) {
         self.cells.clear();
         self.size_bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_is_what_differs_between_the_first_and_the_last_change() {
+        let base: Vec<u8> = (0..100).collect();
+        for (first, last) in [(0, 0), (0, 40), (15, 16), (16, 31), (17, 80), (83, 84), (99, 99)] {
+            let mut new = base.clone();
+            new[first] ^= 0x80;
+            new[last] |= 0x80;
+            let expected = Write::Patch { key: b"k", offset: first as u16, bytes: &new[first..=last] };
+            assert_eq!(patch(b"k", &base, &new), expected);
+        }
+        let mut new = base.clone();
+        (new[0], new[98]) = (0x80, 0x80);
+        assert_eq!(patch(b"k", &base, &new), Write::Replace { key: b"k", value: &new });
+        assert_eq!(patch(b"k", &base, &base), Write::Patch { key: b"k", offset: 0, bytes: &[0] });
+        assert_eq!((first_difference(&base, &base), end_of_differences(&base, &base)), (None, 0));
     }
 }

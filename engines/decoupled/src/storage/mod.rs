@@ -31,6 +31,8 @@
 //! - A page that is rebuilt is believed by its checksum, identity and version, from one clean peer. Two peers that coalesced
 //!   at different points cannot be compared without making both pages at one version.
 //! - The truncation table grows by one entry with each recovery, and is bounded by `superblock_bytes`.
+//! - A wiped node is rebuilt to what three clean peers offer. Offers that were on their way since before it was wiped may
+//!   lack what it acknowledged in between; nothing on its disk tells it that it owes more.
 //! - A wiped node to which the messages that created the volume are replayed takes itself for a new one. It is wiped and
 //!   deceived at once; nothing on its disk could tell.
 

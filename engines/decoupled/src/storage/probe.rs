@@ -4,7 +4,7 @@ use compute::Lsn;
 
 use super::server::Server;
 use crate::message::Standing;
-use crate::{Epoch, Incarnation, PgId};
+use crate::{Epoch, Incarnation, PgId, TruncationTable};
 
 /// One segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct SegmentProbe {
 }
 
 /// One node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StorageProbe {
     /// How often it was started.
     pub incarnation: Incarnation,
@@ -38,6 +38,8 @@ pub struct StorageProbe {
     pub serving: Option<Epoch>,
     /// The highest VDL known.
     pub vdl: Lsn,
+    /// What it takes for void.
+    pub table: TruncationTable,
     /// The segments, by group.
     pub segments: Vec<SegmentProbe>,
     /// Bytes of live log blocks.
@@ -91,6 +93,7 @@ impl Server {
             promised: self.fence.promised(),
             serving: self.fence.serving(),
             vdl: self.vdl,
+            table: self.table.clone(),
             segments: self.segments.values().map(segment).collect(),
             log_bytes: self.log.live_bytes(),
             records: self.counters.records,

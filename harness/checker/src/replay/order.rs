@@ -1,8 +1,6 @@
 //! The engine's own order, and whether it respects real time.
 
-use contract::{CommitPosition, Outcome, Transaction};
-
-use super::effect::Effect;
+use contract::{CommitPosition, Outcome, Reply, Transaction};
 
 /// The position of a committed transaction.
 pub fn position(txn: &Transaction) -> Option<CommitPosition> {
@@ -12,13 +10,18 @@ pub fn position(txn: &Transaction) -> Option<CommitPosition> {
     }
 }
 
-/// The committed transactions by position. Of those with the same position one at most changed something: it is first, as
-/// far as replies tell, and the others come in the order they were asked for.
+/// Whether its replies say that it wrote.
+pub fn wrote(txn: &Transaction) -> bool {
+    txn.calls.iter().any(|(_, result)| matches!(result, Some(Ok(Reply::Affected { rows: 1.., .. }))))
+}
+
+/// The committed transactions by position; of those with the same position, the ones that wrote are first, and within these
+/// and the others the order is that in which they were asked for.
 pub fn committed(history: &[Transaction]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..history.len()).filter(|at| position(&history[*at]).is_some()).collect();
     order.sort_by_key(|at| {
         let txn = &history[*at];
-        (position(txn), Effect::of(txn), txn.invoked_ns)
+        (position(txn), !wrote(txn), txn.invoked_ns)
     });
     order
 }

@@ -39,6 +39,10 @@ fn put(key: u64, number: u64) -> Call {
     (statement, affected(1))
 }
 
+fn delete(key: u64) -> Call {
+    (Statement::Delete { table: T, key: Key::from_u64(key) }, affected(1))
+}
+
 fn add(key: u64, delta: u64) -> Call {
     let changes = vec![Change::Add { field: 0, delta }];
     let statement = Statement::Update { table: T, key: Key::from_u64(key), changes };
@@ -112,6 +116,24 @@ fn a_serial_history_is_valid_in_the_order_of_positions_not_of_replies() {
     assert_eq!((report.committed, report.writers), (3, 2));
 }
 
+/// An unknown transaction was placed only where something already in the order met it. The first of these two has nothing to
+/// do with position 1, and yet must come before it, because the second, found later, must: a correct history of decoupled
+/// was called invalid (seeds 14 and 144).
+#[test]
+fn an_unknown_transaction_leaves_room_for_another_that_depends_on_it() {
+    let unknown = |more: Vec<Call>| {
+        let calls = vec![read(1, Some(7)), read(3, Some(0)), delete(2)];
+        History::default()
+            .info(1, vec![put(1, 7)])
+            .info(1, calls.into_iter().chain(more).collect())
+            .ok(1, (10, 20), vec![put(3, 9)])
+            .ok(2, (30, 40), vec![read(1, Some(7)), put(0, 5)])
+            .ok(3, (50, 60), vec![read(2, None), put(0, 6)])
+    };
+    assert_eq!(unknown(Vec::new()).valid().unknown_applied, 2);
+    unknown(vec![read(0, Some(5))]).invalid("the commit order gives");
+}
+
 #[test]
 fn a_lost_update_is_invalid() {
     History::default()
@@ -176,6 +198,61 @@ fn a_transaction_that_takes_its_writes_back_comes_after_the_one_it_read_from() {
     History::default().ok(5, (0, 9), reader).ok(5, (1, 8), vec![put(0, 7), delete(1, 1)]).valid();
     History::default().ok(5, (0, 9), vec![insert(8), delete(8, 1)]).ok(5, (1, 8), vec![insert(7)]).valid();
     History::default().ok(5, (0, 9), vec![insert(8)]).ok(5, (1, 8), vec![insert(7)]).invalid("both changed something");
+}
+
+/// Where no reply tells whether writes cancel out (a put says the same of a new row and of an old one), only the replay does.
+/// Seeds 559 and 766 of the campaign on decoupled: a transaction put a row and deleted it again, and had read what the
+/// commit at its position had written. It had been asked for first and its replies say that it wrote, so the checker took
+/// it for the commit and called a correct engine's history invalid. Now the replay finds out who changed something.
+#[test]
+fn a_transaction_whose_writes_cancel_out_comes_after_the_commit_at_its_position() {
+    let cancelled = |seen| vec![put(9, 1), delete(9), read(1, Some(seen))];
+    History::default().ok(1, (0, 50), cancelled(5)).ok(1, (10, 40), vec![put(1, 5)]).valid();
+    History::default().ok(1, (0, 50), cancelled(0)).ok(1, (10, 40), vec![put(1, 5)]).invalid("statement 2");
+    // Several of them, and their readers.
+    let report = History::default()
+        .ok(1, (0, 50), cancelled(5))
+        .ok(1, (1, 50), vec![put(8, 1), read(1, Some(5)), delete(8)])
+        .ok(1, (2, 50), vec![read(8, None), read(9, None), read(1, Some(5))])
+        .ok(1, (10, 40), vec![read(1, Some(0)), put(1, 5)])
+        .ok(2, (10, 40), vec![read(1, Some(5)), put(1, 6)])
+        .valid();
+    assert_eq!((report.committed, report.writers), (5, 2));
+}
+
+#[test]
+fn a_position_s_commit_may_rest_on_an_unknown_transaction() {
+    // The commit at position 1 reads what only the unknown one wrote, whoever is taken for it.
+    let cancelled = || vec![put(9, 1), delete(9), read(1, Some(6))];
+    let report = History::default()
+        .info(0, vec![put(1, 5)])
+        .ok(1, (10, 50), cancelled())
+        .ok(1, (20, 40), vec![read(1, Some(5)), put(1, 6)])
+        .valid();
+    assert_eq!(report.unknown_applied, 1);
+    // Only after the unknown delete do the put and delete cancel out: no reply tells.
+    let report = History::default()
+        .info(0, vec![delete(2)])
+        .ok(1, (10, 50), vec![put(2, 1), delete(2)])
+        .ok(1, (20, 40), vec![put(1, 6)])
+        .valid();
+    assert_eq!(report.unknown_applied, 1);
+    History::default()
+        .info(60, vec![delete(2)])
+        .ok(1, (10, 50), vec![put(2, 1), delete(2)])
+        .ok(1, (20, 40), vec![put(1, 6)])
+        .invalid("both changed something");
+}
+
+#[test]
+fn no_commit_comes_between_two_that_share_a_position() {
+    // Both see the commits up to position 1: the unknown write is among them or it is not.
+    History::default()
+        .info(0, vec![put(2, 5)])
+        .ok(1, (0, 10), vec![put(1, 5)])
+        .ok(1, (20, 60), vec![read(2, Some(0))])
+        .ok(1, (30, 60), vec![read(2, Some(5))])
+        .invalid("statement 0");
 }
 
 #[test]

@@ -10,13 +10,28 @@ struct Done {
     changed: bool,
 }
 
-/// A reply that the model does not give.
-#[derive(Clone, Debug)]
-pub struct Mismatch {
-    /// The statement's number in the transaction.
-    pub call: usize,
-    /// What the model answers.
-    pub expected: Result<Reply, Error>,
+/// Why a transaction cannot be where it is in the order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// It saw a reply that the model does not give.
+    Reply {
+        /// The statement's number in the transaction.
+        call: usize,
+        /// What the model answers.
+        expected: Result<Reply, Error>,
+    },
+    /// It changes something, at a position where another one made the commit.
+    Change,
+}
+
+impl Misfit {
+    /// How far the transaction went before it did not fit.
+    pub fn place(&self) -> usize {
+        match self {
+            Misfit::Reply { call, .. } => *call,
+            Misfit::Change => usize::MAX,
+        }
+    }
 }
 
 /// The model after a number of transactions.
@@ -43,8 +58,8 @@ impl Timeline {
         self.done[at].changed
     }
 
-    /// Carries out one transaction and compares its replies. After a mismatch the model is as before.
-    pub fn push(&mut self, txn: &Transaction) -> Result<(), Mismatch> {
+    /// Carries out one transaction and compares its replies. After a misfit the model is as before.
+    pub fn push(&mut self, txn: &Transaction) -> Result<(), Misfit> {
         self.replayed += 1;
         self.model.begin().expect("no transaction is open");
         for (call, (statement, seen)) in txn.calls.iter().enumerate() {
@@ -60,7 +75,7 @@ impl Timeline {
                 if self.model.is_open() {
                     self.model.rollback().expect("it is open");
                 }
-                return Err(Mismatch { call, expected: answer });
+                return Err(Misfit::Reply { call, expected: answer });
             }
         }
         let changed = self.changed_now();

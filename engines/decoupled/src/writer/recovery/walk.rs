@@ -70,7 +70,9 @@ impl Walk {
         chain.entries.last().map_or(self.start.vdl, |entry| entry.lsn)
     }
 
-    /// Takes up a part of a chain. Parts that were not asked for, or asked for twice, change nothing.
+    /// Takes up a part of a chain. Parts that were not asked for, or asked for twice, change nothing; nor does a last part
+    /// that ends below the SCL the holder promised. It lost records since, and is asked again until it is taken for lost:
+    /// then its next promise says what it still has.
     pub fn take(
         &mut self,
         from: MemberIndex,
@@ -82,7 +84,8 @@ impl Walk {
         let vdl = self.start.vdl;
         let Some(chain) = self.chains.get_mut(pg.0 as usize) else { return false };
         let expected = chain.entries.last().map_or(vdl, |entry| entry.lsn);
-        if chain.holder != from || chain.complete || above != expected {
+        let end = entries.last().map_or(expected, |entry| entry.lsn);
+        if chain.holder != from || chain.complete || above != expected || (complete && end < chain.scl) {
             return false;
         }
         chain.entries.extend(entries);
@@ -167,6 +170,19 @@ mod tests {
             !walk.take(MemberIndex(0), PgId(0), Lsn(10), vec![entry(11, 10, 10, true)], true),
             "late answers change nothing"
         );
+    }
+
+    /// The holder restarted after its promise, lost a log block or its page index, and listed what it had left as all there
+    /// is. The walk ended there, and the truncation annulled records that four had acknowledged.
+    #[test]
+    fn a_holder_that_lists_less_than_it_promised_is_not_believed() {
+        let mut walk = walk(10, &[12]);
+        assert!(!walk.take(MemberIndex(0), PgId(0), Lsn(10), Vec::new(), true), "it promised SCL 12");
+        assert!(!walk.take(MemberIndex(0), PgId(0), Lsn(10), vec![entry(11, 10, 10, true)], true));
+        assert!(walk.take(MemberIndex(0), PgId(0), Lsn(10), vec![entry(11, 10, 10, true)], false), "there is more");
+        assert!(!walk.take(MemberIndex(0), PgId(0), Lsn(11), Vec::new(), true) && !walk.is_complete());
+        assert!(walk.take(MemberIndex(0), PgId(0), Lsn(11), vec![entry(12, 11, 11, true)], true));
+        assert!(walk.is_complete());
     }
 
     #[test]
