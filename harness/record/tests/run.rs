@@ -228,3 +228,34 @@ fn a_reader_takes_columns_an_older_version_did_not_write_for_not_measured() {
     let run = Run::open(&dir).unwrap();
     assert_eq!((run.intervals[0].1.in_flight_mean, run.intervals[0].1.sched_lag_p99_ns), (Some(1.01), None));
 }
+
+/// A run whose window held failed operations ended with "the record contradicts itself: 0 latencies for 8 operations": the
+/// load keeps latencies of successes only, and the check wanted one for every operation. A user would have distrusted
+/// exactly those runs in which something went wrong.
+#[test]
+fn failed_operations_need_no_latency() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut run = RunWriter::create(parent.path(), RunPlan::default()).unwrap();
+    let id = run.segment("decoupled", "oltp_write_only", 1, 0);
+    let mut book = LatencyBook::new(&[LatencyKind::Service, LatencyKind::Response]);
+    let slot = book.op("write");
+    book.complete(slot, true, 5, 7);
+    book.counts_mut(slot).errors += 8;
+    let ops = book.swap();
+    let span = Span { start_ns: 0, len_ns: 1_000_000_000 };
+    let input = IntervalInput {
+        phase: Phase::Measure,
+        span,
+        offered_per_s: None,
+        in_flight_mean: None,
+        sched_lag: None,
+        ops: &ops,
+    };
+    run.interval(id, &input).unwrap();
+    run.close(id).unwrap();
+    let dir = run.finish(Status::Ok, None, Vec::new()).unwrap();
+    assert_eq!(record::check(&dir), vec![]);
+    let run = Run::open(&dir).unwrap();
+    let (_, row) = all_of(&run, "decoupled", LatencyKind::Service)[0];
+    assert_eq!((row.window.completed, row.window.ok, row.spread.n), (9, 1, 1));
+}
