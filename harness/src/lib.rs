@@ -13,6 +13,7 @@ pub mod aftermath;
 pub mod campaign;
 pub mod cli;
 pub mod data;
+pub mod devices;
 pub mod drive;
 pub mod engines;
 pub mod exit;

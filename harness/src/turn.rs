@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use contract::{Key, Projection, Reply, Row, Statement, TableId};
 use node::Nanos;
+use record::{RunWriter, SegmentId};
 use workloads::{SettingsError, Workload};
 
 use crate::aftermath::REOPEN_PATIENCE;
 use crate::cli::args::RunArgs;
 use crate::data::{DataDir, FORMAT_VERSION, Manifest};
+use crate::devices::Devices;
+use crate::drive::{keep_resources, record_failure};
 use crate::engines::{DATABASE, Engine, Setup};
 use crate::exit::Failure;
 use crate::interrupt;
@@ -98,7 +101,8 @@ impl Common {
             disk_delay: None,
             threads: self.args.threads,
             backend: if self.args.thread_pool { uring::Backend::ThreadPool } else { uring::Backend::Auto },
-            journal: false,
+            queue_depth: self.args.queue_depth,
+            journal: None,
             seed: self.args.seed,
         }
     }
@@ -121,6 +125,7 @@ pub struct Turn {
     pub dir: DataDir,
     /// Whether the rows were loaded now, or found.
     pub fresh: bool,
+    devices: Devices,
 }
 
 impl Turn {
@@ -138,6 +143,7 @@ impl Turn {
         let setup = Setup { era, ..common.setup(fresh || !keeps_data) };
         let plan = LoadPlan { config: common.load_config(keeps_acks), workload: Arc::clone(&common.workload), era };
         progress.say("opening");
+        let devices = if keeps_data { Devices::below(&dir.folders()) } else { Devices::default() };
         let mut rig = Rig::start(engine, &setup, &common.site(&dir), &plan)?;
         if fresh || !keeps_data {
             bulk_load(&mut rig, common.workload.as_ref(), |so_far| {
@@ -150,7 +156,19 @@ impl Turn {
             progress.say("recovering");
             wait_until_serving(&mut rig)?;
         }
-        Ok(Turn { rig, dir, fresh })
+        Ok(Turn { rig, dir, fresh, devices })
+    }
+
+    /// Stops the engine, and records what it counted from its start to its end, and what the devices below it did.
+    pub fn close(mut self, writer: &mut RunWriter, segment: SegmentId) -> Result<(), Failure> {
+        let nodes = std::mem::take(&mut self.rig.nodes);
+        let usage = self.rig.stop()?;
+        self.dir.mark_closed()?;
+        keep_resources(writer, segment, &nodes, &usage)?;
+        for detail in self.devices.since_start() {
+            writer.event(segment, usage.at.0, "device", detail).map_err(record_failure)?;
+        }
+        Ok(())
     }
 }
 

@@ -35,11 +35,13 @@ pub enum IoClass {
     Client,
     /// Leases, read points, epochs and other small talk.
     Control,
+    /// Zeroes that make and extend files, so that later durable writes move no metadata; whatever the file is for.
+    ZeroFill,
 }
 
 impl IoClass {
     /// All classes, in the order of their `repr`.
-    pub const ALL: [IoClass; 15] = [
+    pub const ALL: [IoClass; 16] = [
         IoClass::Redo,
         IoClass::Binlog,
         IoClass::DataPage,
@@ -55,6 +57,7 @@ impl IoClass {
         IoClass::Mirror,
         IoClass::Client,
         IoClass::Control,
+        IoClass::ZeroFill,
     ];
 
     /// The class's name in records.
@@ -75,6 +78,7 @@ impl IoClass {
             IoClass::Mirror => "mirror",
             IoClass::Client => "client",
             IoClass::Control => "control",
+            IoClass::ZeroFill => "zero_fill",
         }
     }
 }
@@ -91,7 +95,7 @@ pub struct Counts {
     pub writes: u64,
     /// Bytes of those writes.
     pub write_bytes: u64,
-    /// Durability points asked of the disk: syncs, directory syncs and durable writes.
+    /// Durability points asked of the disk: syncs, directory syncs, durable writes, and files made or extended.
     pub syncs: u64,
     /// Frames sent to other nodes; a six-way ship is six.
     pub sends: u64,
@@ -138,7 +142,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Counts one effect as it is carried out.
+    /// Counts one effect as it is carried out. What an extension adds depends on the file: see [`Ledger::fill`].
     #[inline]
     pub fn count(&mut self, effect: &crate::Effect) {
         use crate::{DiskOp, Effect};
@@ -161,16 +165,21 @@ impl Ledger {
                         counts.syncs += u64::from(*durable);
                     }
                     DiskOp::Sync { .. } | DiskOp::SyncDir => counts.syncs += 1,
-                    DiskOp::Open { .. }
-                    | DiskOp::Create { .. }
-                    | DiskOp::Extend { .. }
-                    | DiskOp::Remove { .. }
-                    | DiskOp::List => {}
+                    DiskOp::Create { len_bytes, .. } => self.fill(*len_bytes),
+                    DiskOp::Open { .. } | DiskOp::Extend { .. } | DiskOp::Remove { .. } | DiskOp::List => {}
                 }
             }
             Effect::Charge { work, units } => self.work[*work as usize] += units,
             Effect::SetTimer { .. } | Effect::CancelTimer { .. } | Effect::Halt { .. } => {}
         }
+    }
+
+    /// Counts zeroes that are written and made durable, in one piece, to make or extend a file.
+    pub fn fill(&mut self, len_bytes: u64) {
+        let counts = &mut self.by_class[IoClass::ZeroFill as usize];
+        counts.writes += u64::from(len_bytes > 0);
+        counts.write_bytes += len_bytes;
+        counts.syncs += 1;
     }
 
     /// Adds what another ledger counted.

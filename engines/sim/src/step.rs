@@ -228,6 +228,9 @@ impl Sim {
         let life = source.life;
         match &mut source.disk {
             Some(disk) => {
+                if let Some(added) = disk.growth(&op) {
+                    source.ledger.fill(added);
+                }
                 let (slot, at) = disk.begin(now, token, op);
                 self.queue.push(at, Occurrence::Completion { host: host as u32, life, slot });
             }

@@ -62,6 +62,8 @@ pub enum Backend {
 pub struct RingConfig {
     /// Submission entries, a power of two; four times as many operations may be in the kernel at once.
     pub entries: u32,
+    /// Operations in the kernel at once, at most, where that is less than the entries allow.
+    pub in_kernel_max: Option<u32>,
     /// Places in the table of registered files; files beyond it are used by descriptor.
     pub files_max: u32,
     /// Slots of the registered buffer; zero means none.
@@ -74,7 +76,14 @@ pub struct RingConfig {
 
 impl Default for RingConfig {
     fn default() -> RingConfig {
-        RingConfig { entries: 256, files_max: 1024, slab_slots: 128, slab_slot_bytes: 16 << 10, slab_read_bytes_max: 0 }
+        RingConfig {
+            entries: 256,
+            in_kernel_max: None,
+            files_max: 1024,
+            slab_slots: 128,
+            slab_slot_bytes: 16 << 10,
+            slab_read_bytes_max: 0,
+        }
     }
 }
 

@@ -46,7 +46,8 @@ pub fn at_work(engine: &str, script: &str, size: Size, sessions: u32, runtime: R
         disk_delay: None,
         threads: Threads::Shared,
         backend: uring::Backend::Auto,
-        journal: false,
+        queue_depth: None,
+        journal: None,
         seed: SEED,
     };
     let config = load::Config { seed: SEED, ..load::Config::closed(DATABASE, sessions) };

@@ -146,6 +146,9 @@ pub struct RunArgs {
     /// Use the thread-pool disk even where io_uring works
     #[arg(long)]
     pub thread_pool: bool,
+    /// Disk operations of one thread in the kernel at once; no limit when absent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub queue_depth: Option<u32>,
     /// Print JSON instead of tables
     #[arg(long)]
     pub json: bool,

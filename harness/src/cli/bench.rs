@@ -104,15 +104,15 @@ fn measure(
 }
 
 fn finish(args: &BenchArgs, mut writer: RunWriter, measured: Measured) -> Result<Exit, Failure> {
-    let Measured { mut turn, segment, findings } = measured;
+    let Measured { turn, segment, findings } = measured;
     let verdict = Finding::verdict(&findings);
+    let durability_class = turn.rig.engine.durability_class().to_owned();
+    turn.close(&mut writer, segment)?;
     writer.close(segment).map_err(record_failure)?;
     let metrics = writer.metrics_mut(segment, Phase::Measure);
-    metrics.durability_class = Some(turn.rig.engine.durability_class().to_owned());
+    metrics.durability_class = Some(durability_class);
     metrics.verdict = Some(verdict);
     let dir = output::finish(writer, verdict, &findings)?;
-    turn.rig.stop()?;
-    turn.dir.mark_closed()?;
     output::report(&dir, args.run.json)?;
     Ok(output::exit(verdict))
 }

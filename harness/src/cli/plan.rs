@@ -74,6 +74,7 @@ pub fn run_plan(
             "profile": { "name": common.profile.name, "source": common.profile.source },
             "page_bytes": PAGE_BYTES,
             "interval_s": INTERVAL.as_secs_f64(),
+            "queue_depth": args.queue_depth,
         }),
         data_dir: (args.runtime == RuntimeKind::Real).then(|| dir.path().to_owned()),
         limits: output::limits(args.runtime),

@@ -53,7 +53,8 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         disk_delay: None,
         threads: Threads::Shared,
         backend: uring::Backend::Auto,
-        journal: false,
+        queue_depth: None,
+        journal: None,
         seed: dir.manifest.seed,
     };
     let load = LoadPlan {

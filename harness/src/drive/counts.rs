@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use node::{Counts, IoClass, NodeId, Role};
 use record::host::Activity;
 use record::schema::Site;
-use record::{Io, Metrics, Phase, Resource};
+use record::{Io, Metrics, Phase, Resource, RunWriter, SegmentId};
 
 use super::{Drive, PhaseOutcome, PhasePlan, Utilisation, record_failure};
 use crate::exit::Failure;
@@ -61,8 +61,7 @@ impl Counter {
         let phase = plan.phase;
         let rows = io_rows(&drive.rig.nodes, &self.start, &end, phase);
         drive.writer.io(drive.segment, rows).map_err(record_failure)?;
-        let resources = resource_rows(&drive.rig.nodes, &end);
-        drive.writer.resources(drive.segment, end.at.0, resources).map_err(record_failure)?;
+        keep_resources(drive.writer, drive.segment, &drive.rig.nodes, &end)?;
         let cpu = cpu_by_site(&drive.rig.nodes, &self.start, &end);
         let metrics = drive.writer.metrics_mut(drive.segment, phase);
         let per_txn = |side: fn(&CpuBySite) -> f64| {
@@ -100,6 +99,16 @@ fn deferred(metrics: &mut Metrics, outcome: &PhaseOutcome) {
     metrics.deferred_dirty_pages = settled.dirty_pages;
     metrics.deferred_records = settled.uncoalesced_records;
     metrics.deferred_log_bytes = settled.log_bytes;
+}
+
+/// Writes what each node had counted by then.
+pub fn keep_resources(
+    writer: &mut RunWriter,
+    segment: SegmentId,
+    nodes: &[NodeInfo],
+    usage: &Usage,
+) -> Result<(), Failure> {
+    writer.resources(segment, usage.at.0, resource_rows(nodes, usage)).map_err(record_failure)
 }
 
 fn site(role: Role) -> Site {

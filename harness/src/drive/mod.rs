@@ -15,7 +15,7 @@ use ::load::{Arrivals, Interval, Phase as LoadPhase};
 use record::{Phase, RunWriter, SegmentId};
 
 pub use bottleneck::Utilisation;
-pub use counts::CpuBySite;
+pub use counts::{CpuBySite, keep_resources};
 pub use faults::{FaultPlan, Turn, ZoneLoss};
 
 use crate::engines::Gauges;

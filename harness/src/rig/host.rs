@@ -143,27 +143,16 @@ impl Host {
     /// What every node has counted so far.
     pub fn usage(&self) -> Result<Usage, Failure> {
         match self {
-            Host::Real(runtime) => {
-                let usage = runtime.usage().map_err(runtime_failure)?;
-                let of_node =
-                    |node: uring::NodeUsage| NodeCounts { node: node.node, ledger: node.ledger, cpu: Some(node.cpu) };
-                Ok(Usage {
-                    at: usage.at,
-                    nodes: usage.nodes.into_iter().map(of_node).collect(),
-                    threads: usage.threads.iter().map(|thread| thread.cpu).collect(),
-                    process_cpu: Some(usage.process_cpu),
-                    delays: usage.delays,
-                })
-            }
+            Host::Real(runtime) => Ok(Usage::of(runtime.usage().map_err(runtime_failure)?)),
             Host::Simulated(simulation) => Ok(simulation.usage()),
         }
     }
 
-    /// Stops everything in order.
-    pub fn stop(self) -> Result<(), Failure> {
+    /// Stops everything in order, once all operations under way have ended. Gives what was counted in all.
+    pub fn stop(self) -> Result<Usage, Failure> {
         match self {
-            Host::Real(runtime) => runtime.stop().map(|_| ()).map_err(runtime_failure),
-            Host::Simulated(_) => Ok(()),
+            Host::Real(runtime) => runtime.stop().map(|stopped| Usage::of(stopped.usage)).map_err(runtime_failure),
+            Host::Simulated(simulation) => Ok(simulation.usage()),
         }
     }
 
@@ -188,6 +177,19 @@ impl Host {
         match self {
             Host::Real(_) => None,
             Host::Simulated(simulation) => Some(simulation.world.digest()),
+        }
+    }
+}
+
+impl Usage {
+    fn of(usage: uring::Usage) -> Usage {
+        let of_node = |node: uring::NodeUsage| NodeCounts { node: node.node, ledger: node.ledger, cpu: Some(node.cpu) };
+        Usage {
+            at: usage.at,
+            nodes: usage.nodes.into_iter().map(of_node).collect(),
+            threads: usage.threads.iter().map(|thread| thread.cpu).collect(),
+            process_cpu: Some(usage.process_cpu),
+            delays: usage.delays,
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ::load::{Core, LoadNode};
 use node::{Delay, LinkProfile, Member, Nanos, NodeId, Role, Topology, Zone};
-use uring::{Backend, Config, Placement, Runtime};
+use uring::{Backend, Config, JournalConfig, Placement, Runtime};
 use workloads::Workload;
 
 use crate::engines::{DATABASE, Engine, Gauges, LOAD, Setup};
@@ -27,7 +27,7 @@ pub use host::{Host, NodeCounts, Usage};
 pub use load::{LoadProgress, bulk_load};
 
 /// The console's node.
-const CONSOLE: NodeId = NodeId(1000);
+pub const CONSOLE: NodeId = NodeId(1000);
 
 /// Which runtime carries an engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -66,8 +66,10 @@ pub struct Site {
     pub threads: Threads,
     /// What carries out disk operations.
     pub backend: Backend,
-    /// Whether the disks' operations are recorded, for crash images.
-    pub journal: bool,
+    /// Disk operations of one thread in the kernel at once; as many as there are when absent.
+    pub queue_depth: Option<u32>,
+    /// What is recorded of the disks' operations, for crash images.
+    pub journal: Option<JournalConfig>,
     /// Seed of everything random in the runtime.
     pub seed: u64,
 }
@@ -279,8 +281,8 @@ impl Rig {
         }
     }
 
-    /// Stops everything in order.
-    pub fn stop(self) -> Result<(), Failure> {
+    /// Stops everything in order, once all operations under way have ended. Gives what every node counted in all.
+    pub fn stop(self) -> Result<Usage, Failure> {
         self.host.stop()
     }
 }
@@ -309,7 +311,11 @@ fn config(topology: &Topology, site: &Site) -> Config {
     config.disk_delay = site.disk_delay;
     config.backend = site.backend;
     config.seed = site.seed;
-    config.journal = site.journal.then(uring::JournalConfig::default);
+    if let Some(depth) = site.queue_depth {
+        config.ring.in_kernel_max = Some(depth);
+        config.pool_threads = depth as usize;
+    }
+    config.journal = site.journal.clone();
     config
 }
 

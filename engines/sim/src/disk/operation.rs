@@ -60,6 +60,13 @@ impl Operation {
 }
 
 impl SimDisk {
+    /// The zeroes that an extension will add to its file; `None` for what extends nothing.
+    pub fn growth(&self, op: &DiskOp) -> Option<u64> {
+        let DiskOp::Extend { file, len_bytes } = op else { return None };
+        let now = self.files[&self.inode(*file).ok()?].1.len_bytes();
+        (*len_bytes > now).then(|| len_bytes - now)
+    }
+
     pub(super) fn resolve(&self, op: DiskOp) -> Operation {
         self.try_resolve(op).unwrap_or_else(Operation::Refuse)
     }

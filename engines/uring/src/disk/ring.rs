@@ -90,8 +90,9 @@ impl RingDisk {
             registered_files: if registered_files { files } else { 0 },
             registered_buffer_bytes: slab.as_ref().map_or(0, Slab::len_bytes),
         };
+        let room = ring.params().cq_entries() as usize - 1;
         let disk = RingDisk {
-            in_kernel_max: ring.params().cq_entries() as usize - 1,
+            in_kernel_max: config.in_kernel_max.map_or(room, |most| room.min(most.max(1) as usize)),
             ring: Ring(ring),
             inbox,
             requests: Slots::default(),

@@ -40,6 +40,13 @@ impl Disks {
         self.start(host, key, op);
     }
 
+    /// The zeroes that an extension will add to its file; `None` for what extends nothing.
+    pub(crate) fn growth(&self, host: usize, op: &DiskOp) -> Option<u64> {
+        let DiskOp::Extend { file, len_bytes } = op else { return None };
+        let now = self.open_file(host, *file)?.len_bytes;
+        (*len_bytes > now).then(|| len_bytes - now)
+    }
+
     fn check(&self, host: usize, op: &DiskOp) -> Result<(), DiskError> {
         let sector = SECTOR_BYTES as u64;
         let aligned = |bytes: u64| {

@@ -28,6 +28,9 @@ impl Thread {
                     self.send(own_id, to, frame.bytes().clone());
                 }
                 Effect::Disk { token, op, .. } => {
+                    if let Some(added) = self.disks.growth(index, &op) {
+                        self.hosts[index].ledger.fill(added);
+                    }
                     self.disks.submit(index, self.hosts[index].incarnation, token, op);
                 }
                 Effect::SetTimer { timer, after } => self.work.timers.set(index, timer, self.work.now + after),

@@ -34,9 +34,7 @@ impl DataDir {
     /// Reads what lies below `path`, or below its nearest existing ancestor.
     pub fn capture(path: &Path) -> Option<DataDir> {
         let absolute = std::path::absolute(path).ok()?;
-        let existing = absolute.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok())?;
-        let mountinfo = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let mount = mount_of(&mountinfo, &existing)?;
+        let mount = mount_below(&absolute)?;
         let queue = queue_folder(&mount.device_number);
         let queue_text = |name: &str| queue.as_ref().and_then(|queue| text(queue.join(name)));
         Some(DataDir {
@@ -69,6 +67,13 @@ pub(super) struct Mount {
     pub(super) options: String,
 }
 
+/// The mount that holds `path`, or its nearest existing ancestor.
+pub(super) fn mount_below(path: &Path) -> Option<Mount> {
+    let existing = path.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok())?;
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    mount_of(&mountinfo, &existing)
+}
+
 /// The mount that holds `path`: the longest mount point above it, and of several there the last.
 pub(super) fn mount_of(mountinfo: &str, path: &Path) -> Option<Mount> {
     let mounts = mountinfo.lines().filter_map(parse_mount);
@@ -97,7 +102,7 @@ fn unescape(field: &str) -> String {
 }
 
 /// The `queue` folder of the device, or of the disk it is a partition of.
-fn queue_folder(device_number: &str) -> Option<PathBuf> {
+pub(super) fn queue_folder(device_number: &str) -> Option<PathBuf> {
     let device = fs::canonicalize(Path::new("/sys/dev/block").join(device_number)).ok()?;
     device.ancestors().take(2).map(|folder| folder.join("queue")).find(|queue| queue.is_dir())
 }

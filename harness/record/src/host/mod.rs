@@ -3,6 +3,7 @@
 //! Everything is best effort: what a kernel does not show stays empty, and nothing here fails a run.
 
 mod activity;
+mod block_device;
 mod code;
 mod disk;
 
@@ -12,6 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use activity::{Activity, Busy};
+pub use block_device::{BlockDevice, DeviceCounts};
 pub use disk::DataDir;
 
 /// What the figures depend on besides the code. Absent fields could not be read.

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::activity::io_ticks_ms;
+use super::block_device::DeviceCounts;
 use super::disk::{DataDir, mount_of};
 use super::*;
 
@@ -61,4 +62,21 @@ fn this_machine_says_something_of_itself() {
         assert!(host.kernel.is_some());
         assert!(host.data_dir.is_some_and(|dir| !dir.filesystem.is_empty()));
     }
+}
+
+#[test]
+fn a_device_s_counts_are_read_by_place() {
+    let stat = "59 1 2170 5 34 266 67904 14 0 8 23 6 0 96 2 4 3";
+    let counts = DeviceCounts::parse(stat).expect("a line of a recent kernel");
+    let expected = DeviceCounts {
+        reads: 59,
+        read_bytes: 2170 * 512,
+        writes: 34,
+        merged_writes: 266,
+        write_bytes: 67904 * 512,
+        flushes: 4,
+    };
+    assert_eq!(counts, expected);
+    assert_eq!(counts.since(&DeviceCounts { writes: 30, flushes: 4, ..counts }).writes, 4);
+    assert_eq!(DeviceCounts::parse("59 1 2170 5 34 266 67904 14 0 8 23"), None, "an old kernel counts no flushes");
 }

@@ -15,7 +15,7 @@ const HOW_TO_READ: &str = "Measured window, all repeats. Top: what the database 
     disks, over all copies and on whatever node.";
 
 /// Classes in the order they stack, with the place of their colour in the style sheet: logs, then pages, then the rest.
-const CLASSES: [(&str, &str); 15] = [
+const CLASSES: [(&str, &str); 16] = [
     ("redo", "c0"),
     ("log_shipping", "c0"),
     ("hot_log", "c1"),
@@ -29,6 +29,7 @@ const CLASSES: [(&str, &str); 15] = [
     ("repair", "c8"),
     ("recovery", "c8"),
     ("metadata", "c9"),
+    ("zero_fill", "c9"),
     ("control", "c9"),
     ("client", "c9"),
 ];

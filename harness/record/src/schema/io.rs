@@ -40,7 +40,7 @@ row! {
         pub writes: u64,
         /// Bytes of those writes.
         pub write_bytes: u64,
-        /// Durability points asked of the disk: syncs, directory syncs and durable writes.
+        /// Durability points asked of the disk: syncs, directory syncs, durable writes, and files made or extended.
         pub syncs: u64,
         /// Frames sent to other nodes; a six-way ship is six.
         pub sends: u64,
