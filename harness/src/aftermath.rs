@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ::load::{Arrivals, Phase as LoadPhase};
-use checker::durability::{Check, Report};
-use contract::{Ack, Key, Row, TableId};
+use checker::durability::{Check, Placed, Report};
+use contract::Ack;
 use record::{Fault, Phase, Recovery, RunWriter, SegmentId};
 use serde_json::json;
 use workloads::Workload;
@@ -128,8 +128,19 @@ fn first_commit(rig: &mut Rig, journal: &mut Journal) -> Result<Option<f64>, Fai
 pub fn check(rig: &mut Rig, workload: &dyn Workload, acks: Vec<Ack>, unjournalled: u64) -> Result<Report, Failure> {
     let tables = workload.schema().tables.len() as u16;
     let found = read_all(rig, tables, REOPEN_PATIENCE)?;
-    let mut report = Check { unjournalled }.run(acks, initial(workload), found.iter().cloned());
-    for (table, key, row) in &found {
+    Ok(judge(workload, acks, initial(workload), &found, unjournalled))
+}
+
+/// Holds `found`, everything that is there, against `initial`, what was there first, and the journal.
+pub fn judge(
+    workload: &dyn Workload,
+    acks: Vec<Ack>,
+    initial: impl Iterator<Item = Placed>,
+    found: &[Placed],
+    unjournalled: u64,
+) -> Report {
+    let mut report = Check { unjournalled }.run(acks, initial, found.iter().cloned());
+    for (table, key, row) in found {
         if let Err(finding) = workload.verify(*table, key, row) {
             report.violations_count += 1;
             report.violations.push(finding);
@@ -138,10 +149,10 @@ pub fn check(rig: &mut Rig, workload: &dyn Workload, acks: Vec<Ack>, unjournalle
     if report.violations_count > 0 && matches!(report.verdict, checker::Verdict::Valid) {
         report.verdict = checker::Verdict::Invalid(report.violations.first().cloned().unwrap_or_default());
     }
-    Ok(report)
+    report
 }
 
-fn initial(workload: &dyn Workload) -> impl Iterator<Item = (TableId, Key, Row)> {
+fn initial(workload: &dyn Workload) -> impl Iterator<Item = Placed> {
     workload.load(1).into_iter().flat_map(|shard| {
         let table = shard.table;
         shard.rows.map(move |(key, row)| (table, key, row))

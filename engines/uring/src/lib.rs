@@ -52,7 +52,7 @@ mod timers;
 pub use config::{Backend, Config, JournalConfig, Placement, RingConfig};
 pub use data_dir::FileSystem;
 pub use error::Error;
-pub use journal::{Base, CrashImage, Journal, JournalOp, JournalRecord, Survivors};
+pub use journal::{Base, CrashImage, Cut, Journal, JournalOp, JournalRecord, Survivors};
 pub use link::{DelayRecord, LinkDelays};
 pub use report::{
     BackendReport, Description, DiskReport, Halt, Halts, NodeUsage, RingReport, Stopped, StoppedNode, ThreadReport,

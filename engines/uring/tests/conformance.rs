@@ -11,7 +11,7 @@ use node::conformance::DiskUnderTest;
 use node::{DiskOp, DiskResult, Effects, Event, NodeId, Token, Topology};
 use nodes::{CLASS, acting, data_dir, member, next, number_frame, topology};
 use tempfile::TempDir;
-use uring::{Backend, Config, CrashImage, JournalConfig, Runtime, Survivors};
+use uring::{Backend, Config, CrashImage, Cut, JournalConfig, Runtime, Survivors};
 
 const NODE: NodeId = NodeId(0);
 
@@ -74,7 +74,7 @@ impl DiskUnderTest for RelayedDisk {
         let RelayedDisk { runtime, mut config, _dir, .. } = self;
         runtime.stop().expect("stops");
         let records = journal.records();
-        let image = CrashImage::at(&journal.base(), &records, records.len(), Survivors::None);
+        let image = CrashImage::at(&journal.base(), &records, &Cut::together(records.len()), Survivors::None);
         let after = config.data_dirs[0].with_extension("after");
         image.write_node(NODE, &after.join("node-0")).expect("writes");
         config.data_dirs = vec![after];

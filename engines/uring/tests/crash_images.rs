@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use node::{Block, DiskOp, DiskReply, Effects, Event, FileId, IoClass, Member, NodeId, Rng, SECTOR_BYTES, Token};
 use nodes::{CLASS, acting, config, data_dir, diskless, member, name, next, number_frame, number_of, topology};
-use uring::{CrashImage, JournalConfig, JournalOp, JournalRecord, Runtime, Survivors};
+use uring::{CrashImage, Cut, JournalConfig, JournalOp, JournalRecord, Runtime, Survivors};
 
 const LOG_NODE: NodeId = NodeId(0);
 const CLIENT: NodeId = NodeId(1);
@@ -107,7 +107,7 @@ fn what_a_client_was_told_is_in_every_image_of_a_power_loss() {
     let (mut told_most, mut short, mut undecided) = (0, 0, 0);
     for case in 0..40 {
         let cut = rng.below(records.len() as u64 + 1) as usize;
-        let image = CrashImage::at(&base, &records, cut, Survivors::Random { seed: case });
+        let image = CrashImage::at(&base, &records, &Cut::together(cut), Survivors::Random { seed: case });
         undecided += usize::from(image.undecided > 0);
         let told = records[..cut].iter().filter(|record| matches!(record, JournalRecord::Delivered { .. })).count();
         image.write_node(LOG_NODE, &dir.path().join(format!("image-{case}/node-0"))).expect("writes");

@@ -114,10 +114,11 @@ impl Running {
         assert!(sent.expect("a shell").success());
     }
 
-    /// Ends it at once.
-    pub fn kill(mut self) {
+    /// Ends it at once. Gives what it had said and nobody had heard.
+    pub fn kill(mut self) -> String {
         self.child.kill().expect("it was running or had just ended");
         self.child.wait().expect("it ends");
+        self.said.iter().collect::<Vec<_>>().join("\n")
     }
 
     /// Its exit code, and what it said last.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use node::{FileName, NodeId, Rng, SECTOR_BYTES};
 
+use super::cut::Cut;
 use super::record::{Base, JournalOp, JournalRecord};
 
 /// What becomes of the sectors and names that are not durable at the cut.
@@ -32,23 +33,23 @@ pub struct CrashImage {
 }
 
 impl CrashImage {
-    /// The image at `cut`, an index into `records`: the operations recorded before it have been submitted or
-    /// completed, nothing after it has happened.
-    pub fn at(base: &Base, records: &[JournalRecord], cut: usize, survivors: Survivors) -> CrashImage {
+    /// The image at `cut`: the operations recorded before it have been submitted or completed, nothing after it has
+    /// happened.
+    pub fn at(base: &Base, records: &[JournalRecord], cut: &Cut, survivors: Survivors) -> CrashImage {
         let mut disks: BTreeMap<NodeId, Disk> = base.iter().map(|(node, files)| (*node, Disk::of(files))).collect();
         let mut owner = BTreeMap::new();
-        for (at, record) in records[..cut].iter().enumerate() {
+        for (at, record) in records[..cut.end()].iter().enumerate() {
             match record {
-                JournalRecord::Submitted { op, node, what } => {
+                JournalRecord::Submitted { op, node, what } if cut.includes(*node, at) => {
                     owner.insert(*op, *node);
                     disks.entry(*node).or_default().submitted(at, *op, what);
                 }
                 JournalRecord::Completed { op, ok } => {
-                    if let Some(disk) = owner.get(op).and_then(|node| disks.get_mut(node)) {
-                        disk.completed(at, *op, *ok);
+                    if let Some(node) = owner.get(op).filter(|node| cut.includes(**node, at)) {
+                        disks.entry(*node).or_default().completed(at, *op, *ok);
                     }
                 }
-                JournalRecord::Delivered { .. } => {}
+                JournalRecord::Submitted { .. } | JournalRecord::Delivered { .. } => {}
             }
         }
         let mut undecided = 0;

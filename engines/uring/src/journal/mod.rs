@@ -5,7 +5,7 @@
 //! SIGKILL keeps the page cache, and a real device loses nothing on demand, so neither shows what power loss does.
 //! The journal does: every write, sync, creation and removal of every node, each recorded when it is submitted and
 //! again when it has completed, in one order for the whole runtime, over a copy of what the directories held at the
-//! start. A *cut* is a position in that order. A [`CrashImage`] of a cut holds everything that was durable there, and
+//! start. A [`Cut`] is a position in that order, or one for each node. A [`CrashImage`] of a cut holds everything that was durable there, and
 //! a chosen subset of the sectors and names that were not; reopened on a real runtime it is the disk after a power
 //! loss at that moment. Frames delivered to chosen nodes are recorded in the same order, so that a test knows which
 //! replies clients had seen at the cut.
@@ -20,9 +20,11 @@
 //!
 //! - Contents are kept in memory: journals are for short runs.
 
+mod cut;
 mod image;
 mod record;
 
+pub use cut::Cut;
 pub use image::{CrashImage, Survivors};
 pub use record::{Base, Journal, JournalOp, JournalRecord};
 

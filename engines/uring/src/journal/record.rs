@@ -82,6 +82,16 @@ pub enum JournalRecord {
     },
 }
 
+impl JournalRecord {
+    /// The node that handed an operation over.
+    pub(super) fn submitter(&self) -> Option<NodeId> {
+        match self {
+            JournalRecord::Submitted { node, .. } => Some(*node),
+            JournalRecord::Completed { .. } | JournalRecord::Delivered { .. } => None,
+        }
+    }
+}
+
 /// What the directories held when the journal began: by node, by name, the file's number and bytes.
 pub type Base = BTreeMap<NodeId, BTreeMap<FileName, (u64, Vec<u8>)>>;
 

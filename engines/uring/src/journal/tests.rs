@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use node::{FileName, NodeId, SECTOR_BYTES};
+use node::{FileName, NodeId, Rng, SECTOR_BYTES};
 
-use super::{Base, CrashImage, Journal, JournalOp, JournalRecord, Survivors};
+use super::{Base, CrashImage, Cut, Journal, JournalOp, JournalRecord, Survivors};
 
 const NODE: NodeId = NodeId(3);
 
@@ -36,7 +36,9 @@ fn log_of(image: &CrashImage) -> Vec<u8> {
 
 fn images(base: &Base, records: &[JournalRecord]) -> BTreeSet<Vec<u8>> {
     let seeds = 0..64;
-    seeds.map(|seed| log_of(&CrashImage::at(base, records, records.len(), Survivors::Random { seed }))).collect()
+    seeds
+        .map(|seed| log_of(&CrashImage::at(base, records, &Cut::together(records.len()), Survivors::Random { seed })))
+        .collect()
 }
 
 #[test]
@@ -47,7 +49,7 @@ fn durable_and_synced_writes_are_in_every_image() {
     run(&journal, JournalOp::Sync { file });
     let records = journal.records();
     assert_eq!(images(&base, &records), BTreeSet::from([vec![1, 2, 0, 0, 0, 0, 0, 0]]));
-    let none = CrashImage::at(&base, &records, 0, Survivors::All);
+    let none = CrashImage::at(&base, &records, &Cut::together(0), Survivors::All);
     assert_eq!((log_of(&none), none.undecided), (vec![0; 8], 0), "nothing happened before the first record");
 }
 
@@ -69,9 +71,9 @@ fn every_subset_of_unsynced_sectors_turns_up() {
         run(&journal, write(file, sector, 1 + sector as u8, false));
     }
     assert_eq!(images(&base, &journal.records()).len(), 8);
-    let all = CrashImage::at(&base, &journal.records(), 6, Survivors::All);
+    let all = CrashImage::at(&base, &journal.records(), &Cut::together(6), Survivors::All);
     assert_eq!((log_of(&all), all.undecided), (vec![1, 2, 3, 0, 0, 0, 0, 0], 3));
-    let none = CrashImage::at(&base, &journal.records(), 6, Survivors::None);
+    let none = CrashImage::at(&base, &journal.records(), &Cut::together(6), Survivors::None);
     assert_eq!(log_of(&none), [0; 8]);
 }
 
@@ -103,7 +105,7 @@ fn names_are_undecided_until_the_directory_is_synced() {
     run(&journal, JournalOp::Create { file: made, name: name("new"), len_bytes: 1024 });
     run(&journal, JournalOp::Remove { name: name("log") });
     let names = |records: &[JournalRecord], seed| -> Vec<String> {
-        let image = CrashImage::at(&base, records, records.len(), Survivors::Random { seed });
+        let image = CrashImage::at(&base, records, &Cut::together(records.len()), Survivors::Random { seed });
         image.nodes[&NODE].keys().map(|name| name.as_str().into()).collect()
     };
     let records = journal.records();
@@ -134,4 +136,36 @@ fn a_file_being_made_may_be_absent_short_or_whole() {
     journal.submitted(NODE, JournalOp::Create { file: made, name: name("log"), len_bytes: 16 * 512 });
     let fates: BTreeSet<usize> = images(&base, &journal.records()).iter().map(Vec::len).collect();
     assert!(fates.contains(&8) && fates.len() > 2 && fates.iter().all(|sectors| *sectors <= 16), "{fates:?}");
+}
+
+#[test]
+fn nodes_apart_go_on_until_their_next_frame_and_no_further() {
+    const OTHER: NodeId = NodeId(4);
+    let journal = Journal::default();
+    let files: Vec<u64> = [NODE, OTHER].iter().map(|node| journal.file_named(*node, &name("log"))).collect();
+    let log = |file: u64| BTreeMap::from([(name("log"), (file, vec![0; 8 * SECTOR_BYTES]))]);
+    let base = BTreeMap::from([(NODE, log(files[0])), (OTHER, log(files[1]))]);
+    let at = journal.records().len();
+    for sector in 0..3 {
+        run(&journal, write(files[0], sector, 1, true));
+        let op = journal.submitted(OTHER, write(files[1], sector, 2, true));
+        journal.completed(op, true);
+        if sector == 1 {
+            // What NODE writes next may be an answer to this.
+            journal.delivered(NODE, OTHER, Bytes::new());
+        }
+    }
+    let records = journal.records();
+    let written = |node: NodeId, image: &CrashImage| {
+        image.nodes[&node][&name("log")].chunks(SECTOR_BYTES).filter(|sector| sector[0] != 0).count()
+    };
+    let counts = (0..2_000).map(|seed| {
+        let cut = Cut::apart(&records, at, &mut Rng::new(seed));
+        assert_eq!(cut.at(), at);
+        let image = CrashImage::at(&base, &records, &cut, Survivors::None);
+        (written(NODE, &image), written(OTHER, &image))
+    });
+    let counts: BTreeSet<_> = counts.collect();
+    let expected = (0..=2).flat_map(|first| (0..=3).map(move |second| (first, second)));
+    assert_eq!(counts, expected.collect());
 }
