@@ -25,6 +25,7 @@ pub mod apply;
 pub mod btree;
 pub mod catalog;
 mod cell;
+pub mod changes;
 pub mod config;
 pub mod ids;
 pub mod index_key;
@@ -39,6 +40,7 @@ pub mod storage;
 mod txn;
 
 pub use catalog::Roots;
+pub use changes::{RowChange, RowChanges};
 pub use config::{ComputeConfig, ConfigError};
 pub use ids::{Lsn, PageId, TreeId};
 pub use page::{Page, PageError, PageKind};

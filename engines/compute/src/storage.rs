@@ -24,7 +24,7 @@ use node::{Effects, Event, Nanos};
 use thiserror::Error;
 
 use crate::pool::Pool;
-use crate::{Group, Lsn, Page, PageId};
+use crate::{Group, Lsn, Page, PageId, RowChanges};
 
 /// What a storage may use while it handles a call.
 pub struct Context<'a> {
@@ -54,6 +54,19 @@ pub trait Storage: Send + 'static {
 
     /// Appends a group. It cannot fail: a storage that cannot go on halts the node.
     fn append(&mut self, cx: &mut Context<'_>, group: Group);
+
+    /// Whether commits are to be appended with their row changes. Asked at every commit; collecting them costs something
+    /// only when this says yes.
+    fn wants_changes(&self) -> bool {
+        false
+    }
+
+    /// Appends the group of a commit together with what it did to rows. Called in place of [`Storage::append`] when
+    /// [`Storage::wants_changes`] says yes; the encoded changes are not longer than five quarters of the most bytes a
+    /// commit may have.
+    fn append_with_changes(&mut self, cx: &mut Context<'_>, group: Group, _changes: RowChanges) {
+        self.append(cx, group);
+    }
 
     /// Asks for a page as of the durable log. Called once per page until it is answered.
     fn fetch(&mut self, cx: &mut Context<'_>, page: PageId);

@@ -13,7 +13,7 @@ use super::session::{Park, Phase, Slot};
 use super::{ComputeNode, State};
 use crate::btree::{self, CommitBounds, CommitError, Write};
 use crate::txn::ReadMark;
-use crate::{Group, Lsn, PageId, PageKind, Record, RedoOp, Storage, TreeId};
+use crate::{Group, Lsn, PageId, PageKind, Record, RedoOp, RowChanges, Storage, TreeId};
 
 impl<S: Storage> ComputeNode<S> {
     /// Tries to commit; parks, fails or finishes.
@@ -164,8 +164,20 @@ impl<S: Storage> ComputeNode<S> {
         let reply = final_reply(session.single_reply.take(), lsn);
         let outgoing = self.encode(slot, Ok(reply));
         self.replies.hold_commit(lsn, outgoing);
+        let changes = self.storage.wants_changes().then(|| self.row_changes(slot));
         self.end_transaction(slot);
-        self.with_storage(out, |storage, cx| storage.append(cx, group));
+        self.with_storage(out, |storage, cx| match changes {
+            Some(changes) => storage.append_with_changes(cx, group, changes),
+            None => storage.append(cx, group),
+        });
+    }
+
+    /// What the transaction does to rows; index entries follow from them.
+    fn row_changes(&self, slot: Slot) -> RowChanges {
+        let effects = self.sessions.at(slot).writes.effects();
+        RowChanges::encode(effects.filter_map(|(cell, pending)| {
+            Some((self.layout.table_of(cell.tree())?, cell.key(), pending.new.as_deref()))
+        }))
     }
 
     /// Counts what a group that is more than its writes did to the trees.

@@ -56,6 +56,12 @@ impl Layout {
         self.tables.get(usize::from(table.0)).ok_or_else(|| Error::Invalid(format!("no table {}", table.0)))
     }
 
+    /// The table whose rows `tree` holds; `None` for the catalog and for indexes.
+    pub fn table_of(&self, tree: TreeId) -> Option<TableId> {
+        let found = self.tables.binary_search_by_key(&tree, |table| table.rows).ok()?;
+        Some(TableId(found as u16))
+    }
+
     /// The tree of an index.
     pub fn index(&self, table: TableId, index: IndexId) -> Result<TreeId, Error> {
         let found = self.table(table)?.indexes.get(usize::from(index.0));
