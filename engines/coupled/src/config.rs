@@ -5,10 +5,11 @@ use contract::Schema;
 use node::{Nanos, SECTOR_BYTES};
 use thiserror::Error;
 
+use crate::binlog;
 use crate::doublewrite::SlotFile;
-use crate::ids::VolumeId;
+use crate::ids::{LogId, LogKind, VolumeId};
 use crate::superblock::Geometry;
-use crate::wal::{AppenderConfig, HEADER_BYTES, Layout};
+use crate::wal::{HEADER_BYTES, Layout};
 
 /// The coupled engine's configuration. Sizes are bytes unless named otherwise.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub compute: ComputeConfig,
     /// How the log is written.
     pub log: LogConfig,
+    /// Whether there is a log of row changes besides, and how it is written. Fixed when the database is made.
+    pub binlog: Option<LogConfig>,
     /// When dirty pages go out.
     pub flush: FlushConfig,
     /// The page file grows by this much.
@@ -33,7 +36,7 @@ pub struct Config {
     pub mirror: MirrorConfig,
 }
 
-/// The write-ahead log.
+/// A log: the write-ahead log, or the binlog.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// Bytes of a segment file.
@@ -124,6 +127,7 @@ impl Config {
                 writes_max: 2,
                 eager_bytes: 16 << 10,
             },
+            binlog: None,
             flush: FlushConfig {
                 slots: 128,
                 log_low: 0.25,
@@ -141,6 +145,11 @@ impl Config {
                 window: 8,
             },
         }
+    }
+
+    /// With a binlog, in a ring like that of the write-ahead log.
+    pub fn with_binlog(self) -> Config {
+        Config { binlog: Some(self.log.clone()), ..self }
     }
 
     /// Small everything, so that a short run splits, evicts, wraps the log, checkpoints and throttles.
@@ -163,6 +172,7 @@ impl Config {
                 writes_max: 2,
                 eager_bytes: 512,
             },
+            binlog: None,
             flush: FlushConfig {
                 slots: 4,
                 log_low: 0.1,
@@ -185,10 +195,13 @@ impl Config {
     /// Says what cannot work, or nothing.
     pub fn check(&self) -> Result<(), ConfigError> {
         let sector = SECTOR_BYTES as u64;
-        let multiple = |field, value: u64, of: u64| {
-            require(field, value, value > 0 && value.is_multiple_of(of), format!("a positive multiple of {of}"))
-        };
-        let log = &self.log;
+        check_log(&self.log, &LOG_FIELDS)?;
+        if let Some(binlog) = &self.binlog {
+            check_log(binlog, &BINLOG_FIELDS)?;
+            let (ring, needed) = (Layout::of(binlog).capacity_bytes(), 4 * self.binlog_entry_bytes_max() as u64);
+            let rule = format!("at least {needed}: four entries of the largest commit");
+            require("binlog.segments × binlog.segment_bytes", ring, ring >= needed, rule)?;
+        }
         multiple("page_bytes", self.compute.page_bytes as u64, sector)?;
         let pages = compute::page::PAGE_BYTES_MIN..=compute::page::PAGE_BYTES_MAX;
         require(
@@ -197,14 +210,6 @@ impl Config {
             pages.contains(&self.compute.page_bytes),
             format!("within {pages:?}"),
         )?;
-        multiple("log.align_bytes", u64::from(log.align_bytes), sector)?;
-        multiple("log.segment_bytes", log.segment_bytes, u64::from(log.align_bytes))?;
-        require("log.segments", u64::from(log.segments), log.segments >= 2, "at least 2".into())?;
-        let block = u64::from(log.block_bytes_max);
-        multiple("log.block_bytes_max", block, u64::from(log.align_bytes))?;
-        require("log.block_bytes_max", block, block >= 2 * HEADER_BYTES as u64, "more than its header".into())?;
-        require("log.block_bytes_max", block, block <= 8 << 20, "at most 8 MiB".into())?;
-        require("log.writes_max", u64::from(log.writes_max), log.writes_max >= 1, "at least 1".into())?;
         let slots = u64::from(self.flush.slots);
         require("flush.slots", slots, (1..=512).contains(&slots), "within 1..=512".into())?;
         let ordered =
@@ -216,12 +221,15 @@ impl Config {
         multiple("page_file_chunk_bytes", self.page_file_chunk_bytes, self.compute.page_bytes as u64)?;
         let reads = u64::from(self.recovery.reads_max);
         require("recovery.reads_max", reads, reads > 0, "at least 1".into())?;
-        multiple("recovery.chunk_bytes", u64::from(self.recovery.chunk_bytes), u64::from(log.align_bytes))?;
+        let chunk = u64::from(self.recovery.chunk_bytes);
+        for log in std::iter::once(&self.log).chain(&self.binlog) {
+            multiple("recovery.chunk_bytes", chunk, u64::from(log.align_bytes))?;
+        }
         multiple("mirror.region_bytes", u64::from(self.mirror.region_bytes), sector)?;
         let region = u64::from(self.mirror.region_bytes);
         require("mirror.region_bytes", region, region <= 8 << 20, "at most 8 MiB, to fit a frame".into())?;
         let needed = 4 * self.compute.txn_bytes_max as u64;
-        let ring = self.layout().capacity_bytes();
+        let ring = Layout::of(&self.log).capacity_bytes();
         require(
             "log.segments × log.segment_bytes",
             ring,
@@ -235,17 +243,32 @@ impl Config {
 
     /// The sizes fixed when the database is made.
     pub fn geometry(&self) -> Geometry {
-        Geometry { page_bytes: self.compute.page_bytes as u32, log: self.layout(), slots: self.flush.slots }
+        Geometry {
+            page_bytes: self.compute.page_bytes as u32,
+            log: Layout::of(&self.log),
+            slots: self.flush.slots,
+            binlog: self.binlog.as_ref().map(Layout::of),
+        }
     }
 
     pub(crate) fn layout(&self) -> Layout {
-        let LogConfig { segment_bytes, segments, align_bytes, .. } = self.log;
-        Layout { segment_bytes, segments, align_bytes }
+        Layout::of(&self.log)
     }
 
-    pub(crate) fn appender(&self) -> AppenderConfig {
-        let LogConfig { block_bytes_max, writes_max, eager_bytes, .. } = self.log;
-        AppenderConfig { layout: self.layout(), block_bytes_max, writes_max, eager_bytes }
+    /// The logs there are, each with its settings.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = (LogKind, &LogConfig)> {
+        let binlog = self.binlog.iter().map(|log| (LogKind::Binlog, log));
+        std::iter::once((LogKind::Redo, &self.log)).chain(binlog)
+    }
+
+    pub(crate) fn log_id(&self, kind: LogKind) -> LogId {
+        LogId { volume: self.volume, kind }
+    }
+
+    /// The most bytes that the row changes of one commit take in the binlog (see
+    /// [`append_with_changes`](compute::Storage::append_with_changes)).
+    pub(crate) fn binlog_entry_bytes_max(&self) -> usize {
+        binlog::ENTRY_HEADER_BYTES + self.compute.txn_bytes_max / 4 * 5
     }
 
     pub(crate) fn slot_file(&self) -> SlotFile {
@@ -255,6 +278,48 @@ impl Config {
     pub(crate) fn cache_pages(&self) -> u64 {
         self.compute.cache_bytes as u64 / self.compute.page_bytes as u64
     }
+}
+
+/// The names of a log's settings.
+struct LogFields {
+    align_bytes: &'static str,
+    segment_bytes: &'static str,
+    segments: &'static str,
+    block_bytes_max: &'static str,
+    writes_max: &'static str,
+}
+
+const LOG_FIELDS: LogFields = LogFields {
+    align_bytes: "log.align_bytes",
+    segment_bytes: "log.segment_bytes",
+    segments: "log.segments",
+    block_bytes_max: "log.block_bytes_max",
+    writes_max: "log.writes_max",
+};
+
+const BINLOG_FIELDS: LogFields = LogFields {
+    align_bytes: "binlog.align_bytes",
+    segment_bytes: "binlog.segment_bytes",
+    segments: "binlog.segments",
+    block_bytes_max: "binlog.block_bytes_max",
+    writes_max: "binlog.writes_max",
+};
+
+fn check_log(log: &LogConfig, fields: &LogFields) -> Result<(), ConfigError> {
+    let align = u64::from(log.align_bytes);
+    multiple(fields.align_bytes, align, SECTOR_BYTES as u64)?;
+    multiple(fields.segment_bytes, log.segment_bytes, align)?;
+    let segments = u64::from(log.segments);
+    require(fields.segments, segments, (2..=9999).contains(&segments), "within 2..=9999".into())?;
+    let block = u64::from(log.block_bytes_max);
+    multiple(fields.block_bytes_max, block, align)?;
+    require(fields.block_bytes_max, block, block >= 2 * HEADER_BYTES as u64, "more than its header".into())?;
+    require(fields.block_bytes_max, block, block <= 8 << 20, "at most 8 MiB".into())?;
+    require(fields.writes_max, u64::from(log.writes_max), log.writes_max >= 1, "at least 1".into())
+}
+
+fn multiple(field: &'static str, value: u64, of: u64) -> Result<(), ConfigError> {
+    require(field, value, value > 0 && value.is_multiple_of(of), format!("a positive multiple of {of}"))
 }
 
 fn require(field: &'static str, value: u64, holds: bool, rule: String) -> Result<(), ConfigError> {
@@ -268,14 +333,22 @@ mod tests {
     #[test]
     fn the_presets_are_sound_and_bad_sizes_are_named() {
         assert_eq!(Config::new(Schema::default(), 1).check(), Ok(()));
+        assert_eq!(Config::new(Schema::default(), 1).with_binlog().check(), Ok(()));
         let tiny = Config::tiny(Schema::default(), 1);
         assert_eq!(tiny.check(), Ok(()));
+        assert_eq!(tiny.clone().with_binlog().check(), Ok(()));
         let mut odd = tiny.clone();
         odd.compute.page_bytes = 700;
         assert_eq!(odd.check().map_err(|error| error.field), Err("page_bytes"));
         let mut odd = tiny.clone();
         odd.log.segment_bytes = 1000;
         assert_eq!(odd.check().map_err(|error| error.field), Err("log.segment_bytes"));
+        let mut odd = tiny.clone();
+        odd.binlog = Some(LogConfig { segments: 1, ..tiny.log.clone() });
+        assert_eq!(odd.check().map_err(|error| error.field), Err("binlog.segments"));
+        let mut odd = tiny.clone();
+        odd.binlog = Some(LogConfig { segments: 2, ..tiny.log.clone() });
+        assert_eq!(odd.check().map_err(|error| error.field), Err("binlog.segments × binlog.segment_bytes"));
         let mut odd = tiny;
         odd.flush.slots = 0;
         assert_eq!(odd.check().map_err(|error| error.field), Err("flush.slots"));

@@ -18,7 +18,7 @@ pub const FILE_BYTES: u64 = COPIES * COPY_BYTES;
 
 const MAGIC: u32 = 0x5053_5853;
 /// The format version of everything this engine writes.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 const HEADER_BYTES: usize = 24;
 
 /// What the four copies amount to.

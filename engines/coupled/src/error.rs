@@ -4,6 +4,8 @@ use compute::{Lsn, PageId};
 use node::DiskError;
 use thiserror::Error;
 
+use crate::ids::LogKind;
+
 /// A reason to halt. The variant says what the operator does next.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CoupledError {
@@ -12,9 +14,11 @@ pub enum CoupledError {
     Refused(String),
     /// Durable log is damaged. Restore from a copy; going on would lose committed work.
     #[error(
-        "log corrupt: LSN {lsn} at log position {position} is missing or damaged, and {witness}; restore from a copy"
+        "{log} corrupt: LSN {lsn} at log position {position} is missing or damaged, and {witness}; restore from a copy"
     )]
     LogCorrupt {
+        /// Which log.
+        log: LogKind,
         /// The first LSN that cannot be had.
         lsn: Lsn,
         /// Where it should be.

@@ -6,6 +6,34 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VolumeId(pub u64);
 
+/// Which of a volume's logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum LogKind {
+    /// The write-ahead log.
+    Redo = 0,
+    /// The log of row changes.
+    Binlog = 1,
+}
+
+impl fmt::Display for LogKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogKind::Redo => "log",
+            LogKind::Binlog => "binlog",
+        })
+    }
+}
+
+/// One log of one volume. Bytes of another are never taken for this one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogId {
+    /// Whose log it is.
+    pub volume: VolumeId,
+    /// Which of its logs.
+    pub kind: LogKind,
+}
+
 /// Counts the openings of a volume, from 1. Each block says which opening wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);

@@ -2,6 +2,7 @@
 
 use node::{Block, DiskOp, Effects, FileId, FileName, IoClass, Nanos, TimerId, Token};
 
+use crate::ids::LogKind;
 use crate::volume::Volume;
 
 /// The storage's owner byte in tokens and timers.
@@ -33,11 +34,13 @@ pub enum Kind {
     Extend = 5,
     /// Recovery; the detail is the phase's own.
     Recovery = 6,
+    /// A binlog block; the detail is the low bits of its number.
+    Binlog = 7,
 }
 
 impl Kind {
     fn from_code(code: u8) -> Option<Kind> {
-        [Kind::Superblock, Kind::Log, Kind::Batch, Kind::Fetch, Kind::Extend, Kind::Recovery]
+        [Kind::Superblock, Kind::Log, Kind::Batch, Kind::Fetch, Kind::Extend, Kind::Recovery, Kind::Binlog]
             .into_iter()
             .find(|kind| *kind as u8 == code)
     }
@@ -87,9 +90,23 @@ pub const DOUBLE_WRITE: FileId = FileId(2);
 /// The page file.
 pub const PAGES: FileId = FileId(3);
 
-/// The file of log segment `segment`.
-pub fn log_file(segment: u32) -> FileId {
-    FileId(16 + segment)
+const LOG_FILES: u32 = 16;
+const BINLOG_FILES: u32 = 1 << 16;
+
+/// The file of a log's segment.
+pub fn log_file(kind: LogKind, segment: u32) -> FileId {
+    match kind {
+        LogKind::Redo => FileId(LOG_FILES + segment),
+        LogKind::Binlog => FileId(BINLOG_FILES + segment),
+    }
+}
+
+/// The class of a log's I/O.
+pub const fn log_class(kind: LogKind) -> IoClass {
+    match kind {
+        LogKind::Redo => IoClass::Redo,
+        LogKind::Binlog => IoClass::Binlog,
+    }
 }
 
 /// A file's name.
@@ -98,6 +115,7 @@ pub fn name_of(file: FileId) -> FileName {
         SUPERBLOCK => FileName::new("superblock"),
         DOUBLE_WRITE => FileName::new("double-write"),
         PAGES => FileName::new("pages"),
-        FileId(log) => FileName::new(format!("log-{:03}", log - 16)),
+        FileId(log) if log < BINLOG_FILES => FileName::new(format!("log-{:03}", log - LOG_FILES)),
+        FileId(binlog) => FileName::new(format!("binlog-{:03}", binlog - BINLOG_FILES)),
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! # Mechanism
 //!
-//! - **Commit**: redo groups share log blocks; a block is one durable write ([`wal`]).
+//! - **Commit**: redo groups share log blocks; a block is one durable write ([`wal`]). Before that, where it is
+//!   configured, the commit's row changes are made durable in the [`binlog`].
 //! - **Pages** go out later, copied, through a double-write buffer ([`batch`], [`doublewrite`]), so that the log can be
 //!   freed ([`engine`]).
 //! - **Opening** restores torn pages, follows the log to its end and redoes, page by page ([`recovery`]).
@@ -26,6 +27,7 @@
 //! - Recovery reads the whole ring once, since a torn tail is told from damage by what lies behind it.
 
 pub mod batch;
+pub mod binlog;
 pub mod checkpoint;
 pub mod config;
 pub mod copies;

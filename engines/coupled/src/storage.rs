@@ -1,6 +1,6 @@
 //! The coupled engine as the compute layer sees it.
 
-use compute::{Context, Fence, Group, Lsn, Opened, PageId, Storage, Upcall};
+use compute::{Context, Fence, Group, Lsn, Opened, PageId, RowChanges, Storage, Upcall};
 use node::{Digest, Event, Frame, FrameKind, TimerId};
 
 use crate::config::Config;
@@ -147,8 +147,16 @@ impl Storage for CoupledStorage {
     }
 
     fn append(&mut self, cx: &mut Context<'_>, group: Group) {
+        self.append_with_changes(cx, group, RowChanges::default());
+    }
+
+    fn wants_changes(&self) -> bool {
+        self.config.binlog.is_some()
+    }
+
+    fn append_with_changes(&mut self, cx: &mut Context<'_>, group: Group, changes: RowChanges) {
         if let Some((engine, mut io)) = self.open(cx) {
-            engine.append(&mut io, &group);
+            engine.append(&mut io, group, &changes);
         }
     }
 

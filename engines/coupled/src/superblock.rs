@@ -12,7 +12,7 @@ use crate::wal::Layout;
 /// The record kind of superblocks among four-copy records.
 pub const KIND: u16 = 1;
 const ENGINE: [u8; 8] = *b"coupled\0";
-const BODY_BYTES: usize = 8 + 12 * 8;
+const BODY_BYTES: usize = 8 + 19 * 8;
 
 /// Sizes fixed when the database is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Geometry {
     pub log: Layout,
     /// Slots of the double-write buffer.
     pub slots: u32,
+    /// The ring of binlog segments, if there is a binlog.
+    pub binlog: Option<Layout>,
 }
 
 /// The superblock's contents.
@@ -36,6 +38,8 @@ pub struct Superblock {
     pub incarnation: Incarnation,
     /// Where recovery starts.
     pub checkpoint: Checkpoint,
+    /// From where on the binlog's end is to be found; meaningless without a binlog.
+    pub binlog: Checkpoint,
     /// An LSN that was durable when this was written: evidence against a log that ends below it.
     pub durable: Lsn,
 }
@@ -44,34 +48,30 @@ impl Superblock {
     /// The superblock of a database just made: the first incarnation, an empty log.
     pub fn first(config: &Config) -> Superblock {
         let incarnation = Incarnation(1);
+        let checkpoint = Checkpoint { incarnation, ..Checkpoint::default() };
         Superblock {
             volume: config.volume,
             geometry: config.geometry(),
             incarnation,
-            checkpoint: Checkpoint { incarnation, ..Checkpoint::default() },
+            checkpoint,
+            binlog: checkpoint,
             durable: Lsn::ZERO,
         }
     }
 
     /// The record's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let Checkpoint { position, sequence, previous, incarnation, before } = self.checkpoint;
-        let log = self.geometry.log;
-        let words = [
-            self.volume.0,
-            u64::from(self.geometry.page_bytes) | u64::from(self.geometry.slots) << 32,
-            log.segment_bytes,
-            u64::from(log.segments) | u64::from(log.align_bytes) << 32,
-            self.incarnation.0,
-            position.0,
-            sequence.0,
-            previous.0,
-            incarnation.0,
-            before.0,
-            self.durable.0,
-            0,
-        ];
-        ENGINE.into_iter().chain(words.into_iter().flat_map(u64::to_le_bytes)).collect()
+        let sizes = u64::from(self.geometry.page_bytes) | u64::from(self.geometry.slots) << 32;
+        let none = Layout { segment_bytes: 0, segments: 0, align_bytes: 0 };
+        let words = [self.volume.0, sizes]
+            .into_iter()
+            .chain(layout_words(&self.geometry.log))
+            .chain([self.incarnation.0])
+            .chain(checkpoint_words(&self.checkpoint))
+            .chain([self.durable.0, 0])
+            .chain(layout_words(&self.geometry.binlog.unwrap_or(none)))
+            .chain(checkpoint_words(&self.binlog));
+        ENGINE.into_iter().chain(words.flat_map(u64::to_le_bytes)).collect()
     }
 
     /// Reads a record; `None` when it is not one of this engine's.
@@ -84,21 +84,28 @@ impl Superblock {
             u64::from_le_bytes(body[at..at + 8].try_into().expect("eight bytes"))
         };
         let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
+        let layout = |index: usize| {
+            let (segments, align_bytes) = (low(word(index + 1)), high(word(index + 1)));
+            Layout { segment_bytes: word(index), segments, align_bytes }
+        };
+        let checkpoint = |index: usize| Checkpoint {
+            position: LogPos(word(index)),
+            sequence: BlockSeq(word(index + 1)),
+            previous: BlockHash(word(index + 2)),
+            incarnation: Incarnation(word(index + 3)),
+            before: Lsn(word(index + 4)),
+        };
         Some(Superblock {
             volume: VolumeId(word(0)),
             geometry: Geometry {
                 page_bytes: low(word(1)),
                 slots: high(word(1)),
-                log: Layout { segment_bytes: word(2), segments: low(word(3)), align_bytes: high(word(3)) },
+                log: layout(2),
+                binlog: Some(layout(12)).filter(|layout| layout.segments > 0),
             },
             incarnation: Incarnation(word(4)),
-            checkpoint: Checkpoint {
-                position: LogPos(word(5)),
-                sequence: BlockSeq(word(6)),
-                previous: BlockHash(word(7)),
-                incarnation: Incarnation(word(8)),
-                before: Lsn(word(9)),
-            },
+            checkpoint: checkpoint(5),
+            binlog: checkpoint(14),
             durable: Lsn(word(10)),
         })
     }
@@ -137,6 +144,15 @@ impl Superblock {
     }
 }
 
+fn layout_words(layout: &Layout) -> [u64; 2] {
+    [layout.segment_bytes, u64::from(layout.segments) | u64::from(layout.align_bytes) << 32]
+}
+
+fn checkpoint_words(checkpoint: &Checkpoint) -> [u64; 5] {
+    let Checkpoint { position, sequence, previous, incarnation, before } = checkpoint;
+    [position.0, sequence.0, previous.0, incarnation.0, before.0]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +164,7 @@ mod tests {
                 page_bytes: 512,
                 log: Layout { segment_bytes: 4096, segments: 4, align_bytes: 512 },
                 slots: 8,
+                binlog: Some(Layout { segment_bytes: 8192, segments: 2, align_bytes: 512 }),
             },
             incarnation: Incarnation(3),
             checkpoint: Checkpoint {
@@ -156,6 +173,13 @@ mod tests {
                 previous: BlockHash(0xfeed),
                 incarnation: Incarnation(2),
                 before: Lsn(40),
+            },
+            binlog: Checkpoint {
+                position: LogPos(512),
+                sequence: BlockSeq(1),
+                previous: BlockHash(0xbeef),
+                incarnation: Incarnation(3),
+                before: Lsn(43),
             },
             durable: Lsn(44),
         }
@@ -179,6 +203,9 @@ mod tests {
         let other = Superblock::open(&file, VolumeId(78), &superblock.geometry);
         assert!(matches!(&other, Err(CoupledError::Refused(why)) if why.contains("belong to volume")), "{other:?}");
         let sizes = Geometry { page_bytes: 1024, ..superblock.geometry };
+        let other = Superblock::open(&file, VolumeId(77), &sizes);
+        assert!(matches!(&other, Err(CoupledError::Refused(why)) if why.contains("was made with")), "{other:?}");
+        let sizes = Geometry { binlog: None, ..superblock.geometry };
         let other = Superblock::open(&file, VolumeId(77), &sizes);
         assert!(matches!(&other, Err(CoupledError::Refused(why)) if why.contains("was made with")), "{other:?}");
         let mut body = superblock.encode();

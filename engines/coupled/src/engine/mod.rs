@@ -2,7 +2,8 @@
 //!
 //! # Mechanism
 //!
-//! A group goes into the log's buffer and its pages into the dirty table. Log writes are durable writes; their
+//! A group goes into the log's buffer (`logs`; through the binlog, where there is one) and its pages into the dirty
+//! table. Log writes are durable writes; their
 //! completions raise the durable LSN. The flusher takes the oldest dirty pages, *copies* them, waits until the log is
 //! durable up to the last CPL among the copies, and sends the copies out as a [`Batch`]: a hot page changes on while its
 //! copy is written. When a batch is durable in place, the dirty table lets go of the copies' recLSNs; the oldest recLSN
@@ -12,30 +13,33 @@
 //!
 //! - No page copy is written, not even to the double-write buffer, before the log is durable up to its group's CPL.
 //! - One batch at a time, so the double-write slots are reused only after the data sync.
+//! - With a binlog, no group enters the redo log before its entry there is durable.
 //! - Log is overwritten only behind a durable checkpoint.
 //! - A failed write or sync halts the node.
 
+mod logs;
 mod pressure;
 
 use std::cell::Cell;
 
 use compute::pool::Pool;
-use compute::{FetchError, Group, Lsn, Page, PageId, Upcall, Upcalls};
+use compute::{FetchError, Lsn, Page, PageId, Upcall, Upcalls};
 use hashbrown::HashMap;
 use node::{Digest, DiskError, DiskOp, DiskReply, DiskResult, IoClass, Nanos, Work};
 use rustc_hash::FxBuildHasher;
 
 use crate::batch::{Batch, PageCopy};
+use crate::binlog::Binlog;
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::copies::{CopyWriter, Progress};
 use crate::dirty::DirtyTable;
 use crate::error::CoupledError;
-use crate::ids::BlockSeq;
-use crate::io::{DETAIL_MASK, FLUSH_TIMER, Io, Kind, PAGES, SPACE_TIMER, log_file};
+use crate::ids::{BlockSeq, LogKind};
+use crate::io::{FLUSH_TIMER, Io, Kind, PAGES, SPACE_TIMER};
 use crate::recovery::{Recovered, RecoveryReport, write_copies};
 use crate::superblock::Superblock;
-use crate::wal::Appender;
+use crate::wal::{Appender, AppenderConfig};
 
 use pressure::{Choice, Debts, choose};
 
@@ -55,6 +59,8 @@ pub struct Probe {
     pub log_bytes_since_checkpoint: u64,
     /// Log blocks written.
     pub log_writes: u64,
+    /// Binlog blocks written.
+    pub binlog_writes: u64,
     /// Groups appended.
     pub groups: u64,
     /// Page copies written in place.
@@ -96,6 +102,7 @@ struct PageFile {
 pub struct Engine {
     config: Config,
     appender: Appender,
+    binlog: Option<Binlog>,
     dirty: DirtyTable,
     flush: Flush,
     batch_started: Nanos,
@@ -122,7 +129,12 @@ impl Engine {
     pub fn new(config: Config, recovered: Recovered) -> Engine {
         let Recovered { superblock, writer, page_file_bytes, report } = recovered;
         Engine {
-            appender: Appender::new(config.appender(), config.volume, superblock.checkpoint),
+            appender: Appender::new(
+                AppenderConfig::of(&config.log),
+                config.log_id(LogKind::Redo),
+                superblock.checkpoint,
+            ),
+            binlog: config.binlog.as_ref().map(|log| Binlog::new(&config, log, superblock.binlog)),
             config,
             dirty: DirtyTable::default(),
             flush: Flush::Idle,
@@ -142,26 +154,6 @@ impl Engine {
         }
     }
 
-    /// Takes a group into the log and its pages into the dirty table.
-    pub fn append(&mut self, io: &mut Io<'_>, group: &Group) {
-        self.appender.append(group);
-        for page in group.pages() {
-            self.dirty.changed(page, group.first(), group.last());
-        }
-        self.probe.groups += 1;
-        self.write_log(io);
-        self.arm_timer(io);
-    }
-
-    fn write_log(&mut self, io: &mut Io<'_>) {
-        while let Some(write) = self.appender.next_write() {
-            self.probe.log_writes += 1;
-            io.out.charge(Work::Kilobyte, write.block.len() as u64 / 1024);
-            let detail = write.sequence.0 & DETAIL_MASK;
-            io.write(Kind::Log, detail, log_file(write.segment), write.offset, write.block, IoClass::Redo);
-        }
-    }
-
     /// Takes a completion up.
     pub fn completed(
         &mut self,
@@ -173,13 +165,8 @@ impl Engine {
         result: DiskResult,
     ) -> Result<(), CoupledError> {
         match kind {
-            Kind::Log => {
-                result.map_err(CoupledError::device("a log write"))?;
-                if self.appender.completed(BlockSeq(detail)) {
-                    up.push(Upcall::Durable(self.appender.durable()));
-                }
-                self.write_log(io);
-            }
+            Kind::Log => self.log_written(io, up, BlockSeq(detail), result)?,
+            Kind::Binlog => self.binlog_written(io, BlockSeq(detail), result)?,
             Kind::Fetch => self.fetched(io, up, PageId(detail), result),
             Kind::Batch => self.batch_step(io, up, result)?,
             Kind::Superblock => self.superblock_step(io, up, result)?,
@@ -287,8 +274,10 @@ impl Engine {
         let freed = checkpoint.position.0 - self.superblock.checkpoint.position.0;
         let worth = self.config.layout().capacity_bytes() / 16;
         let eager = self.refused || self.settling || idle;
-        if freed >= worth || (eager && freed > 0) {
+        let binlog = self.freed_binlog();
+        if freed >= worth || binlog.is_worth || (eager && freed + binlog.bytes > 0) {
             self.superblock.checkpoint = checkpoint;
+            self.superblock.binlog = binlog.checkpoint;
             self.superblock.durable = self.appender.durable();
             self.pending = Some(checkpoint);
             let writes = self.writer.begin(self.superblock.encode());
@@ -304,6 +293,9 @@ impl Engine {
             Progress::Complete => {
                 let checkpoint = self.pending.take().expect("a checkpoint was being written");
                 self.appender.release(&checkpoint);
+                if let Some(binlog) = &mut self.binlog {
+                    binlog.release(&self.superblock.binlog);
+                }
                 self.probe.checkpoints += 1;
                 if std::mem::take(&mut self.refused) {
                     up.push(Upcall::Admits);
@@ -315,7 +307,10 @@ impl Engine {
 
     /// Whether the log has room for a group of `bytes`.
     pub fn admits(&mut self, bytes: usize) -> bool {
-        let fits = self.appender.admits(bytes);
+        let fits = match &self.binlog {
+            None => self.appender.admits(0, bytes),
+            Some(binlog) => self.appender.admits(binlog.promised_bytes(&self.appender), bytes) && binlog.admits(),
+        };
         if !fits {
             self.refused = true;
             self.probe.throttled += 1;
@@ -438,7 +433,7 @@ impl Engine {
         }
         self.consider_checkpoint(io, idle);
         // With nothing dirty and the checkpoint at the log's end there is nothing to come back for.
-        if !self.dirty.is_empty() || self.appender.since_checkpoint_bytes() > 0 {
+        if !self.dirty.is_empty() || self.since_checkpoint_bytes() > 0 {
             self.arm_timer(io);
         }
     }
@@ -449,11 +444,11 @@ impl Engine {
         self.work(io, pool);
     }
 
-    /// Whether the deferred work is done: nothing dirty, the checkpoint at the log's end, and the page file as long as was
+    /// Whether the deferred work is done: nothing dirty, the checkpoint at the end of every log, and the page file as long as was
     /// asked for.
     pub fn is_settled(&self) -> bool {
         let grown = self.pages.wanted.is_none() && self.pages.growing.is_none();
-        grown && self.dirty.is_empty() && self.appender.since_checkpoint_bytes() == 0 && !self.writer.is_busy()
+        grown && self.dirty.is_empty() && self.since_checkpoint_bytes() == 0 && !self.writer.is_busy()
     }
 
     /// The last durable LSN.

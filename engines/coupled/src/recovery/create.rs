@@ -26,7 +26,9 @@ enum Step {
 impl Create {
     /// Starts.
     pub fn start(io: &mut Io<'_>, config: &Config) -> Create {
-        let logs = (0..config.log.segments).map(|segment| (log_file(segment), config.log.segment_bytes));
+        let logs = config
+            .logs()
+            .flat_map(|(kind, log)| (0..log.segments).map(move |segment| (log_file(kind, segment), log.segment_bytes)));
         let rest = [(DOUBLE_WRITE, config.slot_file().file_bytes()), (PAGES, config.page_file_chunk_bytes)];
         let files = [logs.chain(rest).collect(), vec![(SUPERBLOCK, copies::FILE_BYTES)]];
         io.submit(Kind::Recovery, 0, DiskOp::Remove { name: name_of(SUPERBLOCK) }, IoClass::Metadata);

@@ -1,20 +1,21 @@
-//! Reads the ring from the checkpoint on, several chunks ahead, and feeds them to the scan in order.
+//! Reads a log's ring from the checkpoint on, several chunks ahead, and feeds them to the scan in order.
 
 use std::collections::BTreeMap;
 
-use node::{Block, DiskReply, DiskResult, IoClass};
+use node::{Block, DiskReply, DiskResult};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::ids::LogPos;
-use crate::io::{Io, log_file};
+use crate::ids::{LogKind, LogPos};
+use crate::io::{Io, log_class, log_file};
 use crate::recovery::read;
-use crate::wal::{Layout, Scan};
+use crate::wal::{Entry, Layout, Scan};
 
 /// The reader. Reads are named by their position relative to the checkpoint.
 #[derive(Debug)]
-pub struct LogReader {
-    scan: Scan,
+pub struct LogReader<E> {
+    scan: Scan<E>,
+    kind: LogKind,
     layout: Layout,
     start: LogPos,
     chunk_bytes: u64,
@@ -27,12 +28,18 @@ pub struct LogReader {
     waiting: BTreeMap<LogPos, Block>,
 }
 
-impl LogReader {
-    /// Starts reading at `checkpoint`.
-    pub fn start(io: &mut Io<'_>, config: &Config, checkpoint: Checkpoint) -> LogReader {
-        let layout = config.layout();
+impl<E: Entry> LogReader<E> {
+    /// Starts reading the log `kind`, whose ring is `layout`, at `checkpoint`.
+    pub fn start(
+        io: &mut Io<'_>,
+        config: &Config,
+        kind: LogKind,
+        layout: Layout,
+        checkpoint: Checkpoint,
+    ) -> LogReader<E> {
         let mut reader = LogReader {
-            scan: Scan::new(layout, config.volume, checkpoint),
+            scan: Scan::new(layout, config.log_id(kind), checkpoint),
+            kind,
             layout,
             start: checkpoint.position,
             chunk_bytes: u64::from(config.recovery.chunk_bytes),
@@ -59,7 +66,7 @@ impl LogReader {
     fn submit(&mut self, io: &mut Io<'_>, position: LogPos, len_bytes: u64) {
         let (segment, offset) = self.layout.locate(position);
         let detail = position.0 - self.start.0;
-        read(io, detail, log_file(segment), offset, len_bytes as usize, IoClass::Redo);
+        read(io, detail, log_file(self.kind, segment), offset, len_bytes as usize, log_class(self.kind));
         self.reading.insert(position, len_bytes);
     }
 
@@ -91,7 +98,7 @@ impl LogReader {
     }
 
     /// The scan, with all there is to see.
-    pub fn into_scan(self) -> Scan {
+    pub fn into_scan(self) -> Scan<E> {
         self.scan
     }
 }

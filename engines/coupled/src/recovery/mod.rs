@@ -11,7 +11,8 @@
 //! 5. Read the log from the checkpoint and decide where it ends (`log`).
 //! 6. Redo, partitioned by page: each page is read once, what it lacks is applied, and all of them go out in batches
 //!    through the double-write buffer (`redo`).
-//! 7. Write the superblock: the next incarnation, with the checkpoint at the log's end.
+//! 7. With a binlog, find its end: at or above that of the redo, or it is damaged. Entries above are void from now on.
+//! 8. Write the superblock: the next incarnation, with the checkpoint at the log's end.
 //!
 //! # Invariants
 //!
@@ -25,15 +26,20 @@ mod log;
 mod redo;
 mod restore;
 
+use std::collections::BTreeMap;
+
 use compute::Lsn;
 use node::{DiskOp, DiskReply, DiskResult, FileId, FileName, IoClass};
 
-use crate::config::Config;
+use crate::binlog::BinlogEntry;
+use crate::checkpoint::Checkpoint;
+use crate::config::{Config, LogConfig};
 use crate::copies::{self, CopyWriter, Progress};
 use crate::error::CoupledError;
+use crate::ids::LogKind;
 use crate::io::{DOUBLE_WRITE, Io, Kind, PAGES, SUPERBLOCK, log_file, name_of};
 use crate::superblock::{self, Superblock};
-use crate::wal::{BlockHeader, Tail};
+use crate::wal::{BlockHeader, Entry, Redo, Tail};
 
 use create::Create;
 use log::LogReader;
@@ -55,6 +61,8 @@ pub struct RecoveryReport {
     pub pages_restored: u64,
     /// Whether something that never became durable was cut off the log's end.
     pub tail_cut: bool,
+    /// Binlog entries above the end of the redo, void from now on.
+    pub binlog_void: u64,
 }
 
 /// An opened database.
@@ -101,8 +109,10 @@ enum Phase {
         left: u32,
     },
     Restoring(Restore),
-    Log(LogReader, Lsn),
+    Log(LogReader<Redo>, Lsn),
     Redoing(RedoPages),
+    /// With the end of the redo.
+    Binlog(LogReader<BinlogEntry>, Checkpoint),
     /// The last superblock write of this opening.
     Finishing(CopyWriter, Superblock),
 }
@@ -160,6 +170,12 @@ impl Recovery {
                 }
                 Ok(None)
             }
+            Phase::Binlog(reader, _) => {
+                if reader.completed(io, detail, result) {
+                    self.binlog_read(io)?;
+                }
+                Ok(None)
+            }
             Phase::Finishing(..) => self.superblock_written(io, result),
         }
     }
@@ -173,7 +189,7 @@ impl Recovery {
             self.phase = Phase::Superblock { names, reading: false };
             open(io, SUPERBLOCK);
         } else {
-            self.probe(io, has(log_file(0)), "the superblock is missing");
+            self.probe(io, has(log_file(LogKind::Redo, 0)), "the superblock is missing");
         }
         Ok(None)
     }
@@ -183,7 +199,7 @@ impl Recovery {
     fn probe(&mut self, io: &mut Io<'_>, has_log: bool, otherwise: &'static str) {
         if has_log {
             self.phase = Phase::Probing { reading: false, otherwise };
-            open(io, log_file(0));
+            open(io, log_file(LogKind::Redo, 0));
         } else {
             self.phase = Phase::Creating(Create::start(io, &self.config));
         }
@@ -195,12 +211,13 @@ impl Recovery {
         let logged = match result.map_err(CoupledError::device("reading the log's start"))? {
             DiskReply::Opened { len_bytes } if len_bytes >= unit as u64 && !*reading => {
                 *reading = true;
-                read(io, 0, log_file(0), 0, unit, IoClass::Metadata);
+                read(io, 0, log_file(LogKind::Redo, 0), 0, unit, IoClass::Metadata);
                 return Ok(None);
             }
-            DiskReply::Data(block) => {
-                !matches!(BlockHeader::peek(&block, self.config.volume), Err(crate::wal::BlockError::Magic))
-            }
+            DiskReply::Data(block) => !matches!(
+                BlockHeader::peek(&block, self.config.log_id(LogKind::Redo)),
+                Err(crate::wal::BlockError::Magic)
+            ),
             _ => false,
         };
         if logged {
@@ -223,12 +240,11 @@ impl Recovery {
         };
         let geometry = self.config.geometry();
         let Some(found) = Superblock::open(&file, self.config.volume, &geometry)? else {
-            let has_log = names.iter().any(|(name, _)| *name == name_of(log_file(0)));
+            let has_log = names.iter().any(|(name, _)| *name == name_of(log_file(LogKind::Redo, 0)));
             self.probe(io, has_log, "no copy of the superblock is whole");
             return Ok(None);
         };
-        let files: Vec<FileId> =
-            [DOUBLE_WRITE, PAGES].into_iter().chain((0..geometry.log.segments).map(log_file)).collect();
+        let files: Vec<FileId> = [DOUBLE_WRITE, PAGES].into_iter().chain(log_files(&self.config).into_keys()).collect();
         for file in &files {
             let name = name_of(*file);
             if !names.iter().any(|(listed, _)| *listed == name) {
@@ -252,7 +268,7 @@ impl Recovery {
         let expected = match file {
             PAGES => len_bytes,
             DOUBLE_WRITE => self.config.slot_file().file_bytes(),
-            _ => self.config.log.segment_bytes,
+            log => log_files(&self.config)[&log],
         };
         if len_bytes != expected {
             let name = name_of(file);
@@ -267,7 +283,7 @@ impl Recovery {
         let Phase::Opening { left } = &mut self.phase else { unreachable!("the phase is opening") };
         *left -= 1;
         if *left == 0 {
-            let logs = (0..self.config.log.segments).map(log_file);
+            let logs = log_files(&self.config).into_keys();
             let files: Vec<FileId> = [SUPERBLOCK, DOUBLE_WRITE, PAGES].into_iter().chain(logs).collect();
             for file in &files {
                 io.submit(Kind::Recovery, u64::from(file.0), DiskOp::Sync { file: *file }, IoClass::Metadata);
@@ -289,7 +305,8 @@ impl Recovery {
 
     fn read_log(&mut self, io: &mut Io<'_>, vouched: Lsn) {
         let checkpoint = self.superblock.as_ref().expect("read before").1.checkpoint;
-        self.phase = Phase::Log(LogReader::start(io, &self.config, checkpoint), vouched);
+        self.phase =
+            Phase::Log(LogReader::start(io, &self.config, LogKind::Redo, self.config.layout(), checkpoint), vouched);
     }
 
     fn log_read(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
@@ -306,7 +323,7 @@ impl Recovery {
         };
         match scan.finish(vouched, witness) {
             (Tail::Corrupt { lsn, position, witness }, _) => {
-                Err(CoupledError::LogCorrupt { lsn, position: position.0, witness })
+                Err(CoupledError::LogCorrupt { log: LogKind::Redo, lsn, position: position.0, witness })
             }
             (Tail::Cut { head, torn }, records) => {
                 self.report.tail_cut = torn;
@@ -325,12 +342,44 @@ impl Recovery {
     fn redone(&mut self, io: &mut Io<'_>) {
         let Phase::Redoing(redo) = &self.phase else { unreachable!("the phase is redoing") };
         (self.report.pages, self.report.pages_redone) = redo.counts();
-        let mut checkpoint = redo.head();
+        let head = redo.head();
+        match self.config.geometry().binlog {
+            Some(layout) => {
+                let checkpoint = self.superblock.as_ref().expect("read before").1.binlog;
+                let reader = LogReader::start(io, &self.config, LogKind::Binlog, layout, checkpoint);
+                self.phase = Phase::Binlog(reader, head);
+            }
+            None => self.open_next(io, head, Checkpoint::default()),
+        }
+    }
+
+    fn binlog_read(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
+        let Phase::Binlog(reader, redo) = std::mem::replace(&mut self.phase, Phase::Listing) else {
+            unreachable!("the phase is binlog")
+        };
+        match reader.into_scan().finish(redo.before, "the write-ahead log") {
+            (Tail::Corrupt { lsn, position, witness }, _) => {
+                Err(CoupledError::LogCorrupt { log: LogKind::Binlog, lsn, position: position.0, witness })
+            }
+            (Tail::Cut { head, .. }, entries) => {
+                self.report.binlog_void = entries.iter().filter(|entry| entry.last() > redo.before).count() as u64;
+                // Void entries stay where they are: they may share a durable block with others. The next block is of
+                // a new incarnation and starts with the LSN after the redo's end.
+                self.open_next(io, redo, Checkpoint { before: redo.before, ..head });
+                Ok(())
+            }
+        }
+    }
+
+    /// Begins the next incarnation, with these ends of the logs.
+    fn open_next(&mut self, io: &mut Io<'_>, mut checkpoint: Checkpoint, mut binlog: Checkpoint) {
         let mut superblock = self.superblock.as_ref().expect("read before").1;
         superblock.incarnation = superblock.incarnation.next();
         checkpoint.incarnation = superblock.incarnation;
+        binlog.incarnation = superblock.incarnation;
         superblock.durable = checkpoint.before;
         superblock.checkpoint = checkpoint;
+        superblock.binlog = binlog;
         self.finish(io, superblock);
     }
 
@@ -374,6 +423,7 @@ impl Recovery {
             Phase::Log(..) => 7,
             Phase::Redoing(_) => 8,
             Phase::Finishing(..) => 9,
+            Phase::Binlog(..) => 10,
         }
     }
 }
@@ -383,6 +433,15 @@ pub fn write_copies(io: &mut Io<'_>, writes: copies::CopyWrites) {
     for (offset, block) in writes {
         io.write(Kind::Superblock, offset, SUPERBLOCK, offset, block, IoClass::Metadata);
     }
+}
+
+/// The files of all logs, with the length each must have.
+fn log_files(config: &Config) -> BTreeMap<FileId, u64> {
+    let files_of = |(kind, log): (LogKind, &LogConfig)| {
+        let len_bytes = log.segment_bytes;
+        (0..log.segments).map(move |segment| (log_file(kind, segment), len_bytes))
+    };
+    config.logs().flat_map(files_of).collect()
 }
 
 fn open(io: &mut Io<'_>, file: FileId) {

@@ -16,6 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::doublewrite::SlotFile;
 use crate::error::CoupledError;
+use crate::ids::LogKind;
 use crate::io::{Io, Kind, PAGES};
 use crate::recovery::read;
 use crate::wal::Redo;
@@ -137,6 +138,7 @@ impl RedoPages {
         };
         if page.lsn() > self.head.before {
             return Err(CoupledError::LogCorrupt {
+                log: LogKind::Redo,
                 lsn: self.head.before.next(),
                 position: self.head.position.0,
                 witness: format!("page {id} carries LSN {}", page.lsn()),

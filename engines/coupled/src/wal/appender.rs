@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
-use compute::{Group, Lsn};
+use compute::Lsn;
 use node::Block;
 
 use crate::checkpoint::Checkpoint;
-use crate::ids::{BlockSeq, Incarnation, LogPos, VolumeId};
+use crate::config::LogConfig;
+use crate::ids::{BlockSeq, Incarnation, LogId, LogPos};
 use crate::wal::{BlockHeader, HEADER_BYTES, Layout};
 
 /// How the log is written.
@@ -20,6 +21,14 @@ pub struct AppenderConfig {
     pub writes_max: u32,
     /// With a write in flight, another one starts only when this many bytes wait; with none, at once.
     pub eager_bytes: u32,
+}
+
+impl AppenderConfig {
+    /// How a configured log is written.
+    pub fn of(log: &LogConfig) -> AppenderConfig {
+        let LogConfig { block_bytes_max, writes_max, eager_bytes, .. } = *log;
+        AppenderConfig { layout: Layout::of(log), block_bytes_max, writes_max, eager_bytes }
+    }
 }
 
 /// One block to be written durably.
@@ -39,11 +48,11 @@ pub struct LogWrite {
 #[derive(Debug)]
 pub struct Appender {
     config: AppenderConfig,
-    volume: VolumeId,
+    log: LogId,
     incarnation: Incarnation,
-    /// Redo that is in no block yet.
+    /// Entries that are in no block yet.
     buffer: Vec<u8>,
-    /// Position in the stream of redo bytes of `buffer[0]`, counted from the opening.
+    /// Position in the stream of entries of `buffer[0]`, counted from the opening.
     buffer_at: u64,
     /// Groups that end in the buffer.
     groups: VecDeque<Bounds>,
@@ -84,10 +93,10 @@ struct LiveBlock {
 
 impl Appender {
     /// The log that ends just before `head` and is durable up to there. `head.incarnation` writes it from now on.
-    pub fn new(config: AppenderConfig, volume: VolumeId, head: Checkpoint) -> Appender {
+    pub fn new(config: AppenderConfig, log: LogId, head: Checkpoint) -> Appender {
         Appender {
             config,
-            volume,
+            log,
             incarnation: head.incarnation,
             buffer: Vec::with_capacity(config.block_bytes_max as usize),
             buffer_at: 0,
@@ -101,14 +110,15 @@ impl Appender {
         }
     }
 
-    /// Takes a group. Panics when its records do not follow the last group's.
-    pub fn append(&mut self, group: &Group) {
-        assert_eq!(group.first(), self.appended.next(), "groups follow each other without a gap");
+    /// Takes the encoded entries of the group `first..=last`, in parts that follow each other. Panics when its LSNs do not
+    /// follow the last group's.
+    pub fn append(&mut self, first: Lsn, last: Lsn, parts: &[&[u8]]) {
+        assert_eq!(first, self.appended.next(), "groups follow each other without a gap");
         let start = self.buffer_at + self.buffer.len() as u64;
-        self.buffer.extend_from_slice(group.bytes());
+        parts.iter().for_each(|part| self.buffer.extend_from_slice(part));
         let end = self.buffer_at + self.buffer.len() as u64;
-        self.groups.push_back(Bounds { start, end, first: group.first(), last: group.last() });
-        self.appended = group.last();
+        self.groups.push_back(Bounds { start, end, first, last });
+        self.appended = last;
     }
 
     /// The next block to write, if one is due.
@@ -134,7 +144,7 @@ impl Appender {
             self.groups.pop_front();
         }
         let header = BlockHeader {
-            volume: self.volume,
+            log: self.log,
             incarnation: self.incarnation,
             sequence: self.head.sequence,
             position,
@@ -195,20 +205,20 @@ impl Appender {
         self.head.position
     }
 
-    /// Bytes of the ring in use or spoken for by redo that is in no block yet.
+    /// Bytes of the ring in use or spoken for by entries that are in no block yet.
     pub fn used_bytes(&self) -> u64 {
         self.head.position.0 - self.tail.0 + self.blocks_bytes(self.buffer.len())
     }
 
-    /// Whether a group of `bytes` fits the ring now.
-    pub fn admits(&self, bytes: usize) -> bool {
-        let used = self.head.position.0 - self.tail.0;
+    /// Whether a group of `bytes` fits the ring now, next to `promised_bytes` of it that others will need.
+    pub fn admits(&self, promised_bytes: u64, bytes: usize) -> bool {
+        let used = self.head.position.0 - self.tail.0 + promised_bytes;
         used + self.blocks_bytes(self.buffer.len() + bytes) <= self.config.layout.capacity_bytes()
     }
 
-    /// The most bytes of ring that `payload_bytes` of redo can take, however it is cut into blocks. Each cut, at the end
-    /// of a segment, at the longest block, or between group commits, costs a header and padding.
-    fn blocks_bytes(&self, payload_bytes: usize) -> u64 {
+    /// The most bytes of ring that `payload_bytes` of entries can take, however they are cut into blocks. Each cut, at the
+    /// end of a segment, at the longest block, or between group commits, costs a header and padding.
+    pub fn blocks_bytes(&self, payload_bytes: usize) -> u64 {
         if payload_bytes == 0 {
             return 0;
         }

@@ -5,7 +5,8 @@
 //! | offset | field |
 //! |---|---|
 //! | 0 | magic `u32` |
-//! | 4 | format version `u16`, zero `u16` |
+//! | 4 | format version `u16` |
+//! | 6 | which of the volume's logs `u16` |
 //! | 8 | volume `u64` |
 //! | 16 | incarnation `u64` |
 //! | 24 | block number `u64` |
@@ -25,7 +26,7 @@ use node::Block;
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::ids::{BlockHash, BlockSeq, Incarnation, LogPos, VolumeId};
+use crate::ids::{BlockHash, BlockSeq, Incarnation, LogId, LogPos, VolumeId};
 
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 88;
@@ -36,8 +37,8 @@ const CRC_AT: usize = 80;
 /// What a block says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHeader {
-    /// Whose log it is.
-    pub volume: VolumeId,
+    /// The log it belongs to.
+    pub log: LogId,
     /// Which opening of the volume wrote it.
     pub incarnation: Incarnation,
     /// Its number.
@@ -70,6 +71,9 @@ pub enum BlockError {
     /// A block of another volume.
     #[error("the log block belongs to volume {:016x}", .0.0)]
     Volume(VolumeId),
+    /// A block of the volume's other log.
+    #[error("the block belongs to another log of the volume")]
+    Log,
     /// The announced length does not fit.
     #[error("the log block announces {0} bytes of payload")]
     Length(u32),
@@ -87,8 +91,9 @@ impl BlockHeader {
         let mut block = Block::zeroed(len_bytes.next_multiple_of(align_bytes as usize));
         block[0..4].copy_from_slice(&MAGIC.to_le_bytes());
         block[4..6].copy_from_slice(&VERSION.to_le_bytes());
+        block[6..8].copy_from_slice(&(self.log.kind as u16).to_le_bytes());
         let words = [
-            self.volume.0,
+            self.log.volume.0,
             self.incarnation.0,
             self.sequence.0,
             self.position.0,
@@ -111,7 +116,7 @@ impl BlockHeader {
 
     /// Reads the header at the start of `bytes`, without looking at the payload: enough to know how long the block is.
     /// Panics when `bytes` holds less than a header.
-    pub fn peek(bytes: &[u8], volume: VolumeId) -> Result<BlockHeader, BlockError> {
+    pub fn peek(bytes: &[u8], log: LogId) -> Result<BlockHeader, BlockError> {
         if u32_at(bytes, 0) != MAGIC {
             return Err(BlockError::Magic);
         }
@@ -120,7 +125,7 @@ impl BlockHeader {
             return Err(BlockError::Version(version));
         }
         let header = BlockHeader {
-            volume: VolumeId(u64_at(bytes, 8)),
+            log,
             incarnation: Incarnation(u64_at(bytes, 16)),
             sequence: BlockSeq(u64_at(bytes, 24)),
             position: LogPos(u64_at(bytes, 32)),
@@ -131,18 +136,22 @@ impl BlockHeader {
             payload_bytes: u32_at(bytes, 72),
             first_at: u32_at(bytes, 76),
         };
-        if header.volume != volume {
-            return Err(BlockError::Volume(header.volume));
+        let volume = VolumeId(u64_at(bytes, 8));
+        if volume != log.volume {
+            return Err(BlockError::Volume(volume));
+        }
+        if u16::from_le_bytes([bytes[6], bytes[7]]) != log.kind as u16 {
+            return Err(BlockError::Log);
         }
         Ok(header)
     }
 
     /// Reads a whole block: header, checksum, hash and payload.
-    pub fn decode(bytes: &[u8], volume: VolumeId) -> Result<(BlockHeader, BlockHash, &[u8]), BlockError> {
+    pub fn decode(bytes: &[u8], log: LogId) -> Result<(BlockHeader, BlockHash, &[u8]), BlockError> {
         if bytes.len() < HEADER_BYTES {
             return Err(BlockError::Magic);
         }
-        let header = BlockHeader::peek(bytes, volume)?;
+        let header = BlockHeader::peek(bytes, log)?;
         let len_bytes = HEADER_BYTES + header.payload_bytes as usize;
         let whole = bytes.get(..len_bytes).ok_or(BlockError::Length(header.payload_bytes))?;
         if checksum(whole) != u32_at(whole, CRC_AT) {
@@ -174,10 +183,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ids::LogKind;
+
+    const LOG: LogId = LogId { volume: VolumeId(7), kind: LogKind::Redo };
 
     fn header(payload_bytes: u32) -> BlockHeader {
         BlockHeader {
-            volume: VolumeId(7),
+            log: LOG,
             incarnation: Incarnation(2),
             sequence: BlockSeq(3),
             position: LogPos(512),
@@ -196,14 +208,17 @@ mod tests {
         for bit in 0..(HEADER_BYTES + 9) * 8 {
             let mut bad = block.to_vec();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(BlockHeader::decode(&bad, VolumeId(7)).is_err(), "bit {bit} flipped unnoticed");
+            assert!(BlockHeader::decode(&bad, LOG).is_err(), "bit {bit} flipped unnoticed");
         }
     }
 
     #[test]
-    fn another_volumes_block_is_named_as_such() {
+    fn another_volumes_and_another_logs_block_is_named_as_such() {
         let (block, _) = header(0).encode(512, |_| ());
-        assert_eq!(BlockHeader::decode(&block, VolumeId(8)), Err(BlockError::Volume(VolumeId(7))));
+        let other = LogId { volume: VolumeId(8), ..LOG };
+        assert_eq!(BlockHeader::decode(&block, other), Err(BlockError::Volume(VolumeId(7))));
+        let other = LogId { kind: LogKind::Binlog, ..LOG };
+        assert_eq!(BlockHeader::decode(&block, other), Err(BlockError::Log));
     }
 
     proptest! {
@@ -214,7 +229,7 @@ mod tests {
             let header = header(payload.len() as u32);
             let (block, hash) = header.encode(align, |out| out.copy_from_slice(&payload));
             prop_assert_eq!(block.len() % align as usize, 0);
-            let (read, read_hash, read_payload) = BlockHeader::decode(&block, VolumeId(7)).expect("whole");
+            let (read, read_hash, read_payload) = BlockHeader::decode(&block, LOG).expect("whole");
             prop_assert_eq!(read, header);
             prop_assert_eq!(read_hash, hash);
             prop_assert_eq!(read_payload, &payload[..]);
@@ -222,7 +237,7 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_are_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..1024)) {
-            prop_assert!(BlockHeader::decode(&bytes, VolumeId(7)).is_err());
+            prop_assert!(BlockHeader::decode(&bytes, LOG).is_err());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Where a log position lies in the ring of segment files.
 
+use crate::config::LogConfig;
 use crate::ids::LogPos;
 
 /// The shape of the ring.
@@ -14,6 +15,11 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The ring of a configured log.
+    pub fn of(log: &LogConfig) -> Layout {
+        Layout { segment_bytes: log.segment_bytes, segments: log.segments, align_bytes: log.align_bytes }
+    }
+
     /// Bytes of the whole ring.
     pub fn capacity_bytes(&self) -> u64 {
         self.segment_bytes * u64::from(self.segments)

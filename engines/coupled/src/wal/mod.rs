@@ -33,4 +33,4 @@ mod tests;
 pub use appender::{Appender, AppenderConfig, LogWrite};
 pub use block::{BlockError, BlockHeader, HEADER_BYTES};
 pub use layout::Layout;
-pub use scan::{Redo, Scan, Tail};
+pub use scan::{Entry, Redo, Scan, Tail};

@@ -9,12 +9,16 @@
 //!
 //! A block that is whole but ends in the middle of a group belongs to the chain; the group is dropped, since its CPL
 //! never became durable.
+//!
+//! An incarnation goes on from the LSN at which its recovery ended. Entries of earlier ones at or above that LSN are
+//! void: they never counted, and the LSNs are those of other groups now. Redo has none of them, since recovery ends where
+//! the redo does; the binlog may, since it is written first.
 
 use bytes::{Bytes, BytesMut};
 use compute::{Lsn, PageId, Record};
 
 use crate::checkpoint::Checkpoint;
-use crate::ids::{LogPos, VolumeId};
+use crate::ids::{LogId, LogPos};
 use crate::wal::{BlockHeader, HEADER_BYTES, Layout};
 
 /// What the end of the log looks like.
@@ -38,6 +42,21 @@ pub enum Tail {
     },
 }
 
+/// What a log is made of. Entries cover LSNs one after the other.
+pub trait Entry: Sized {
+    /// Splits the first entry off the stream: `None` when it is not all there yet, a text when it makes no sense.
+    fn split(stream: &mut BytesMut) -> Result<Option<Self>, String>;
+
+    /// The first LSN it covers.
+    fn first(&self) -> Lsn;
+
+    /// The last LSN it covers.
+    fn last(&self) -> Lsn;
+
+    /// Whether it is the last of a group.
+    fn ends_group(&self) -> bool;
+}
+
 /// One redo record of a complete group, encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redo {
@@ -45,15 +64,42 @@ pub struct Redo {
     pub page: PageId,
     /// Its position.
     pub lsn: Lsn,
+    /// Whether it is its group's last.
+    pub cpl: bool,
     /// Its bytes.
     pub bytes: Bytes,
 }
 
+impl Entry for Redo {
+    fn split(stream: &mut BytesMut) -> Result<Option<Redo>, String> {
+        match Record::decode(stream) {
+            Ok((record, len_bytes)) => {
+                let (page, lsn, cpl) = (record.page, record.lsn, record.cpl);
+                Ok(Some(Redo { page, lsn, cpl, bytes: stream.split_to(len_bytes).freeze() }))
+            }
+            Err(compute::RedoError::Truncated) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn first(&self) -> Lsn {
+        self.lsn
+    }
+
+    fn last(&self) -> Lsn {
+        self.lsn
+    }
+
+    fn ends_group(&self) -> bool {
+        self.cpl
+    }
+}
+
 /// The scan, fed with the ring's bytes in order of position, starting at the checkpoint.
 #[derive(Debug)]
-pub struct Scan {
+pub struct Scan<E> {
     layout: Layout,
-    volume: VolumeId,
+    log: LogId,
     /// Bytes not yet looked at, starting at `window_at`.
     window: BytesMut,
     window_at: LogPos,
@@ -63,14 +109,14 @@ pub struct Scan {
     next: Checkpoint,
     chained: u64,
     hole: Option<Hole>,
-    /// Redo bytes of groups that are not complete yet.
+    /// Bytes of groups that are not complete yet.
     stream: BytesMut,
     /// Whether `stream` starts at a group's start; not so before the first group of the checkpoint's block.
     aligned: bool,
-    /// The LSN of the next record in `stream`.
+    /// The LSN of the next entry in `stream`.
     expected: Lsn,
-    open: Vec<Redo>,
-    redo: Vec<Redo>,
+    open: Vec<E>,
+    entries: Vec<E>,
     damage: Option<Tail>,
     /// Where the device could not read; the window holds zeroes there.
     unreadable: Vec<LogPos>,
@@ -89,12 +135,12 @@ enum Look {
     Pass(usize),
 }
 
-impl Scan {
+impl<E: Entry> Scan<E> {
     /// A scan from `checkpoint`.
-    pub fn new(layout: Layout, volume: VolumeId, checkpoint: Checkpoint) -> Scan {
+    pub fn new(layout: Layout, log: LogId, checkpoint: Checkpoint) -> Scan<E> {
         Scan {
             layout,
-            volume,
+            log,
             window: BytesMut::new(),
             window_at: checkpoint.position,
             end: checkpoint.position.plus(layout.capacity_bytes()),
@@ -105,7 +151,7 @@ impl Scan {
             aligned: false,
             expected: Lsn::ZERO,
             open: Vec::new(),
-            redo: Vec::new(),
+            entries: Vec::new(),
             damage: None,
             unreadable: Vec::new(),
         }
@@ -148,7 +194,7 @@ impl Scan {
     }
 
     fn follow(&mut self) -> Look {
-        let fits = BlockHeader::peek(&self.window, self.volume).ok().filter(|header| {
+        let fits = BlockHeader::peek(&self.window, self.log).ok().filter(|header| {
             header.sequence == self.next.sequence
                 && header.position == self.window_at
                 && header.previous == self.next.previous
@@ -163,12 +209,16 @@ impl Scan {
     }
 
     fn take(&mut self, header: &BlockHeader) -> Look {
-        let Ok((_, hash, payload)) = BlockHeader::decode(&self.window, self.volume) else { return self.open_hole() };
+        let Ok((_, hash, payload)) = BlockHeader::decode(&self.window, self.log) else { return self.open_hole() };
         if header.incarnation > self.next.incarnation {
-            // A group the earlier incarnation left unfinished was dropped when the later one opened.
+            // A group the earlier incarnation left unfinished was dropped when the later one opened, and whatever it
+            // wrote from the later one's first LSN on is void. An incarnation's first block starts with a group.
             self.stream.clear();
             self.open.clear();
             self.aligned = false;
+            if header.first != Lsn::ZERO {
+                self.entries.truncate(self.entries.partition_point(|entry| entry.last() < header.first));
+            }
         }
         if self.aligned {
             self.stream.extend_from_slice(payload);
@@ -193,18 +243,20 @@ impl Scan {
     fn decode(&mut self, header: &BlockHeader) {
         let mut rest = std::mem::take(&mut self.stream);
         let trouble = loop {
-            match Record::decode(&rest) {
-                Ok((record, _)) if record.lsn != self.expected => break Some(format!("holds LSN {}", record.lsn)),
-                Ok((record, len_bytes)) => {
-                    let (page, lsn, cpl) = (record.page, record.lsn, record.cpl);
-                    self.expected = lsn.next();
-                    self.open.push(Redo { page, lsn, bytes: rest.split_to(len_bytes).freeze() });
-                    if cpl {
-                        self.redo.append(&mut self.open);
+            match E::split(&mut rest) {
+                Ok(Some(entry)) if entry.first() != self.expected => {
+                    break Some(format!("holds LSN {}", entry.first()));
+                }
+                Ok(Some(entry)) => {
+                    self.expected = entry.last().next();
+                    let ends = entry.ends_group();
+                    self.open.push(entry);
+                    if ends {
+                        self.entries.append(&mut self.open);
                     }
                 }
-                Err(compute::RedoError::Truncated) => break None,
-                Err(error) => break Some(error.to_string()),
+                Ok(None) => break None,
+                Err(trouble) => break Some(trouble),
             }
         };
         if let Some(trouble) = trouble {
@@ -219,7 +271,7 @@ impl Scan {
         if self.window.len() < unit {
             return Look::Wait;
         }
-        let len_bytes = BlockHeader::peek(&self.window, self.volume).map_or(unit, |header| header.len_bytes());
+        let len_bytes = BlockHeader::peek(&self.window, self.log).map_or(unit, |header| header.len_bytes());
         let end = self.window_at.plus(len_bytes.max(unit) as u64);
         if let Some(place) = self.unreadable.iter().find(|place| (self.window_at..end).contains(place)) {
             let witness = format!("the device cannot read log position {}", place.0);
@@ -236,7 +288,7 @@ impl Scan {
         if self.window.len() < unit {
             return Look::Wait;
         }
-        let candidate = BlockHeader::peek(&self.window, self.volume).ok().filter(|header| {
+        let candidate = BlockHeader::peek(&self.window, self.log).ok().filter(|header| {
             header.position == self.window_at
                 && header.sequence >= self.next.sequence
                 && header.incarnation >= self.next.incarnation
@@ -250,7 +302,7 @@ impl Scan {
             Some(false) => return Look::Wait,
             Some(true) => {}
         }
-        if BlockHeader::decode(&self.window, self.volume).is_ok() && header.durable > self.next.before {
+        if BlockHeader::decode(&self.window, self.log).is_ok() && header.durable > self.next.before {
             let witness = format!(
                 "block {} at log position {} was written when LSN {} was durable",
                 header.sequence.0, header.position.0, header.durable
@@ -260,9 +312,9 @@ impl Scan {
         Look::Pass(unit)
     }
 
-    /// The verdict, once [`Scan::wants`] is `None`, and the redo of complete groups in order of LSN. `vouched` is the
+    /// The verdict, once [`Scan::wants`] is `None`, and the entries of complete groups in order of LSN. `vouched` is the
     /// highest durable LSN known from elsewhere, and who knows it.
-    pub fn finish(self, vouched: Lsn, witness: &str) -> (Tail, Vec<Redo>) {
+    pub fn finish(self, vouched: Lsn, witness: &str) -> (Tail, Vec<E>) {
         if let Some(damage) = self.damage {
             return (damage, Vec::new());
         }
@@ -272,7 +324,7 @@ impl Scan {
             return (tail, Vec::new());
         }
         let torn = self.hole.is_some_and(|hole| hole.torn) || !self.stream.is_empty() || !self.open.is_empty();
-        (Tail::Cut { head: self.next, torn }, self.redo)
+        (Tail::Cut { head: self.next, torn }, self.entries)
     }
 
     /// Blocks accepted so far.

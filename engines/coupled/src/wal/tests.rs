@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::checkpoint::Checkpoint;
-use crate::ids::{Incarnation, LogPos, VolumeId};
+use crate::ids::{Incarnation, LogId, LogKind, LogPos, VolumeId};
 
-const VOLUME: VolumeId = VolumeId(9);
+const LOG: LogId = LogId { volume: VolumeId(9), kind: LogKind::Redo };
 const LAYOUT: Layout = Layout { segment_bytes: 4096, segments: 4, align_bytes: 512 };
 
 /// A log on a ring in memory. Writes reach the ring when they complete.
@@ -26,7 +26,7 @@ fn start(incarnation: u64) -> Checkpoint {
 impl Log {
     fn new(seed: u64, writes_max: u32, head: Checkpoint, ring: Vec<u8>) -> Log {
         let config = AppenderConfig { layout: LAYOUT, block_bytes_max: 2048, writes_max, eager_bytes: 100 };
-        Log { appender: Appender::new(config, VOLUME, head), ring, flying: Vec::new(), rng: Rng::new(seed) }
+        Log { appender: Appender::new(config, LOG, head), ring, flying: Vec::new(), rng: Rng::new(seed) }
     }
 
     fn blank(seed: u64, writes_max: u32) -> Log {
@@ -40,9 +40,10 @@ impl Log {
             let value = vec![7; self.rng.below(300) as usize];
             builder.push(PageId(self.rng.below(5)), &RedoOp::Insert { key: b"k", value: &value });
         }
-        let admitted = self.appender.admits(builder.len_bytes());
+        let admitted = self.appender.admits(0, builder.len_bytes());
         if admitted {
-            self.appender.append(&builder.finish());
+            let group = builder.finish();
+            self.appender.append(group.first(), group.last(), &[group.bytes()]);
             while let Some(write) = self.appender.next_write() {
                 self.flying.push(write);
             }
@@ -81,7 +82,7 @@ impl Log {
 }
 
 fn scan(ring: &[u8], checkpoint: Checkpoint, vouched: Lsn) -> (Tail, Vec<Redo>) {
-    let mut scan = Scan::new(LAYOUT, VOLUME, checkpoint);
+    let mut scan = Scan::new(LAYOUT, LOG, checkpoint);
     while let Some(position) = scan.wants() {
         let (segment, offset) = LAYOUT.locate(position);
         let at = (u64::from(segment) * LAYOUT.segment_bytes + offset) as usize;
@@ -189,7 +190,7 @@ fn an_unreadable_block_is_not_a_torn_tail() {
         log.complete_one();
     }
     let unit = Block::zeroed(512);
-    let mut scan = Scan::new(LAYOUT, VOLUME, start(1));
+    let mut scan = Scan::<Redo>::new(LAYOUT, LOG, start(1));
     let last = LogPos(log.appender.head().0 - 512);
     while let Some(position) = scan.wants() {
         if position == last {

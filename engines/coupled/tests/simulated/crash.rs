@@ -31,15 +31,26 @@ pub fn local(config: &Config, groups: u64, sim: SimConfig) -> Sim {
 }
 
 fn crash_local(groups: u64, plan: &CrashPlan) -> Coverage {
-    let config = config(SEED);
-    let build = || local(&config, groups, SimConfig::shuffled(SEED));
+    crash_with(&config(SEED), groups, plan, &|_| Ok(()))
+}
+
+/// `also` is what must hold besides, after the recovery and at the end.
+pub fn crash_with(
+    config: &Config,
+    groups: u64,
+    plan: &CrashPlan,
+    also: &dyn Fn(&Sim) -> Result<(), String>,
+) -> Coverage {
+    let build = || local(config, groups, SimConfig::shuffled(config.seed));
     let check = |sim: &mut Sim| {
-        audit(sim, SEED)?;
+        audit(sim, config.seed)?;
+        also(sim)?;
         let _ = sim.run_until(Nanos::from_secs(20), store::finished);
         if !store::finished(sim) {
             return Err(format!("the workload did not go on; halts: {:?}", sim.halts()));
         }
-        let count = audit(sim, SEED)?;
+        let count = audit(sim, config.seed)?;
+        also(sim)?;
         if count == groups { Ok(()) } else { Err(format!("{count} of {groups} groups")) }
     };
     let scenario = Scenario {

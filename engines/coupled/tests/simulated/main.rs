@@ -3,6 +3,7 @@
 //! A small node drives the storage with groups it makes itself, so that what must be on every page after every crash is
 //! known exactly. Counts rise with `SEXTANT_CAMPAIGN` (a factor, 1 by default).
 
+mod binlog;
 mod crash;
 mod damage;
 mod mirrored;

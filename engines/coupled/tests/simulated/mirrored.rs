@@ -13,14 +13,14 @@ use crate::store::{self, CLIENT, Client, STORE, Store, audit};
 const VOLUMES: [NodeId; 4] = [EBS_A1, EBS_A2, EBS_B1, EBS_B2];
 const ZONE_B: [NodeId; 3] = [STANDBY, EBS_B1, EBS_B2];
 
-fn config(seed: u64, zone_loss: ZoneLoss) -> Config {
+pub fn config(seed: u64, zone_loss: ZoneLoss) -> Config {
     let mut config = small(seed);
     config.mirror.zone_loss = zone_loss;
     config.mirror.region_bytes = 2048;
     config
 }
 
-fn world(config: &Config, groups: u64, sim: SimConfig) -> Sim {
+pub fn world(config: &Config, groups: u64, sim: SimConfig) -> Sim {
     let volume = |config: &Config, starts| mirrored_volume(config, &rng_of(config.seed, STORE, starts));
     let mut members = store::members(config, groups, false, volume);
     members.extend(mirrored_servers(config));

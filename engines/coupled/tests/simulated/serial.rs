@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use contract::{
-    Change, Error, Index, IndexId, Key, Mode, Model, Projection, REQUEST_KIND, RESPONSE_KIND, Reply, Request, Row,
-    Schema, SessionId, Statement, Table, TableId, TxnSeq, Verb,
+    Change, CommitPosition, Error, Index, IndexId, Key, Mode, Model, Projection, REQUEST_KIND, RESPONSE_KIND, Reply,
+    Request, Row, Schema, SessionId, Statement, Table, TableId, TxnSeq, Verb,
 };
 use coupled::topology::{COMPUTE, EBS_A1, EBS_A2, EBS_B1, EBS_B2, STANDBY};
 use coupled::{Config, CoupledNode, ZoneLoss};
@@ -17,9 +17,9 @@ const LOAD: NodeId = NodeId(0);
 /// Tells the client that its connection broke.
 const BROKEN: FrameKind = FrameKind(0x7f10);
 const AGAIN: TimerId = TimerId::new(0, 1);
-const TABLES: [TableId; 2] = [TableId(0), TableId(1)];
+pub const TABLES: [TableId; 2] = [TableId(0), TableId(1)];
 
-fn schema() -> Schema {
+pub fn schema() -> Schema {
     let index = |name: &str, field| Index { name: name.into(), field };
     Schema {
         tables: vec![
@@ -96,7 +96,7 @@ enum Doing {
 
 /// One session that compares every answer with the model's.
 #[derive(Clone, Debug)]
-struct Serial {
+pub struct Serial {
     rng: Rng,
     transactions: u64,
     finished: u64,
@@ -104,7 +104,9 @@ struct Serial {
     step: u32,
     doing: Doing,
     program: Vec<Verb>,
-    model: Model,
+    pub model: Model,
+    /// The highest position of a commit that was acknowledged.
+    pub acknowledged: CommitPosition,
     /// The model as it was when the program started.
     before: Model,
     /// Whether each of (as before, as after) still fits what was read since the connection broke.
@@ -128,6 +130,7 @@ impl Serial {
             program: Vec::new(),
             before: model.clone(),
             model,
+            acknowledged: CommitPosition(0),
             fits: None,
             expected: None,
             interrupted: 0,
@@ -170,6 +173,9 @@ impl Serial {
     }
 
     fn answered(&mut self, result: Result<Reply, Error>, out: &mut Effects) {
+        if let Ok(Reply::Committed { position } | Reply::Affected { position: Some(position), .. }) = &result {
+            self.acknowledged = self.acknowledged.max(*position);
+        }
         let result = result.map(Reply::without_position);
         match self.doing {
             Doing::Done => {}
@@ -271,13 +277,13 @@ impl Node for Serial {
     }
 }
 
-fn config(seed: u64, zone_loss: ZoneLoss) -> Config {
+pub fn config(seed: u64, zone_loss: ZoneLoss) -> Config {
     let mut config = Config::tiny(schema(), seed);
     config.mirror.zone_loss = zone_loss;
     config
 }
 
-fn world(mut topology: Topology, transactions: u64, seed: u64) -> Sim {
+pub fn world(mut topology: Topology, transactions: u64, seed: u64) -> Sim {
     let load = Member {
         id: LOAD,
         name: "load".into(),
@@ -290,15 +296,15 @@ fn world(mut topology: Topology, transactions: u64, seed: u64) -> Sim {
     Sim::new(topology, SimConfig::shuffled(seed))
 }
 
-fn client(sim: &Sim) -> &Serial {
+pub fn client(sim: &Sim) -> &Serial {
     sim.node::<Serial>(LOAD).expect("never crashed")
 }
 
-fn over(sim: &Sim) -> bool {
+pub fn over(sim: &Sim) -> bool {
     client(sim).doing == Doing::Done
 }
 
-fn judge(sim: &mut Sim) -> Result<(), String> {
+pub fn judge(sim: &mut Sim) -> Result<(), String> {
     let stop = sim.run_until(Nanos::from_secs(600), over);
     let client = client(sim);
     match &client.finding {
@@ -311,7 +317,7 @@ fn judge(sim: &mut Sim) -> Result<(), String> {
 }
 
 /// Reads both tables and compares them with the model, as after a lost connection.
-fn break_connection(sim: &mut Sim) {
+pub fn break_connection(sim: &mut Sim) {
     sim.inject(COMPUTE, LOAD, Frame::encode(BROKEN, 0, |_| ()));
 }
 
@@ -341,12 +347,20 @@ fn the_mirrored_engine_mirrors_the_model() {
     }
 }
 
-fn crash(build: &dyn Fn() -> Sim, victims: &[NodeId], plan: &CrashPlan, name: &str) {
+/// Crashes everywhere. `also` is what must hold besides once the client has compared everything.
+pub fn crash(
+    build: &dyn Fn() -> Sim,
+    victims: &[NodeId],
+    plan: &CrashPlan,
+    name: &str,
+    also: &dyn Fn(&Sim) -> Result<(), String>,
+) {
     let recovered = |sim: &Sim| sim.node::<CoupledNode>(COMPUTE).is_some_and(CoupledNode::is_serving);
     let check = |sim: &mut Sim| {
         break_connection(sim);
         let _ = sim.run_for(Nanos::from_micros(1));
-        judge(sim)
+        judge(sim)?;
+        also(sim)
     };
     let scenario = Scenario {
         build,
@@ -369,8 +383,8 @@ fn crash(build: &dyn Fn() -> Sim, victims: &[NodeId], plan: &CrashPlan, name: &s
 #[test]
 fn a_crash_anywhere_leaves_whole_transactions() {
     let build = || world(coupled::local(&config(4, ZoneLoss::Stop)).expect("sound"), 15 * crate::campaign(), 4);
-    crash(&build, &[COMPUTE], &CrashPlan::power_loss(), "local, power loss");
-    crash(&build, &[COMPUTE], &CrashPlan { subsets: Subsets::FEW, ..CrashPlan::kill() }, "local, kill");
+    crash(&build, &[COMPUTE], &CrashPlan::power_loss(), "local, power loss", &|_| Ok(()));
+    crash(&build, &[COMPUTE], &CrashPlan { subsets: Subsets::FEW, ..CrashPlan::kill() }, "local, kill", &|_| Ok(()));
 }
 
 #[test]
@@ -380,6 +394,6 @@ fn a_power_loss_of_everything_mirrored_leaves_whole_transactions() {
         let build = || world(coupled::mirrored(&config(5, zone_loss)).expect("sound"), 6, 5);
         let stride = (stride / crate::campaign()).max(1);
         let plan = CrashPlan { stride, subsets: Subsets::FEW, ..CrashPlan::power_loss() };
-        crash(&build, &all, &plan, "mirrored, power loss");
+        crash(&build, &all, &plan, "mirrored, power loss", &|_| Ok(()));
     }
 }
