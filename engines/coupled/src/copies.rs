@@ -1,6 +1,7 @@
 //! Small records kept four times, so that no crash and no single damage loses all of them.
 //!
-//! A file of four copies, 4 KiB apart. An update writes the first two and, when both are durable, the other two.
+//! A file of four copies, 4 KiB apart, in two pairs. An update writes one pair and, when both its copies are durable, the
+//! other. The first update after an opening starts with the pair that the last crash left weaker.
 //!
 //! # Invariants
 //!
@@ -21,13 +22,22 @@ const MAGIC: u32 = 0x5053_5853;
 pub const FORMAT_VERSION: u16 = 2;
 const HEADER_BYTES: usize = 24;
 
+/// Where updates go on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Counts updates.
+    pub generation: u64,
+    /// The first copy of the pair to be written first: the one of which fewer copies are whole, or which is older.
+    pub weaker: u64,
+}
+
 /// What the four copies amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Picked {
     /// The newest whole copy.
     Found {
-        /// Counts updates.
-        generation: u64,
+        /// Where the next update goes on.
+        standing: Standing,
         /// The record.
         body: Vec<u8>,
         /// How many copies are damaged or older.
@@ -63,11 +73,20 @@ pub fn pick(kind: u16, file: &[u8]) -> Picked {
     if let Some(other) = copies.iter().filter(is_ours).map(version_of).find(|version| *version != FORMAT_VERSION) {
         return Picked::Version(other);
     }
-    let whole: Vec<(u64, &[u8])> = copies.iter().filter_map(|copy| decode(kind, copy)).collect();
+    let each: Vec<Option<(u64, &[u8])>> = copies.iter().map(|copy| decode(kind, copy)).collect();
+    // Damaged copies count as older than any.
+    let strength = |pair: usize| {
+        let of = |copy: usize| each.get(copy).copied().flatten().map(|(generation, _)| generation);
+        let (one, other) = (of(pair), of(pair + 1));
+        (one.iter().chain(&other).count(), one.max(other))
+    };
+    let weaker = if strength(2) < strength(0) { 2 } else { 0 };
+    let whole: Vec<(u64, &[u8])> = each.iter().flatten().copied().collect();
     match whole.iter().max_by_key(|(generation, _)| *generation) {
         Some(&(generation, body)) => {
             let current = whole.iter().filter(|(other, _)| *other == generation).count();
-            Picked::Found { generation, body: body.to_vec(), stale: COPIES as u32 - current as u32 }
+            let standing = Standing { generation, weaker };
+            Picked::Found { standing, body: body.to_vec(), stale: COPIES as u32 - current as u32 }
         }
         None if copies.iter().any(|copy| copy.iter().all(|byte| *byte == 0)) => Picked::Blank,
         None => Picked::Damaged,
@@ -94,7 +113,7 @@ pub type CopyWrites = Vec<(u64, Block)>;
 #[derive(Debug)]
 pub struct CopyWriter {
     kind: u16,
-    generation: u64,
+    standing: Standing,
     body: Vec<u8>,
     /// Writes in flight, and whether this is the second round.
     round: Option<(u32, bool)>,
@@ -112,9 +131,9 @@ pub enum Progress {
 }
 
 impl CopyWriter {
-    /// A writer of records of `kind` whose newest generation on disk is `generation`.
-    pub fn new(kind: u16, generation: u64) -> CopyWriter {
-        CopyWriter { kind, generation, body: Vec::new(), round: None }
+    /// A writer of records of `kind` that stand on disk like this; the default standing is that of no record.
+    pub fn new(kind: u16, standing: Standing) -> CopyWriter {
+        CopyWriter { kind, standing, body: Vec::new(), round: None }
     }
 
     /// Whether an update is under way.
@@ -125,10 +144,10 @@ impl CopyWriter {
     /// Starts an update. Panics when one is under way.
     pub fn begin(&mut self, body: Vec<u8>) -> CopyWrites {
         assert!(self.round.is_none(), "one update at a time");
-        self.generation += 1;
+        self.standing.generation += 1;
         self.body = body;
         self.round = Some((2, false));
-        self.writes(0)
+        self.writes(self.standing.weaker)
     }
 
     /// One write of the update is durable. Panics when no update is under way.
@@ -137,7 +156,7 @@ impl CopyWriter {
         match (left - 1, second) {
             (0, false) => {
                 self.round = Some((2, true));
-                Progress::Write(self.writes(2))
+                Progress::Write(self.writes(2 - self.standing.weaker))
             }
             (0, true) => {
                 self.round = None;
@@ -151,7 +170,8 @@ impl CopyWriter {
     }
 
     fn writes(&self, first: u64) -> CopyWrites {
-        (first..first + 2).map(|copy| (copy * COPY_BYTES, encode(self.kind, self.generation, &self.body))).collect()
+        let bytes = || encode(self.kind, self.standing.generation, &self.body);
+        (first..first + 2).map(|copy| (copy * COPY_BYTES, bytes())).collect()
     }
 }
 
@@ -175,7 +195,7 @@ mod tests {
     #[test]
     fn an_update_survives_the_loss_of_everything_in_flight() {
         let mut file = vec![0; FILE_BYTES as usize];
-        let mut writer = CopyWriter::new(1, 0);
+        let mut writer = CopyWriter::new(1, Standing::default());
         let first = writer.begin(b"old".to_vec());
         let mut garbled = file.clone();
         for (offset, _) in &first {
@@ -203,6 +223,37 @@ mod tests {
         assert_eq!(body_of(&file), b"new");
     }
 
+    /// A crash tore the second round of an update: copies 2 and 3 were gone. The next opening picked the record from copies
+    /// 0 and 1 and started its own update with these two, and a second crash tore them as well. No copy was left, and
+    /// the database could not be opened: everything in it was lost to its user. An opening now starts with the pair
+    /// that is weaker.
+    #[test]
+    fn a_second_crash_never_finds_the_last_good_pair_being_written() {
+        let garble = |file: &mut [u8], writes: &CopyWrites| {
+            writes.iter().for_each(|(offset, _)| file[*offset as usize..*offset as usize + 512].fill(0xa5));
+        };
+        let standing_of = |file: &[u8]| match pick(1, file) {
+            Picked::Found { standing, .. } => standing,
+            other => panic!("{other:?}"),
+        };
+        // Each crash falls into the first or the second round of the update that follows the crash before.
+        for rounds in 0..1 << 6 {
+            let mut file = encode(1, 1, b"record").repeat(4);
+            for crash in 0..6 {
+                let mut writer = CopyWriter::new(1, standing_of(&file));
+                let mut writes = writer.begin(b"record".to_vec());
+                if rounds >> crash & 1 == 1 {
+                    write(&mut file, std::mem::take(&mut writes));
+                    writer.completed();
+                    let Progress::Write(second) = writer.completed() else { panic!("second round") };
+                    writes = second;
+                }
+                garble(&mut file, &writes);
+                assert_eq!(body_of(&file), b"record", "crashes {rounds:06b}, number {crash}");
+            }
+        }
+    }
+
     #[test]
     fn one_good_copy_of_four_is_enough() {
         for good in 0..COPIES as usize {
@@ -214,7 +265,14 @@ mod tests {
                     file[copy * 4096 + 26] ^= 1;
                 }
             }
-            assert_eq!(pick(1, &file), Picked::Found { generation: 5, body: b"record".to_vec(), stale: 3 });
+            assert_eq!(
+                pick(1, &file),
+                Picked::Found {
+                    standing: Standing { generation: 5, weaker: if good < 2 { 2 } else { 0 } },
+                    body: b"record".to_vec(),
+                    stale: 3,
+                }
+            );
             file[good * 4096 + 9] ^= 1;
             assert_eq!(pick(1, &file), Picked::Damaged);
         }

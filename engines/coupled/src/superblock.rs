@@ -4,7 +4,7 @@ use compute::Lsn;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::copies::{self, FORMAT_VERSION, Picked};
+use crate::copies::{self, FORMAT_VERSION, Picked, Standing};
 use crate::error::CoupledError;
 use crate::ids::{BlockHash, BlockSeq, Incarnation, LogPos, VolumeId};
 use crate::wal::Layout;
@@ -110,14 +110,18 @@ impl Superblock {
         })
     }
 
-    /// Reads the superblock file: its generation and record, or `None` when no copy is whole. That is so in a database
+    /// Reads the superblock file: how its copies stand and the record, or `None` when no copy is whole. That is so in a database
     /// whose making was cut short, and after damage to all four copies: the log tells the two apart.
     ///
     /// Refuses what is not `volume` with `geometry`, and another format version.
-    pub fn open(file: &[u8], volume: VolumeId, geometry: &Geometry) -> Result<Option<(u64, Superblock)>, CoupledError> {
+    pub fn open(
+        file: &[u8],
+        volume: VolumeId,
+        geometry: &Geometry,
+    ) -> Result<Option<(Standing, Superblock)>, CoupledError> {
         let refused = |why: String| Err(CoupledError::Refused(why));
-        let (generation, body) = match copies::pick(KIND, file) {
-            Picked::Found { generation, body, .. } => (generation, body),
+        let (standing, body) = match copies::pick(KIND, file) {
+            Picked::Found { standing, body, .. } => (standing, body),
             Picked::Blank | Picked::Damaged => return Ok(None),
             Picked::Version(found) => {
                 return refused(format!(
@@ -140,7 +144,7 @@ impl Superblock {
                 superblock.geometry
             ));
         }
-        Ok(Some((generation, superblock)))
+        Ok(Some((standing, superblock)))
     }
 }
 
@@ -193,7 +197,7 @@ mod tests {
     fn a_superblock_reads_back() {
         let superblock = sample();
         let opened = Superblock::open(&file_of(&superblock), VolumeId(77), &superblock.geometry);
-        assert_eq!(opened, Ok(Some((6, superblock))));
+        assert_eq!(opened, Ok(Some((Standing { generation: 6, weaker: 0 }, superblock))));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use node::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::copies::{self, CopyWriter, CopyWrites, Picked, Progress};
+use crate::copies::{self, CopyWriter, CopyWrites, Picked, Progress, Standing};
 use crate::mirror::{Answer, Call, Callee, Caller, Heard, Label, Ticket};
 
 const TIMER: TimerId = TimerId::new(0, 1);
@@ -83,7 +83,7 @@ impl VolumeNode {
             files: BTreeMap::new(),
             next_file: 1,
             label: None,
-            label_writer: CopyWriter::new(LABEL_KIND, 0),
+            label_writer: CopyWriter::new(LABEL_KIND, Standing::default()),
             jobs: BTreeMap::new(),
             next_job: 1,
         }
@@ -122,9 +122,9 @@ impl VolumeNode {
                 let DiskReply::Data(file) = result.map_err(|error| ("reading the label", error))? else {
                     unreachable!("a read is answered by data")
                 };
-                if let Picked::Found { generation, body, .. } = copies::pick(LABEL_KIND, &file) {
+                if let Picked::Found { standing, body, .. } = copies::pick(LABEL_KIND, &file) {
                     self.label = Label::decode(&body);
-                    self.label_writer = CopyWriter::new(LABEL_KIND, generation);
+                    self.label_writer = CopyWriter::new(LABEL_KIND, standing);
                 }
                 self.files.remove(&FileName::new(LABEL_NAME));
                 self.phase = Phase::Serving;

@@ -34,7 +34,7 @@ use node::{DiskOp, DiskReply, DiskResult, FileId, FileName, IoClass};
 use crate::binlog::BinlogEntry;
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, LogConfig};
-use crate::copies::{self, CopyWriter, Progress};
+use crate::copies::{self, CopyWriter, Progress, Standing};
 use crate::error::CoupledError;
 use crate::ids::LogKind;
 use crate::io::{DOUBLE_WRITE, Io, Kind, PAGES, SUPERBLOCK, log_file, name_of};
@@ -83,7 +83,7 @@ pub struct Recovered {
 pub struct Recovery {
     config: Config,
     phase: Phase,
-    superblock: Option<(u64, Superblock)>,
+    superblock: Option<(Standing, Superblock)>,
     page_file_bytes: u64,
     report: RecoveryReport,
 }
@@ -384,8 +384,8 @@ impl Recovery {
     }
 
     fn finish(&mut self, io: &mut Io<'_>, superblock: Superblock) {
-        let generation = self.superblock.as_ref().map_or(0, |found| found.0);
-        let mut writer = CopyWriter::new(superblock::KIND, generation);
+        let standing = self.superblock.as_ref().map_or(Standing::default(), |found| found.0);
+        let mut writer = CopyWriter::new(superblock::KIND, standing);
         write_copies(io, writer.begin(superblock.encode()));
         self.phase = Phase::Finishing(writer, superblock);
     }
@@ -400,7 +400,7 @@ impl Recovery {
                 Ok(None)
             }
             Progress::Complete => {
-                let writer = std::mem::replace(writer, CopyWriter::new(superblock::KIND, 0));
+                let writer = std::mem::replace(writer, CopyWriter::new(superblock::KIND, Standing::default()));
                 let page_file_bytes = match self.superblock {
                     Some(_) => self.page_file_bytes,
                     None => self.config.page_file_chunk_bytes,
