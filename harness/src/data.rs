@@ -39,6 +39,9 @@ pub struct Manifest {
     /// Folders on other devices that hold some of the nodes.
     #[serde(default)]
     pub disks: Vec<PathBuf>,
+    /// Whether the database keeps a binlog (coupled engines).
+    #[serde(default)]
+    pub binlog: bool,
     /// Runs over this data so far; stamps of one era are never used again.
     pub era: u16,
 }
@@ -182,8 +185,9 @@ fn is_occupied(path: &Path) -> Result<bool, Failure> {
 }
 
 fn describe(manifest: &Manifest) -> String {
-    let Manifest { engine, workload, tables, rows, page_bytes, seed, .. } = manifest;
-    format!("{engine} data of {workload} ({tables} × {rows} rows, pages of {page_bytes} bytes, seed {seed})")
+    let Manifest { engine, workload, tables, rows, page_bytes, seed, binlog, .. } = manifest;
+    let binlog = if *binlog { ", with a binlog" } else { "" };
+    format!("{engine} data of {workload} ({tables} × {rows} rows, pages of {page_bytes} bytes, seed {seed}{binlog})")
 }
 
 #[cfg(test)]
@@ -203,6 +207,7 @@ mod tests {
             loaded: false,
             closed: true,
             disks: Vec::new(),
+            binlog: false,
             era: 0,
         }
     }
@@ -219,6 +224,8 @@ mod tests {
         assert_eq!((again.next_era().expect("saved"), again.next_era().expect("saved")), (1, 2));
         let other = Manifest { rows: 11, ..wanted() };
         assert!(DataDir::open(&path, other, true).expect_err("other rows").message.contains("10 rows"));
+        let other = Manifest { binlog: true, ..wanted() };
+        assert!(DataDir::open(&path, other, true).expect_err("no binlog").message.contains("with a binlog"));
     }
 
     #[test]

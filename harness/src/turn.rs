@@ -73,6 +73,7 @@ impl Common {
             rows: self.args.rows,
             page_bytes: PAGE_BYTES as u64,
             seed: self.args.seed,
+            binlog: self.args.binlog,
             loaded: false,
             closed: true,
             era: 0,

@@ -140,6 +140,9 @@ pub struct RunArgs {
     /// What coupled-mirrored does without its standby's zone
     #[arg(long, value_enum, default_value_t = StandbyLoss::Detach)]
     pub standby_loss: StandbyLoss,
+    /// The coupled engines log row changes besides the redo, as MySQL does for replication and restores
+    #[arg(long)]
+    pub binlog: bool,
     /// How decoupled fences reads
     #[arg(long, value_enum, default_value_t = ReadFenceArg::Lease)]
     pub read_fence: ReadFenceArg,
@@ -241,6 +244,6 @@ impl RunArgs {
             ReadFenceArg::Confirm => decoupled::writer::ReadFence::Confirm,
             ReadFenceArg::Published => decoupled::writer::ReadFence::Published,
         };
-        Options { standby_loss: self.standby_loss, read_fence }
+        Options { standby_loss: self.standby_loss, binlog: self.binlog, read_fence }
     }
 }

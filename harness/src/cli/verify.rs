@@ -44,7 +44,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         seed: dir.manifest.seed,
         create: false,
         era,
-        options: Options::default(),
+        options: Options { binlog: dir.manifest.binlog, ..Options::default() },
     };
     let site = Site {
         runtime: RuntimeKind::Real,

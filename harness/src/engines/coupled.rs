@@ -24,6 +24,9 @@ pub struct CoupledMirrored;
 
 fn config(setup: &Setup) -> Config {
     let mut config = Config::new(setup.schema.clone(), setup.seed);
+    if setup.options.binlog {
+        config = config.with_binlog();
+    }
     config.compute.page_bytes = setup.page_bytes;
     config.compute.cache_bytes = setup.cache_bytes as usize;
     config.mirror.zone_loss = match setup.options.standby_loss {
@@ -41,6 +44,10 @@ fn parameters(config: &Config) -> Value {
         "log_segments": config.log.segments,
         "log_align_bytes": config.log.align_bytes,
         "log_writes_max": config.log.writes_max,
+        "binlog": config.binlog.as_ref().map(|binlog| json!({
+            "segment_bytes": binlog.segment_bytes,
+            "segments": binlog.segments,
+        })),
         "double_write_slots": config.flush.slots,
         "flush_log_low": config.flush.log_low,
         "flush_log_high": config.flush.log_high,

@@ -48,13 +48,15 @@ pub struct Setup {
 pub struct Options {
     /// `coupled-mirrored`: what to do when the standby's zone is lost.
     pub standby_loss: StandbyLoss,
+    /// `coupled`, `coupled-mirrored`: whether row changes are logged besides the redo.
+    pub binlog: bool,
     /// `decoupled`: how reads are fenced.
     pub read_fence: ReadFence,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { standby_loss: StandbyLoss::Detach, read_fence: ReadFence::Lease }
+        Options { standby_loss: StandbyLoss::Detach, binlog: false, read_fence: ReadFence::Lease }
     }
 }
 
