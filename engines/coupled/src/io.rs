@@ -36,13 +36,27 @@ pub enum Kind {
     Recovery = 6,
     /// A binlog block; the detail is the low bits of its number.
     Binlog = 7,
+    /// A read of a partner's copy of a page; the detail is the page.
+    Partner = 8,
+    /// A damaged page written anew; the detail is the page.
+    Mend = 9,
 }
 
 impl Kind {
     fn from_code(code: u8) -> Option<Kind> {
-        [Kind::Superblock, Kind::Log, Kind::Batch, Kind::Fetch, Kind::Extend, Kind::Recovery, Kind::Binlog]
-            .into_iter()
-            .find(|kind| *kind as u8 == code)
+        [
+            Kind::Superblock,
+            Kind::Log,
+            Kind::Batch,
+            Kind::Fetch,
+            Kind::Extend,
+            Kind::Recovery,
+            Kind::Binlog,
+            Kind::Partner,
+            Kind::Mend,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == code)
     }
 }
 
@@ -74,6 +88,17 @@ impl Io<'_> {
     /// Submits `op` for `kind`.
     pub fn submit(&mut self, kind: Kind, detail: u64, op: DiskOp, class: IoClass) {
         self.volume.submit(self.now, token(kind, detail), op, class, self.out);
+    }
+
+    /// Submits a read of a partner's copy; says whether there is that partner.
+    pub fn read_partner(&mut self, detail: u64, partner: u32, op: DiskOp) -> bool {
+        self.volume.read_partner(self.now, token(Kind::Partner, detail), partner, op, self.out)
+    }
+
+    /// Submits a write that puts right a damaged page in place.
+    pub fn mend(&mut self, detail: u64, file: FileId, offset: u64, data: Block) {
+        let op = DiskOp::Write { file, offset, data, durable: true };
+        self.volume.mend(self.now, token(Kind::Mend, detail), op, self.out);
     }
 
     /// Submits a write.

@@ -17,15 +17,16 @@
 //! - Log is overwritten only behind a durable checkpoint.
 //! - A failed write or sync halts the node.
 
+mod fetch;
 mod logs;
 mod pressure;
 
 use std::cell::Cell;
 
 use compute::pool::Pool;
-use compute::{FetchError, Lsn, Page, PageId, Upcall, Upcalls};
+use compute::{Lsn, PageId, Upcall, Upcalls};
 use hashbrown::HashMap;
-use node::{Digest, DiskError, DiskOp, DiskReply, DiskResult, IoClass, Nanos, Work};
+use node::{Digest, DiskError, DiskOp, DiskResult, IoClass, Nanos, Work};
 use rustc_hash::FxBuildHasher;
 
 use crate::batch::{Batch, PageCopy};
@@ -41,6 +42,7 @@ use crate::recovery::{Recovered, RecoveryReport, write_copies};
 use crate::superblock::Superblock;
 use crate::wal::{Appender, AppenderConfig};
 
+use fetch::Fetch;
 use pressure::{Choice, Debts, choose};
 
 /// How long to wait before asking again for space that was refused.
@@ -65,6 +67,8 @@ pub struct Probe {
     pub groups: u64,
     /// Page copies written in place.
     pub pages_flushed: u64,
+    /// Damaged pages put right from a partner's copy.
+    pub pages_mended: u64,
     /// Batches completed.
     pub batches: u64,
     /// Checkpoints completed.
@@ -115,8 +119,8 @@ pub struct Engine {
     /// The checkpoint being written.
     pending: Option<Checkpoint>,
     pages: PageFile,
-    /// Fetches in flight, and whether each is a second attempt.
-    fetches: HashMap<PageId, bool, FxBuildHasher>,
+    /// Fetches in flight. Never iterated.
+    fetches: HashMap<PageId, Fetch, FxBuildHasher>,
     refused: bool,
     /// A page could not be evicted because it is dirty.
     hungry: Cell<bool>,
@@ -168,6 +172,8 @@ impl Engine {
             Kind::Log => self.log_written(io, up, BlockSeq(detail), result)?,
             Kind::Binlog => self.binlog_written(io, BlockSeq(detail), result)?,
             Kind::Fetch => self.fetched(io, up, PageId(detail), result),
+            Kind::Partner => self.partner_read(io, up, PageId(detail), result),
+            Kind::Mend => self.mended(up, PageId(detail), result)?,
             Kind::Batch => self.batch_step(io, up, result)?,
             Kind::Superblock => self.superblock_step(io, up, result)?,
             Kind::Extend => self.extended(io, up, result)?,
@@ -358,41 +364,6 @@ impl Engine {
             Err(error) => return Err(CoupledError::Device { during: "growing the page file", error }),
         }
         Ok(())
-    }
-
-    /// Reads a page from the page file.
-    pub fn fetch(&mut self, io: &mut Io<'_>, page: PageId) {
-        self.fetches.insert(page, false);
-        self.read_page(io, page);
-    }
-
-    fn read_page(&self, io: &mut Io<'_>, page: PageId) {
-        let len_bytes = self.config.compute.page_bytes;
-        let op = DiskOp::Read { file: PAGES, offset: page.0 * len_bytes as u64, len_bytes };
-        io.submit(Kind::Fetch, page.0, op, IoClass::DataPage);
-    }
-
-    fn fetched(&mut self, io: &mut Io<'_>, up: &mut Upcalls, page: PageId, result: DiskResult) {
-        let Some(again) = self.fetches.get_mut(&page) else { return };
-        let verified = match result {
-            Ok(DiskReply::Data(block)) => Page::open(block, page).map_err(|error| error.to_string()),
-            Ok(_) => unreachable!("a read is answered by data"),
-            Err(error) => Err(format!("page {page} cannot be read: {error}")),
-        };
-        if verified.is_err() && !std::mem::replace(again, true) {
-            // A read may have gone astray; the page itself is then whole.
-            return self.read_page(io, page);
-        }
-        self.fetches.remove(&page);
-        let ahead = |page: &Page| page.lsn() > self.appender.durable();
-        let result = match verified {
-            Ok(found) if ahead(&found) => Err(format!("page {page} carries LSN {} above the durable log", found.lsn())),
-            other => other,
-        };
-        let result = result.map_err(|why| {
-            FetchError::Corrupt(format!("{why}, in the page file of volume {:016x}", self.config.volume.0))
-        });
-        up.push(Upcall::Fetched { page, result });
     }
 
     /// Whether the pool may drop the page.

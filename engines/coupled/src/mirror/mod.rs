@@ -22,7 +22,9 @@
 //!
 //! - A volume answers a write when it is durable on its own disk *and* its mirror has answered.
 //! - After a crash of the database node the four copies may differ in what was in flight. They are compared and made equal
-//!   before the first operation of the next opening; `ebs-a1` is right, since every acknowledged write is on it.
+//!   before the first operation of the next opening. Every acknowledged write is on all of them, so any copy may be
+//!   taken for each region: `ebs-a1` is, unless it cannot read the region or the other three agree against it, as they do
+//!   when it rotted there.
 //! - A standby that was detached is never taken for complete: both sides keep a [`Label`] with an epoch that rises at
 //!   every detachment and attachment ([`may_promote`]).
 //!
@@ -43,6 +45,6 @@ mod volume_node;
 pub use callee::{Callee, Ticket};
 pub use caller::{Caller, Heard};
 pub use label::{Attachment, Label, may_promote};
-pub use protocol::{Answer, Call};
+pub use protocol::{Answer, Call, Copies};
 pub use standby_node::StandbyNode;
 pub use volume_node::{VolumeNode, VolumeNodeConfig};

@@ -19,6 +19,24 @@ pub(super) const CALL: FrameKind = FrameKind(0x0203);
 pub(super) const ANSWER: FrameKind = FrameKind(0x0204);
 pub(super) const STALE: FrameKind = FrameKind(0x0205);
 
+/// Which copies of a side a write goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Copies {
+    /// The volume's own and its mirror's.
+    Both = 0,
+    /// The mirror's.
+    Mirror = 1,
+    /// The volume's own.
+    Own = 2,
+}
+
+impl Copies {
+    fn from_code(code: u8) -> Option<Copies> {
+        [Copies::Both, Copies::Mirror, Copies::Own].into_iter().find(|copies| *copies as u8 == code)
+    }
+}
+
 /// What a volume is asked to do. Files are named; a volume opens them by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -52,12 +70,12 @@ pub enum Call {
         name: FileName,
         /// Where.
         offset: u64,
-        /// Whether only the mirror writes.
-        mirror_only: bool,
+        /// Which copies write.
+        at: Copies,
         /// What.
         data: Bytes,
     },
-    /// Reads from the volume itself.
+    /// Reads one copy.
     Read {
         /// The file.
         name: FileName,
@@ -65,6 +83,8 @@ pub enum Call {
         offset: u64,
         /// How much.
         len_bytes: u32,
+        /// Whether the mirror's copy is read and not the volume's own.
+        mirror: bool,
     },
     /// A hash of a region at each copy.
     Hash {
@@ -208,15 +228,22 @@ impl Call {
                 body.put_u8(5);
                 put_name(body, name);
             }
-            Call::Write { name, offset, mirror_only, data } => {
+            Call::Write { name, offset, at, data } => {
                 body.put_u8(6);
                 put_name(body, name);
                 body.put_u64_le(*offset);
-                body.put_u8(u8::from(*mirror_only));
+                body.put_u8(*at as u8);
                 body.put_slice(data);
             }
-            Call::Read { name, offset, len_bytes } | Call::Hash { name, offset, len_bytes } => {
-                body.put_u8(if matches!(self, Call::Read { .. }) { 7 } else { 8 });
+            Call::Read { name, offset, len_bytes, mirror } => {
+                body.put_u8(7);
+                put_name(body, name);
+                body.put_u64_le(*offset);
+                body.put_u32_le(*len_bytes);
+                body.put_u8(u8::from(*mirror));
+            }
+            Call::Hash { name, offset, len_bytes } => {
+                body.put_u8(8);
                 put_name(body, name);
                 body.put_u64_le(*offset);
                 body.put_u32_le(*len_bytes);
@@ -244,13 +271,13 @@ impl Call {
             5 => Call::Remove(reader.name()?),
             6 => {
                 let (name, offset) = (reader.name()?, reader.u64()?);
-                let mirror_only = reader.u8()? != 0;
-                Call::Write { name, offset, mirror_only, data: std::mem::take(&mut reader.0) }
+                let at = Copies::from_code(reader.u8()?)?;
+                Call::Write { name, offset, at, data: std::mem::take(&mut reader.0) }
             }
             code @ (7 | 8) => {
                 let (name, offset, len_bytes) = (reader.name()?, reader.u64()?, reader.u32()?);
                 match code {
-                    7 => Call::Read { name, offset, len_bytes },
+                    7 => Call::Read { name, offset, len_bytes, mirror: reader.u8()? != 0 },
                     _ => Call::Hash { name, offset, len_bytes },
                 }
             }
@@ -349,8 +376,8 @@ mod tests {
             Call::Create { name: name(), len_bytes: 512, mirror_only: true },
             Call::Extend { name: name(), len_bytes: 1024, mirror_only: false },
             Call::Remove(name()),
-            Call::Write { name: name(), offset: 512, mirror_only: false, data: Bytes::from_static(b"data") },
-            Call::Read { name: name(), offset: 0, len_bytes: 512 },
+            Call::Write { name: name(), offset: 512, at: Copies::Own, data: Bytes::from_static(b"data") },
+            Call::Read { name: name(), offset: 0, len_bytes: 512, mirror: true },
             Call::Hash { name: name(), offset: 0, len_bytes: 512 },
             Call::GetLabel,
             Call::SetLabel(label),

@@ -10,7 +10,7 @@ use node::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::copies::{self, CopyWriter, CopyWrites, Picked, Progress, Standing};
-use crate::mirror::{Answer, Call, Callee, Caller, Heard, Label, Ticket};
+use crate::mirror::{Answer, Call, Callee, Caller, Copies, Heard, Label, Ticket};
 
 const TIMER: TimerId = TimerId::new(0, 1);
 const LABEL: FileId = FileId(0);
@@ -172,10 +172,11 @@ impl VolumeNode {
     fn start(&mut self, now: Nanos, ticket: Ticket, io: IoClass, call: Call, out: &mut Effects) {
         let id = self.next_job;
         self.next_job += 1;
-        let forwarded = !matches!(call, Call::Open(_) | Call::Read { .. });
+        let own_only =
+            matches!(call, Call::Open(_) | Call::Read { mirror: false, .. } | Call::Write { at: Copies::Own, .. });
         let mut job = Job { ticket, call, own: None, creating: None, naming: false, mirror: None };
         match &mut self.mirror {
-            Some(mirror) if forwarded => mirror.call(now, id, for_mirror(&job.call), [IoClass::Mirror, io], out),
+            Some(mirror) if !own_only => mirror.call(now, id, for_mirror(&job.call), [IoClass::Mirror, io], out),
             _ => job.mirror = Some(Answer::Done),
         }
         job.own = self.begin(id, io, &mut job, out);
@@ -189,7 +190,8 @@ impl VolumeNode {
         let op = match call {
             Call::Create { mirror_only: true, .. }
             | Call::Extend { mirror_only: true, .. }
-            | Call::Write { mirror_only: true, .. } => return Some(Answer::Done),
+            | Call::Write { at: Copies::Mirror, .. }
+            | Call::Read { mirror: true, .. } => return Some(Answer::Done),
             Call::List => {
                 let files = self.files.iter().map(|(name, (_, len_bytes))| (name.clone(), *len_bytes));
                 return Some(Answer::Lists(vec![files.collect()]));
@@ -224,7 +226,7 @@ impl VolumeNode {
                 }
                 _ => return Some(Answer::Failed(DiskError::NotFound)),
             },
-            Call::Read { name, offset, len_bytes } | Call::Hash { name, offset, len_bytes } => {
+            Call::Read { name, offset, len_bytes, .. } | Call::Hash { name, offset, len_bytes } => {
                 match self.files.get(name) {
                     Some((file, _)) if is_whole(*len_bytes as usize) => {
                         DiskOp::Read { file: *file, offset: *offset, len_bytes: *len_bytes as usize }
@@ -305,10 +307,11 @@ impl VolumeNode {
 /// The mirror carries out what is for it alone, and everything else as it came.
 fn for_mirror(call: &Call) -> Call {
     let mut call = call.clone();
-    if let Call::Create { mirror_only, .. } | Call::Extend { mirror_only, .. } | Call::Write { mirror_only, .. } =
-        &mut call
-    {
-        *mirror_only = false;
+    match &mut call {
+        Call::Create { mirror_only, .. } | Call::Extend { mirror_only, .. } => *mirror_only = false,
+        Call::Write { at, .. } => *at = Copies::Both,
+        Call::Read { mirror, .. } => *mirror = false,
+        _ => {}
     }
     call
 }
@@ -328,6 +331,7 @@ fn merge(own: Answer, mirror: Answer) -> Answer {
             Answer::Labels(own)
         }
         (_, Answer::Failed(error)) => Answer::Failed(error),
+        (_, Answer::Data(data)) => Answer::Data(data),
         (own, _) => own,
     }
 }

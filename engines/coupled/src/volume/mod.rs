@@ -22,6 +22,18 @@ pub trait Volume: Send {
     /// Submits an operation; its completion carries `token`.
     fn submit(&mut self, now: Nanos, token: Token, op: DiskOp, class: IoClass, out: &mut Effects);
 
+    /// Submits a read of another copy than the one that [`Volume::submit`] reads. `partner` counts them from 0; says whether
+    /// there is such a copy and it has every acknowledged write.
+    fn read_partner(&mut self, _: Nanos, _: Token, _partner: u32, _: DiskOp, _: &mut Effects) -> bool {
+        false
+    }
+
+    /// Submits a write that puts right the copy that [`Volume::submit`] reads, and only that: were it cut short, the others
+    /// must still be whole.
+    fn mend(&mut self, now: Nanos, token: Token, op: DiskOp, out: &mut Effects) {
+        self.submit(now, token, op, IoClass::Repair, out);
+    }
+
     /// Handles a completion, frame or timer that may be the volume's.
     fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects);
 

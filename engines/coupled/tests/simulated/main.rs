@@ -7,6 +7,7 @@ mod binlog;
 mod crash;
 mod damage;
 mod mirrored;
+mod repair;
 mod seeds;
 mod serial;
 mod store;

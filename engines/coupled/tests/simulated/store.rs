@@ -426,10 +426,15 @@ pub fn serving(sim: &Sim) -> bool {
     sim.node::<Store>(STORE).is_some_and(|store| store.count.is_some())
 }
 
+/// Asks the store to read every page.
+pub fn audit_frame() -> Frame {
+    Frame::encode(AUDIT, 0, |_| ())
+}
+
 /// Reads every page and compares with the model: everything acknowledged there, nothing half, nothing never asked for.
 pub fn audit(sim: &mut Sim, seed: u64) -> Result<u64, String> {
     sim.node_mut::<Store>(STORE).ok_or("the store is down")?.audited = None;
-    sim.inject(CLIENT, STORE, Frame::encode(AUDIT, 0, |_| ()));
+    sim.inject(CLIENT, STORE, audit_frame());
     let audited = |sim: &Sim| sim.node::<Store>(STORE).is_some_and(|store| store.audited.is_some());
     let stop = sim.run_until(Nanos::from_secs(20), audited);
     if stop != Stop::Reached {

@@ -5,9 +5,10 @@ use node::{Effects, IoClass, Nanos};
 
 use super::resync::{Comparison, Progress, Region, Resync, Stage, copy_of, hashes_in, is_structural};
 use super::{METADATA, MirroredVolume, Own, Phase};
-use crate::mirror::{Answer, Attachment, Call, Label};
+use crate::mirror::{Answer, Attachment, Call, Copies, Label};
 
 const RESYNC: [IoClass; 2] = [IoClass::Mirror, IoClass::Mirror];
+pub(super) const REPAIR: [IoClass; 2] = [IoClass::Repair, IoClass::Repair];
 
 impl MirroredVolume {
     pub(super) fn own_answered(&mut self, now: Nanos, own: Own, answer: Answer, out: &mut Effects) {
@@ -203,6 +204,11 @@ impl MirroredVolume {
             (Own::Content(uid), _) => self.unreadable(uid, out),
             (Own::MirrorCopy(uid) | Own::StandbyCopy(uid), _) => {
                 let left = match resync.window.get_mut(&uid) {
+                    Some((_, progress @ Progress::Mending)) => {
+                        // Compared once more, now that it is readable and right.
+                        *progress = Progress::Waiting;
+                        return;
+                    }
                     Some((_, Progress::Copying(left))) => {
                         *left -= 1;
                         *left
@@ -219,7 +225,16 @@ impl MirroredVolume {
     }
 
     fn hashed(&mut self, now: Nanos, uid: u64, out: &mut Effects) {
+        let agree = self.labels_agree();
         let Phase::Resyncing(resync) = &mut self.phase else { return };
+        if resync.is_odd(uid, agree && resync.startup && resync.with_standby) {
+            let Some((region, progress)) = resync.window.get_mut(&uid) else { return };
+            *progress = Progress::Mending;
+            resync.mended.insert(uid);
+            let Region { name, offset, len_bytes } = region.clone();
+            let read = Call::Read { name, offset, len_bytes, mirror: true };
+            return self.ask_primary(now, Own::Content(uid), read, REPAIR, out);
+        }
         let comparison = resync.window.get(&uid).and_then(|(_, progress)| resync.compare(progress));
         let (mirror, standby) = match comparison {
             None => return,
@@ -239,7 +254,7 @@ impl MirroredVolume {
         }
         *progress = Progress::Reading { mirror, standby };
         let Region { name, offset, len_bytes } = region.clone();
-        self.ask_primary(now, Own::Content(uid), Call::Read { name, offset, len_bytes }, RESYNC, out);
+        self.ask_primary(now, Own::Content(uid), Call::Read { name, offset, len_bytes, mirror: false }, RESYNC, out);
     }
 
     /// The standby's side is marked: read the regions that waited for it.
@@ -250,7 +265,7 @@ impl MirroredVolume {
             if let Progress::Marking { mirror } = *progress {
                 *progress = Progress::Reading { mirror, standby: true };
                 let Region { name, offset, len_bytes } = region.clone();
-                reads.push((*uid, Call::Read { name, offset, len_bytes }));
+                reads.push((*uid, Call::Read { name, offset, len_bytes, mirror: false }));
             }
         }
         for (uid, call) in reads {
@@ -261,14 +276,21 @@ impl MirroredVolume {
     fn copy(&mut self, now: Nanos, uid: u64, data: Bytes, out: &mut Effects) {
         let Phase::Resyncing(resync) = &mut self.phase else { return };
         let Some((region, progress)) = resync.window.get_mut(&uid) else { return };
-        let Progress::Reading { mirror, standby } = *progress else { return };
-        *progress = Progress::Copying(u32::from(mirror) + u32::from(standby));
         let region = region.clone();
+        let (mirror, standby) = match *progress {
+            Progress::Reading { mirror, standby } => (mirror, standby),
+            Progress::Mending => {
+                let mend = copy_of(&region, data, Copies::Own);
+                return self.ask_primary(now, Own::MirrorCopy(uid), mend, REPAIR, out);
+            }
+            _ => return,
+        };
+        *progress = Progress::Copying(u32::from(mirror) + u32::from(standby));
         if mirror {
-            self.ask_primary(now, Own::MirrorCopy(uid), copy_of(&region, data.clone(), true), RESYNC, out);
+            self.ask_primary(now, Own::MirrorCopy(uid), copy_of(&region, data.clone(), Copies::Mirror), RESYNC, out);
         }
         if standby {
-            self.ask_standby(now, Own::StandbyCopy(uid), copy_of(&region, data, false), RESYNC, out);
+            self.ask_standby(now, Own::StandbyCopy(uid), copy_of(&region, data, Copies::Both), RESYNC, out);
         }
     }
 

@@ -19,8 +19,9 @@ use node::{
 
 use crate::config::{MirrorConfig, ZoneLoss};
 use crate::io::MIRROR_TIMER;
-use crate::mirror::{Answer, Attachment, Call, Caller, Heard, Label};
+use crate::mirror::{Answer, Attachment, Call, Caller, Copies, Heard, Label};
 use crate::volume::{Volume, VolumeStatus};
+use align::REPAIR;
 use resync::{Resync, is_structural};
 
 const PRIMARY_TIMER: TimerId = MIRROR_TIMER;
@@ -54,7 +55,7 @@ struct Op {
     token: Token,
     call: Call,
     io: IoClass,
-    /// What the writer's side came to, while the standby's is awaited.
+    /// What the writer's side came to, while the standby's is awaited; of a read from there, that nothing did.
     primary: Option<Answer>,
 }
 
@@ -172,7 +173,7 @@ impl MirroredVolume {
         }
         let forwards = self.forwards();
         let Some(op) = self.ops.get_mut(&id) else { return };
-        let changes = is_structural(&op.call) || matches!(op.call, Call::Write { .. });
+        let changes = is_structural(&op.call) || matches!(op.call, Call::Write { at: Copies::Both, .. });
         if changes && forwards && !matches!(answer, Answer::Failed(_)) {
             op.primary = Some(answer);
             let (call, io) = (op.call.clone(), op.io);
@@ -188,7 +189,7 @@ impl MirroredVolume {
             return self.own_answered(now, own, answer, out);
         }
         let Some(primary) = self.ops.get_mut(&id).and_then(|op| op.primary.take()) else { return };
-        let answer = if matches!(answer, Answer::Failed(_)) { answer } else { primary };
+        let answer = if matches!(answer, Answer::Failed(_) | Answer::Data(_)) { answer } else { primary };
         self.complete(now, id, answer, out);
     }
 
@@ -258,11 +259,11 @@ impl MirroredVolume {
             }
             DiskOp::Extend { file, len_bytes } => Call::Extend { name: named(file)?, len_bytes, mirror_only: false },
             DiskOp::Read { file, offset, len_bytes } => {
-                Call::Read { name: named(file)?, offset, len_bytes: len_bytes as u32 }
+                Call::Read { name: named(file)?, offset, len_bytes: len_bytes as u32, mirror: false }
             }
             DiskOp::Write { file, offset, data, .. } => {
                 let data = Bytes::copy_from_slice(&data);
-                Call::Write { name: named(file)?, offset, mirror_only: false, data }
+                Call::Write { name: named(file)?, offset, at: Copies::Both, data }
             }
             DiskOp::Remove { name } => Call::Remove(name),
             // Every completed write is durable at every copy, and so is every name.
@@ -299,6 +300,37 @@ impl Volume for MirroredVolume {
             Ok(Some(call)) => self.begin(now, token, call, class, out),
             Ok(None) => self.completions.push_back((token, Ok(DiskReply::Done))),
             Err(error) => self.completions.push_back((token, Err(error))),
+        }
+    }
+
+    fn read_partner(&mut self, now: Nanos, token: Token, partner: u32, op: DiskOp, out: &mut Effects) -> bool {
+        let Ok(Some(Call::Read { name, offset, len_bytes, .. })) = self.call_of(op) else { return false };
+        let read = |mirror| Call::Read { name, offset, len_bytes, mirror };
+        let id = self.id();
+        let (call, primary) = match partner {
+            0 => (read(true), None),
+            // Only while it is attached has the standby's side everything.
+            1 | 2 if matches!(self.phase, Phase::Attached) => (read(partner == 2), Some(Answer::Done)),
+            _ => return false,
+        };
+        match primary {
+            None => self.primary.call(now, id, call.clone(), REPAIR, out),
+            Some(_) => {
+                self.standby.call(now, id, call.clone(), REPAIR, out);
+                self.arm_check(out);
+            }
+        }
+        self.ops.insert(id, Op { token, call, io: IoClass::Repair, primary });
+        true
+    }
+
+    fn mend(&mut self, now: Nanos, token: Token, op: DiskOp, out: &mut Effects) {
+        match self.call_of(op) {
+            Ok(Some(Call::Write { name, offset, data, .. })) => {
+                let call = Call::Write { name, offset, at: Copies::Own, data };
+                self.begin(now, token, call, IoClass::Repair, out);
+            }
+            _ => self.completions.push_back((token, Err(DiskError::EIO))),
         }
     }
 

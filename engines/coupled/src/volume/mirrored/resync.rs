@@ -1,18 +1,19 @@
 //! Making the other copies equal to the writer's volume, region by region.
 //!
-//! `ebs-a1` is right. At start nothing else runs, and all three other copies are compared. When a detached standby comes
+//! `ebs-a1` is right, or is first made so: where it cannot read a region on whose content the copies beside it agree, or
+//! where three others agree against it, it is *mended* from its mirror. At start nothing else runs, and all three other copies are compared. When a detached standby comes
 //! back, writes go on: they are sent to both sides, and those that touch a region of the current *window* wait until
 //! it is done. A region enters the window only when no write to it is in flight, is hashed at every copy, and is copied
 //! where a hash differs. One that the writer's volume cannot read is tried again, and then halts the database node: a copy
 //! must not pass for equal unseen. A write ahead of the window may be overwritten by the region's copy later, which holds it;
 //! a write behind the window lands on equal copies.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use node::FileName;
 
-use crate::mirror::{Answer, Call};
+use crate::mirror::{Answer, Call, Copies};
 
 /// The files of one copy.
 pub type Listing = Vec<(FileName, u64)>;
@@ -63,6 +64,8 @@ pub enum Progress {
     Waiting,
     /// Hashes asked for; each side's when it has come.
     Hashing { primary: Option<Vec<Option<u64>>>, standby: Option<Vec<Option<u64>>> },
+    /// The writer's volume is being mended: its mirror's content is read, then written.
+    Mending,
     /// The standby's side must be marked before it is written.
     Marking { mirror: bool },
     /// The content is being read.
@@ -113,6 +116,8 @@ pub struct Resync {
     attempts: BTreeMap<u64, u32>,
     /// Regions copied so far.
     pub copied: u64,
+    /// Regions that were mended, each at most once.
+    pub mended: BTreeSet<u64>,
 }
 
 impl Resync {
@@ -129,6 +134,7 @@ impl Resync {
             window: BTreeMap::new(),
             attempts: BTreeMap::new(),
             copied: 0,
+            mended: BTreeSet::new(),
         }
     }
 
@@ -185,6 +191,22 @@ impl Resync {
         (*attempts >= READ_ATTEMPTS_MAX).then_some(region)
     }
 
+    /// Whether the writer's volume is the one that is wrong. Any copy that has every acknowledged write will do for the
+    /// content of a region; the standby's side has them when it was `attached`.
+    pub fn is_odd(&self, uid: u64, attached: bool) -> bool {
+        let Some((_, Progress::Hashing { primary: Some(primary), standby: Some(standby) })) = self.window.get(&uid)
+        else {
+            return false;
+        };
+        let Some((own, mirror)) = primary.split_first() else { return false };
+        let others: Vec<Option<u64>> = mirror.iter().chain(standby.iter().filter(|_| attached)).copied().collect();
+        let Some(Some(agreed)) = others.first().copied() else { return false };
+        let all = others.iter().all(|hash| *hash == Some(agreed));
+        // One other against it may be as wrong as it is.
+        let wrong = own.is_none_or(|own| own != agreed && others.len() >= 3);
+        all && wrong && !self.mended.contains(&uid)
+    }
+
     /// Whether a submitted operation must wait.
     pub fn holds(&self, call: &Call) -> bool {
         match self.stage {
@@ -212,8 +234,8 @@ pub fn is_structural(call: &Call) -> bool {
 }
 
 /// The write that puts a region's content in place.
-pub fn copy_of(region: &Region, data: Bytes, mirror_only: bool) -> Call {
-    Call::Write { name: region.name.clone(), offset: region.offset, mirror_only, data }
+pub fn copy_of(region: &Region, data: Bytes, at: Copies) -> Call {
+    Call::Write { name: region.name.clone(), offset: region.offset, at, data }
 }
 
 /// The hashes in an answer; an answer of another kind reads as unreadable copies.
