@@ -87,7 +87,8 @@ impl Binlog {
     /// The next group whose entry is durable: the redo log may have it.
     pub fn next_durable(&mut self) -> Option<Group> {
         let durable = self.appender.durable();
-        self.waiting.pop_front_if(|group| group.last() <= durable)
+        self.waiting.front().filter(|group| group.last() <= durable)?;
+        self.waiting.pop_front()
     }
 
     /// Ring bytes that the waiting groups will need of `redo`, however it is cut.
