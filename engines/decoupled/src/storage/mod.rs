@@ -37,8 +37,8 @@
 //!   deceived at once; nothing on its disk could tell.
 
 pub mod acks;
-pub mod batch;
-mod block;
+mod batch;
+pub mod block;
 pub mod config;
 pub mod fence;
 pub mod hotlog;

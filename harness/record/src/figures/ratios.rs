@@ -6,7 +6,7 @@ use crate::index::Headline;
 use crate::schema::{Phase, Summary};
 use crate::{Key, LatencyKind, RunInfo, stats};
 
-/// The ratios of headline figures between each other engine and the first, in the columns of [`Figures::of`] without
+/// The ratios of headline figures between each other engine and the first, in the columns of [`Figures::of`](super::Figures::of) without
 /// the first. Empty with one engine.
 pub fn ratios_to_first(info: &RunInfo, summary: &[(Key, Summary)]) -> Vec<FigureRow> {
     let headlines: Vec<Headline<'_>> =
