@@ -11,13 +11,13 @@ use crate::io::{DOUBLE_WRITE, Io, Kind, PAGES};
 pub type PageCopy = (PageId, Lsn, Block);
 
 /// The batch in flight. Slots are reused only after [`Batch::completed`] has said that the data sync is done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch {
     step: Step,
     pages: Vec<PageId>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Step {
     Doubling(Vec<PageCopy>),
     Writing(usize),

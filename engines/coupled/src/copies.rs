@@ -110,7 +110,7 @@ fn checksum(copy: &[u8], body_bytes: usize) -> u32 {
 pub type CopyWrites = Vec<(u64, Block)>;
 
 /// Carries one update at a time through its two rounds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CopyWriter {
     kind: u16,
     standing: Standing,
@@ -120,7 +120,7 @@ pub struct CopyWriter {
 }
 
 /// What follows a completed write.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Progress {
     /// More writes of this round are in flight.
     Wait,

@@ -12,7 +12,7 @@ use compute::{Lsn, PageId};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Entry {
     /// The first group since the last copy was taken.
     changed: Option<Lsn>,
@@ -23,7 +23,7 @@ struct Entry {
 }
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DirtyTable {
     /// Never iterated.
     pages: HashMap<PageId, Entry, FxBuildHasher>,

@@ -35,7 +35,7 @@ pub struct SlotFile {
 }
 
 /// The last batch, as found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LastBatch {
     /// The durable LSN known when it was written.
     pub durable: Lsn,

@@ -19,12 +19,14 @@ pub fn settle_frame(on: bool) -> Frame {
 }
 
 /// Write-ahead log, double-write buffer and page file on a [`Volume`].
+#[derive(Clone)]
 pub struct CoupledStorage {
     config: Config,
     volume: Box<dyn Volume>,
     state: State,
 }
 
+#[derive(Clone)]
 enum State {
     /// The volume is not ready yet.
     Waiting,

@@ -44,7 +44,7 @@ pub use entry::{BinlogEntry, ENTRY_HEADER_BYTES};
 pub use read::read;
 
 /// The end of the binlog, and the groups whose entries are not durable yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Binlog {
     appender: Appender,
     waiting: VecDeque<Group>,

@@ -11,7 +11,7 @@ use crate::error::CoupledError;
 use crate::io::{Io, Kind, PAGES};
 
 /// A fetch under way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Fetch {
     /// What was wrong with the page in place, once it was read.
     damage: Option<String>,

@@ -80,7 +80,7 @@ pub struct Probe {
 }
 
 /// The batch on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Flush {
     Idle,
     /// Copies wait for the log to be durable up to the LSN.
@@ -91,7 +91,7 @@ enum Flush {
 }
 
 /// The page file's end, and its growth.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct PageFile {
     len_bytes: u64,
     /// The length asked for, while an extension is under way.
@@ -102,7 +102,7 @@ struct PageFile {
 }
 
 /// The machine of an opened database.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     config: Config,
     appender: Appender,

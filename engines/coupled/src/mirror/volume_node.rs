@@ -31,7 +31,7 @@ pub struct VolumeNodeConfig {
 }
 
 /// The node. Every write is durable before it is answered; a failed write halts it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct VolumeNode {
     callee: Callee,
     mirror: Option<Caller>,
@@ -46,7 +46,7 @@ pub struct VolumeNode {
 }
 
 /// Before serving, everything found is synced: a killed process may have left writes that are visible and not durable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     Listing,
     Opening(usize),
@@ -57,7 +57,7 @@ enum Phase {
 }
 
 /// One call under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Job {
     ticket: Ticket,
     call: Call,

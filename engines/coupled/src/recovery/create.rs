@@ -9,7 +9,7 @@ use crate::io::{DOUBLE_WRITE, Io, Kind, PAGES, SUPERBLOCK, log_file, name_of};
 
 /// Removes a superblock that an earlier attempt may have left, creates the other files, and then the superblock's. A
 /// step starts when the names of the step before are durable: whoever finds a superblock file finds all the others whole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Create {
     files: [Vec<(FileId, u64)>; 2],
     left: usize,

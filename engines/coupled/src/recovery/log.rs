@@ -12,7 +12,7 @@ use crate::recovery::read;
 use crate::wal::{Entry, Layout, Scan};
 
 /// The reader. Reads are named by their position relative to the checkpoint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LogReader<E> {
     scan: Scan<E>,
     kind: LogKind,

@@ -66,7 +66,7 @@ pub struct RecoveryReport {
 }
 
 /// An opened database.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recovered {
     /// The superblock as it stands.
     pub superblock: Superblock,
@@ -79,7 +79,7 @@ pub struct Recovered {
 }
 
 /// The state machine of one opening.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recovery {
     config: Config,
     phase: Phase,
@@ -88,7 +88,7 @@ pub struct Recovery {
     report: RecoveryReport,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     Listing,
     /// No whole superblock: was anything ever logged? The text says what is wrong if so.

@@ -22,7 +22,7 @@ use crate::recovery::read;
 use crate::wal::Redo;
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RedoPages {
     slots: SlotFile,
     page_file_bytes: u64,

@@ -13,7 +13,7 @@ use crate::io::{DOUBLE_WRITE, Io, Kind, PAGES};
 use crate::recovery::read;
 
 /// Reads the buffer, then each of its pages in place, then restores the damaged ones.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Restore {
     slots: SlotFile,
     page_file_bytes: u64,
@@ -26,7 +26,7 @@ pub struct Restore {
     step: Step,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Step {
     Buffer,
     Pages,

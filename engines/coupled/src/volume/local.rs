@@ -7,7 +7,7 @@ use node::{Digest, DiskOp, DiskResult, Effects, Event, IoClass, Nanos, TimerId, 
 use crate::volume::{Volume, VolumeStatus};
 
 /// Passes operations through to the node's disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LocalVolume {
     timeout: Nanos,
     watchdog: TimerId,
@@ -71,6 +71,10 @@ impl Volume for LocalVolume {
 
     fn digest(&self, digest: &mut Digest) {
         digest.word(self.submitted.len() as u64);
+    }
+
+    fn copy(&self) -> Box<dyn Volume> {
+        Box::new(self.clone())
     }
 }
 

@@ -45,6 +45,15 @@ pub trait Volume: Send {
 
     /// Chains a fingerprint of the state.
     fn digest(&self, digest: &mut Digest);
+
+    /// A copy, for copies of simulated worlds.
+    fn copy(&self) -> Box<dyn Volume>;
+}
+
+impl Clone for Box<dyn Volume> {
+    fn clone(&self) -> Box<dyn Volume> {
+        self.as_ref().copy()
+    }
 }
 
 /// Where the copies of a volume stand; the durability class of what is acknowledged now.

@@ -32,7 +32,7 @@ impl AppenderConfig {
 }
 
 /// One block to be written durably.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LogWrite {
     /// The block's number, which its completion must name.
     pub sequence: BlockSeq,
@@ -45,7 +45,7 @@ pub struct LogWrite {
 }
 
 /// The end of the log: what is appended, what is being written, what is durable, and which blocks are still needed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Appender {
     config: AppenderConfig,
     log: LogId,
@@ -67,7 +67,7 @@ pub struct Appender {
     appended: Lsn,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Bounds {
     start: u64,
     end: u64,
@@ -75,14 +75,14 @@ struct Bounds {
     last: Lsn,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct InFlight {
     sequence: BlockSeq,
     last: Lsn,
     done: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct LiveBlock {
     start: Checkpoint,
     /// Whether a group starts in the block.

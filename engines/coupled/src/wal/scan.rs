@@ -96,7 +96,7 @@ impl Entry for Redo {
 }
 
 /// The scan, fed with the ring's bytes in order of position, starting at the checkpoint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scan<E> {
     layout: Layout,
     log: LogId,
@@ -122,7 +122,7 @@ pub struct Scan<E> {
     unreadable: Vec<LogPos>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Hole {
     torn: bool,
 }

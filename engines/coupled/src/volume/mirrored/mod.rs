@@ -30,7 +30,7 @@ const CHECK_TIMER: TimerId = TimerId(MIRROR_TIMER.0 + 2);
 const METADATA: [IoClass; 2] = [IoClass::Metadata, IoClass::Metadata];
 
 /// The database node's end of the mirrored volume.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MirroredVolume {
     config: MirrorConfig,
     primary: Caller,
@@ -50,7 +50,7 @@ pub struct MirroredVolume {
 }
 
 /// An operation of the engine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Op {
     token: Token,
     call: Call,
@@ -78,7 +78,7 @@ enum Own {
     StandbyCopy(u64),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     /// Labels are asked for.
     Connecting,
@@ -377,5 +377,9 @@ impl Volume for MirroredVolume {
         self.standby.digest(digest);
         digest.word(self.epoch);
         digest.word(self.ops.len() as u64 ^ (self.held.len() as u64) << 32);
+    }
+
+    fn copy(&self) -> Box<dyn Volume> {
+        Box::new(self.clone())
     }
 }
