@@ -1,7 +1,7 @@
 //! Campaigns against every engine: see [`harness::campaign`].
 //!
 //! `SEXTANT_SEEDS` says how many seeds each campaign runs, `SEXTANT_SEED` with which it begins, `SEXTANT_TRACE` names a file
-//! that the trace of the last seed goes to.
+//! that the trace of the last seed goes to. `SEXTANT_STRIDE` says at every how many points the engines are crashed.
 
 mod broken_off;
 mod crash;

@@ -191,6 +191,16 @@ pub fn finished(sim: &Sim) -> bool {
     sim.node::<Teller>(TELLER).is_some_and(|teller| teller.acknowledged == teller.count)
 }
 
+/// Chains all that the teller knows.
+pub fn fingerprint(sim: &Sim, digest: &mut Digest) {
+    let Some(teller) = sim.node::<Teller>(TELLER) else { return };
+    let Teller { count, acknowledged, session, txn, step, asking, committing } = *teller;
+    for word in [count, acknowledged, txn, u64::from(session) << 32 | u64::from(step)] {
+        digest.word(word);
+    }
+    digest.word(u64::from(asking) << 1 | u64::from(committing));
+}
+
 /// Reads the table in one transaction: all that was acknowledged before is there, at most one transaction more, and nothing
 /// by halves.
 pub fn audit(sim: &mut Sim) -> Result<u64, String> {

@@ -59,6 +59,8 @@ pub fn crash_with(
         finished: &store::finished,
         recovered: &store::serving,
         check: &check,
+        aftermath: None,
+        survivors: None,
         copy: Some(&|id, node| if id == CLIENT { copy_as::<Client>(node) } else { None }),
     };
     match explore(&scenario, plan) {

@@ -1,9 +1,9 @@
 //! The mirrored topology: four copies through every crash, the standby's zone lost and back.
 
 use coupled::topology::{EBS_A1, EBS_A2, EBS_B1, EBS_B2, STANDBY, mirrored_servers, mirrored_volume, rng_of};
-use coupled::{Config, VolumeStatus, ZoneLoss};
+use coupled::{Config, StandbyNode, VolumeNode, VolumeStatus, ZoneLoss};
 use node::fault::{DiskRule, Fault, LinkRule};
-use node::{Delay, Nanos, NodeId, Rng, Topology};
+use node::{Delay, Nanos, Node, NodeId, Rng, Topology};
 use sim::crash::{CrashPlan, Scenario, Subsets, explore};
 use sim::{Sim, SimConfig, Status, Stop, copy_as};
 
@@ -25,6 +25,15 @@ pub fn world(config: &Config, groups: u64, sim: SimConfig) -> Sim {
     let mut members = store::members(config, groups, false, volume);
     members.extend(mirrored_servers(config));
     Sim::new(Topology { members }, sim)
+}
+
+fn copy(id: NodeId, node: &dyn Node) -> Option<Box<dyn Node>> {
+    match id {
+        CLIENT => copy_as::<Client>(node),
+        STORE => copy_as::<Store>(node),
+        STANDBY => copy_as::<StandbyNode>(node),
+        _ => copy_as::<VolumeNode>(node),
+    }
 }
 
 fn status(sim: &Sim) -> Option<VolumeStatus> {
@@ -87,7 +96,9 @@ fn crash(victims: &[NodeId], groups: u64, zone_loss: ZoneLoss, plan: &CrashPlan)
         finished: &store::finished,
         recovered: &recovered,
         check: &check,
-        copy: Some(&|id, node| if id == CLIENT { copy_as::<Client>(node) } else { None }),
+        aftermath: None,
+        survivors: None,
+        copy: Some(&copy),
     };
     match explore(&scenario, plan) {
         Ok(coverage) => {

@@ -6,7 +6,7 @@ use contract::{
     Request, Row, Schema, SessionId, Statement, Table, TableId, TxnSeq, Verb,
 };
 use coupled::topology::{COMPUTE, EBS_A1, EBS_A2, EBS_B1, EBS_B2, STANDBY};
-use coupled::{Config, CoupledNode, ZoneLoss};
+use coupled::{Config, CoupledNode, StandbyNode, VolumeNode, ZoneLoss};
 use node::{
     Digest, Effects, Event, Frame, FrameKind, IoClass, Member, Nanos, Node, NodeId, Rng, Role, TimerId, Topology, Zone,
 };
@@ -368,7 +368,14 @@ pub fn crash(
         finished: &over,
         recovered: &recovered,
         check: &check,
-        copy: Some(&|id, node| if id == LOAD { copy_as::<Serial>(node) } else { None }),
+        aftermath: None,
+        survivors: None,
+        copy: Some(&|id, node| match id {
+            LOAD => copy_as::<Serial>(node),
+            COMPUTE => copy_as::<CoupledNode>(node),
+            STANDBY => copy_as::<StandbyNode>(node),
+            _ => copy_as::<VolumeNode>(node),
+        }),
     };
     match explore(&scenario, plan) {
         Ok(coverage) => {

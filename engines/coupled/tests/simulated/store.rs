@@ -69,6 +69,7 @@ pub fn content_after(seed: u64, groups: u64) -> Content {
 }
 
 /// The node. It commits groups in order of number and says how many are durable.
+#[derive(Clone)]
 pub struct Store {
     storage: CoupledStorage,
     pool: Pool,

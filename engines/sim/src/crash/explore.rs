@@ -16,7 +16,7 @@ use crate::{Sim, Stop, Survival, Unit};
 /// The first crash that is not recovered from or not survived, or an uncrashed run that does not finish.
 pub fn explore(scenario: &Scenario<'_>, plan: &CrashPlan) -> Result<Coverage, CrashFailure> {
     assert!(plan.stride > 0, "every zeroth point is no point");
-    let mut explorer = Explorer { scenario, plan, coverage: Coverage::default() };
+    let mut explorer = Explorer { scenario, plan, coverage: Coverage::default(), futures: BTreeSet::new() };
     explorer.coverage.points = explorer.count_points()?;
     explorer.crash_everywhere()?;
     Ok(explorer.coverage)
@@ -44,8 +44,8 @@ pub fn explain(scenario: &Scenario<'_>, plan: &CrashPlan, path: &[Leg], lines_ma
             lines.pop_front();
         }
     });
-    let explorer = Explorer { scenario, plan, coverage: Coverage::default() };
-    let outcome = replay_in(sim, scenario, plan, path).and_then(|sim| explorer.judge(sim, path));
+    let explorer = Explorer { scenario, plan, coverage: Coverage::default(), futures: BTreeSet::new() };
+    let outcome = replay_in(sim, scenario, plan, path).and_then(|sim| explorer.judge(sim, path, true));
     let mut lines: Vec<String> = lines.borrow_mut().drain(..).collect();
     lines.push(match outcome {
         Ok(_) => "survived".into(),
@@ -58,6 +58,8 @@ struct Explorer<'a> {
     scenario: &'a Scenario<'a>,
     plan: &'a CrashPlan,
     coverage: Coverage,
+    /// What crashes anywhere left, where that decides about the future.
+    futures: BTreeSet<Digest>,
 }
 
 impl Explorer<'_> {
@@ -92,12 +94,12 @@ impl Explorer<'_> {
             let path = [Leg { point, survival }];
             self.coverage.crashes += 1;
             let sim = self.after_crash(at, &path)?;
-            if !outcomes.insert(outcome(&sim, self.scenario.victims)) {
+            if !self.is_new(&sim, &mut outcomes) {
                 continue;
             }
             self.coverage.outcomes += 1;
             match self.plan.again {
-                None => drop(self.judge(sim, &path)?),
+                None => drop(self.judge(sim, &path, true)?),
                 Some(subsets) => self.crash_recovery(sim, &path, subsets)?,
             }
         }
@@ -111,19 +113,33 @@ impl Explorer<'_> {
             self.coverage.recovery_points += 1;
             let units = undurable(&walk.sim, self.scenario.victims, self.plan.power);
             let mut outcomes = BTreeSet::new();
-            for survival in subsets.list(&units, salt(point)) {
+            let survivals = subsets.list(&units, salt(point));
+            let followed = point.effects as usize % survivals.len();
+            for (index, survival) in survivals.into_iter().enumerate() {
                 let path = [path, &[Leg { point, survival }]].concat();
                 self.coverage.second_crashes += 1;
                 let sim = self.after_crash(&walk.sim, &path)?;
-                if outcomes.insert(outcome(&sim, self.scenario.victims)) {
+                if self.is_new(&sim, &mut outcomes) {
                     self.coverage.second_outcomes += 1;
-                    self.judge(sim, &path)?;
+                    self.judge(sim, &path, index == followed)?;
                 }
             }
             self.coverage.recovery_points_reached += 1;
         }
-        self.judge(walk.sim, path)?;
+        self.judge(walk.sim, path, true)?;
         Ok(())
+    }
+
+    /// Whether no earlier crash, among `outcomes` at this point or anywhere, has the future of this one.
+    fn is_new(&mut self, sim: &Sim, outcomes: &mut BTreeSet<Digest>) -> bool {
+        let mut future = outcome(sim, self.scenario.victims);
+        match self.scenario.survivors {
+            None => outcomes.insert(future),
+            Some(survivors) => {
+                survivors(sim, &mut future);
+                self.futures.insert(future)
+            }
+        }
     }
 
     /// The world after the last crash of `path`, which `at` is about to suffer.
@@ -138,16 +154,18 @@ impl Explorer<'_> {
         }
     }
 
-    /// Runs recovery to its end and checks the result.
-    fn judge(&self, mut sim: Sim, path: &[Leg]) -> Result<Sim, CrashFailure> {
+    /// Runs recovery to its end and checks the result, and what comes after it when that is to be `followed`.
+    fn judge(&self, mut sim: Sim, path: &[Leg], followed: bool) -> Result<Sim, CrashFailure> {
         match sim.run_until(self.plan.span, |sim| (self.scenario.recovered)(sim)) {
             Stop::Reached => {}
             stop => return Err(unfinished("recovery", stop, &sim, path)),
         }
-        match (self.scenario.check)(&mut sim) {
-            Ok(()) => Ok(sim),
-            Err(what) => Err(CrashFailure { path: path.to_vec(), what }),
+        let aftermath = self.scenario.aftermath.filter(|_| followed);
+        let checks = [self.scenario.check].into_iter().chain(aftermath);
+        for check in checks {
+            check(&mut sim).map_err(|what| CrashFailure { path: path.to_vec(), what })?;
         }
+        Ok(sim)
     }
 }
 

@@ -29,7 +29,7 @@ mod tests;
 
 use std::fmt;
 
-use node::{Nanos, NodeId};
+use node::{Digest, Nanos, NodeId};
 use thiserror::Error;
 
 pub use explore::{explain, explore, replay};
@@ -37,6 +37,12 @@ pub use subsets::Subsets;
 
 use crate::fork::CopyNode;
 use crate::{Sim, Survival};
+
+/// Judges a world; it may run it further. The error says what is wrong.
+pub type Judge<'a> = &'a dyn Fn(&mut Sim) -> Result<(), String>;
+
+/// Chains what decides about a world's future.
+pub type Fingerprint<'a> = &'a dyn Fn(&Sim, &mut Digest);
 
 /// What is crashed, when it is done, and how the result is judged.
 #[derive(Clone, Copy)]
@@ -50,7 +56,13 @@ pub struct Scenario<'a> {
     /// Whether the victims, restarted, have recovered.
     pub recovered: &'a dyn Fn(&Sim) -> bool,
     /// Judges the world after recovery; it may run it further, to read everything back. The error says what is wrong.
-    pub check: &'a dyn Fn(&mut Sim) -> Result<(), String>,
+    pub check: Judge<'a>,
+    /// Judges what comes after a check that held: that work goes on, that copies become equal. It takes longer than the
+    /// check, so that it follows every first crash, and one of the second crashes at each point of a recovery.
+    pub aftermath: Option<Judge<'a>>,
+    /// Chains all that the survivors know, where they are few: the future of a crash depends on that and on the victims'
+    /// disks, but for its timing. Then a crash that leaves what an earlier one left, at whatever point, is not run again.
+    pub survivors: Option<Fingerprint<'a>>,
     /// Copies a surviving node, which makes exploring fast; without it every crash is run again from the seed.
     pub copy: Option<CopyNode<'a>>,
 }
@@ -129,8 +141,8 @@ pub struct Coverage {
     pub points_reached: u64,
     /// First crashes.
     pub crashes: u64,
-    /// Those that left something else on the disks than an earlier crash at the same point; the others have the same
-    /// future and are not run again.
+    /// Those that left something else than an earlier crash: at the same point, or at any with [`Scenario::survivors`].
+    /// The others have the same future and are not run again.
     pub outcomes: u64,
     /// Points of all recoveries. Zero without [`CrashPlan::again`].
     pub recovery_points: u64,

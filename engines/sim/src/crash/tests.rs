@@ -251,6 +251,8 @@ fn with_scenario<R>(bug: Bug, copies: bool, then: impl FnOnce(&Scenario<'_>) -> 
         finished: &finished,
         recovered: &recovered,
         check: &check,
+        aftermath: None,
+        survivors: None,
         copy: if copies { Some(&copy) } else { None },
     })
 }
@@ -384,6 +386,8 @@ fn several_victims_crash_together_and_their_units_are_numbered_through() {
             }
             Ok(())
         },
+        aftermath: None,
+        survivors: None,
         copy: Some(&|_, node| copy_as::<Client>(node)),
     };
     let plan = CrashPlan { subsets: Subsets { random: 2, ..Subsets::EVERY }, ..CrashPlan::power_loss() };
