@@ -77,9 +77,12 @@ fn measure(
 ) -> Result<Measured, Failure> {
     let mut progress = Progress::new(false);
     progress.label(engine.name());
+    // Before the engine is there: its accounting is held against the device's from its start on.
+    if args.run.runtime == RuntimeKind::Real && engine.is_durable() {
+        output::note_floors(writer, dir.path(), &mut progress)?;
+    }
     let mut turn = Turn::open(Arc::clone(engine), common, dir, journal.is_some(), &mut progress)?;
     output::note_runtime(writer, turn.rig.host())?;
-    output::note_floors(writer, &turn, &mut progress)?;
     let origin_ns = writer.now_ns().saturating_sub(turn.rig.now().0);
     let segment = writer.segment(engine.name(), &args.run.workload, 1, origin_ns);
     let arrivals = arrivals(&args.run);

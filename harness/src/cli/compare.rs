@@ -23,6 +23,7 @@ use crate::drive::{Drive, FaultPlan, PhaseOutcome, PhasePlan, record_failure};
 use crate::engines::{self, Engine};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
+use crate::rig::RuntimeKind;
 use crate::turn::{Common, Turn, temporary_path};
 use crate::verdict::{Finding, judge_phase};
 
@@ -86,8 +87,9 @@ impl Comparison<'_> {
         for (engine, dir) in engines {
             self.open(engine, dir)?;
         }
-        if let Some(contender) = self.contenders.iter().find(|contender| contender.engine.is_durable()) {
-            output::note_floors(&mut self.writer, &contender.turn, &mut self.progress)?;
+        let is_real = self.args.run.runtime == RuntimeKind::Real;
+        if let Some(durable) = self.contenders.iter().find(|contender| is_real && contender.engine.is_durable()) {
+            output::note_floors(&mut self.writer, durable.turn.dir.path(), &mut self.progress)?;
         }
         let rate_per_s = self.common_rate()?;
         self.measure(rate_per_s)?;

@@ -11,7 +11,6 @@ use crate::exit::{Exit, Failure};
 use crate::floors;
 use crate::progress::Progress;
 use crate::rig::{Host, Rig, RuntimeKind};
-use crate::turn::Turn;
 use crate::verdict::Finding;
 
 /// Samples of each floor: enough for a median that stands, in a fraction of a second.
@@ -37,12 +36,9 @@ pub fn abort(mut writer: RunWriter, failure: Failure) -> Failure {
     failure
 }
 
-/// Measures the floors beside the engine's data and notes them.
-pub fn note_floors(writer: &mut RunWriter, turn: &Turn, progress: &mut Progress) -> Result<(), Failure> {
-    if turn.rig.host().real().is_none() || !turn.rig.engine.is_durable() {
-        return Ok(());
-    }
-    writer.info_mut().floors = floors::of_run(turn.dir.path(), FLOOR_SAMPLES, progress)?;
+/// Measures the floors below a data directory and notes them.
+pub fn note_floors(writer: &mut RunWriter, data_dir: &Path, progress: &mut Progress) -> Result<(), Failure> {
+    writer.info_mut().floors = floors::of_run(data_dir, FLOOR_SAMPLES, progress)?;
     writer.save_info().map_err(record_failure)
 }
 

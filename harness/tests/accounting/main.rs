@@ -47,11 +47,13 @@ impl Accounts {
         let mut accounts = Accounts::default();
         // Counts are cumulative: the last row of each node holds the whole.
         let last: BTreeMap<&str, _> = run.resources.iter().map(|(_, row)| (row.node.as_str(), row)).collect();
-        for row in last.into_values() {
+        // The row of the whole process counts CPU time and memory, no operations.
+        for row in last.into_values().filter(|row| row.write_ios.is_some()) {
             accounts.write_bytes += row.write_bytes.expect("counted");
             accounts.writes += row.write_ios.expect("counted");
             accounts.syncs += row.fsyncs.expect("counted");
         }
+        assert!(accounts.writes > 0 && accounts.syncs > 0, "nodes count their operations: {accounts:?}");
         let devices: Vec<_> = run.events.iter().filter(|event| event.event == "device").collect();
         assert_eq!(devices.len(), 1, "one device is below the data: {devices:?}");
         let count = |name: &str| devices[0].detail["counts"][name].as_u64().expect("a count");
