@@ -173,20 +173,29 @@ impl Turn {
     }
 }
 
-/// Waits until a recovered engine answers a read, so that its recovery is not taken for its speed.
-fn wait_until_serving(rig: &mut Rig) -> Result<(), Failure> {
+/// Asks the engine for one row, for a second.
+///
+/// # Errors
+///
+/// It does not answer.
+pub fn read_one(rig: &mut Rig) -> Result<(), Failure> {
     let (from, projection) = (Key::copy(b""), Projection::Rows);
     let look = Statement::Scan { table: TableId(0), from, to: None, limit: 1, projection };
+    let (console, host) = rig.console();
+    console.ask(host, &look, Duration::from_secs(1)).map(|_| ())
+}
+
+/// Waits until a recovered engine answers a read, so that its recovery is not taken for its speed.
+fn wait_until_serving(rig: &mut Rig) -> Result<(), Failure> {
     let give_up = rig.now() + Nanos(REOPEN_PATIENCE.as_nanos() as u64);
     loop {
         interrupt::check()?;
-        let (console, host) = rig.console();
-        let answer = console.ask(host, &look, Duration::from_secs(1));
+        let answer = read_one(rig);
         if let Some(halt) = rig.halted() {
             return Err(Failure::io(format!("the data cannot be opened: {halt}")));
         }
         match answer {
-            Ok(_) => return Ok(()),
+            Ok(()) => return Ok(()),
             Err(failure) if rig.now() >= give_up => {
                 let doing = rig.gauges().waiting.map_or(String::new(), |what| format!("; it is {what}"));
                 return Err(Failure { message: format!("{}{doing}", failure.message), ..failure });

@@ -1,20 +1,25 @@
 //! `sextant verify`: reopens a data directory and holds it against a journal of acknowledgements.
 
 use checker::Verdict;
+use node::Nanos;
 use serde_json::json;
 
 use super::args::VerifyArgs;
 use crate::acks::read_file;
-use crate::aftermath::check;
+use crate::aftermath::{REOPEN_PATIENCE, check};
 use crate::data::DataDir;
 use crate::engines::{self, Options, Setup};
 use crate::exit::{Exit, Failure};
+use crate::interrupt;
 use crate::progress::Progress;
 use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, Threads};
+use crate::turn::read_one;
 
 /// Transactions a killed writer may have acknowledged without writing them down: what a busy engine finishes between two looks at
 /// its acknowledgements, with room to spare.
 const UNJOURNALLED_MAX: u64 = 20_000;
+/// How long the other nodes have to serve without one that halted.
+const HALT_PATIENCE: Nanos = Nanos::from_secs(5);
 
 pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     let (acks, is_cut) = read_file(&args.acks)?;
@@ -66,6 +71,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     progress.label(engine.name());
     progress.say("reopening");
     let mut rig = Rig::start(engine, &setup, &site, &load)?;
+    refuse_halted(&mut rig)?;
     progress.say("reading everything back");
     let unjournalled = if was_closed && !is_cut { 0 } else { UNJOURNALLED_MAX };
     let report = check(&mut rig, workload.as_ref(), acks, unjournalled);
@@ -88,6 +94,23 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         Verdict::Invalid(_) => Exit::Violation,
         Verdict::Unknown(_) => Exit::Unknown,
     })
+}
+
+/// A halted node may be one that the engine can do without. If nothing serves a while after it halted, it is not.
+fn refuse_halted(rig: &mut Rig) -> Result<(), Failure> {
+    let mut halted = None;
+    while read_one(rig).is_err() {
+        interrupt::check()?;
+        halted = halted.or_else(|| Some((rig.halted()?, rig.now() + HALT_PATIENCE)));
+        match &halted {
+            Some((halt, give_up)) if rig.now() >= *give_up => {
+                return Err(Failure::io(format!("the data cannot be opened: {halt}")));
+            }
+            None if rig.now() >= Nanos(REOPEN_PATIENCE.as_nanos() as u64) => return Ok(()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn print(args: &VerifyArgs, report: &checker::durability::Report) {
