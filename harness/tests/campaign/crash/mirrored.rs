@@ -136,8 +136,13 @@ fn everything_loses_power_at_every_effect() {
     once(&DETACH, &everything(), 8, 50);
 }
 
+/// Recovery overwrote a stretch of the log on the writer's volume, on which the three other copies agreed against it, while it
+/// marked the standby's side for another stretch. Power failed again and garbled what was being written. Of the copies that
+/// counted, the standby's no longer among them, one was against the writer's volume, so that its garbage was taken for right
+/// and copied over the three good ones: the database was lost with all that was acknowledged. Now everything is compared and
+/// mended before the mark. A stride of 43 comes upon it.
 #[test]
 fn everything_loses_power_again_at_every_point_of_recovery() {
-    twice(&STOP, &everything(), 2, 400);
-    twice(&DETACH, &everything(), 2, 400);
+    twice(&STOP, &everything(), 2, 43);
+    twice(&DETACH, &everything(), 2, 43);
 }

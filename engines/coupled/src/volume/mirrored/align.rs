@@ -109,7 +109,7 @@ impl MirroredVolume {
     /// Keeps the window full, and ends the resync when nothing is left.
     fn fill_window(&mut self, now: Nanos, out: &mut Effects) {
         let Phase::Resyncing(resync) = &mut self.phase else { return };
-        while resync.window.len() < self.config.window as usize {
+        while resync.active() < self.config.window as usize {
             let Some(region) = resync.todo.pop_front() else { break };
             self.next += 1;
             resync.window.insert(self.next, (region, Progress::Waiting));
@@ -117,6 +117,14 @@ impl MirroredVolume {
         if resync.window.is_empty() {
             return self.compared(now, out);
         }
+        if resync.awaits_mark() {
+            resync.marking = true;
+            return self.mark(now, out);
+        }
+        if resync.marked {
+            self.read_marked(now, out);
+        }
+        let Phase::Resyncing(resync) = &mut self.phase else { return };
         let ops = &self.ops;
         let quiet = |region: &Region| !ops.values().any(|op| region.overlaps(&op.call));
         let mut asked = Vec::new();
@@ -178,9 +186,8 @@ impl MirroredVolume {
             (Own::Mark, _) => {
                 resync.marked = true;
                 if resync.stage == Stage::MarkingFiles {
-                    return self.align_files(now, out);
+                    self.align_files(now, out);
                 }
-                self.read_marked(now, out);
             }
             (Own::AttachStandby, _) => {
                 resync.stage = Stage::AttachingPrimary;
@@ -227,7 +234,7 @@ impl MirroredVolume {
     fn hashed(&mut self, now: Nanos, uid: u64, out: &mut Effects) {
         let agree = self.labels_agree();
         let Phase::Resyncing(resync) = &mut self.phase else { return };
-        if resync.is_odd(uid, agree && resync.startup && resync.with_standby) {
+        if resync.is_odd(uid, agree && resync.startup && resync.with_standby && !resync.marked) {
             let Some((region, progress)) = resync.window.get_mut(&uid) else { return };
             *progress = Progress::Mending;
             resync.mended.insert(uid);
@@ -242,14 +249,10 @@ impl MirroredVolume {
             Some(Comparison::Unreadable) => return self.unreadable(uid, out),
             Some(Comparison::Differs { mirror, standby }) => (mirror, standby),
         };
-        let marking = resync.window.values().any(|(_, progress)| matches!(progress, Progress::Marking { .. }));
         let marked = resync.marked;
         let Some((region, progress)) = resync.window.get_mut(&uid) else { return };
         if standby && !marked {
             *progress = Progress::Marking { mirror };
-            if !marking {
-                self.mark(now, out);
-            }
             return;
         }
         *progress = Progress::Reading { mirror, standby };
@@ -257,12 +260,15 @@ impl MirroredVolume {
         self.ask_primary(now, Own::Content(uid), Call::Read { name, offset, len_bytes, mirror: false }, RESYNC, out);
     }
 
-    /// The standby's side is marked: read the regions that waited for it.
+    /// The standby's side is marked: read the regions that waited for it, as many as the window has room for.
     fn read_marked(&mut self, now: Nanos, out: &mut Effects) {
         let Phase::Resyncing(resync) = &mut self.phase else { return };
+        let room = (self.config.window as usize).saturating_sub(resync.active());
         let mut reads = Vec::new();
         for (uid, (region, progress)) in &mut resync.window {
-            if let Progress::Marking { mirror } = *progress {
+            if reads.len() < room
+                && let Progress::Marking { mirror } = *progress
+            {
                 *progress = Progress::Reading { mirror, standby: true };
                 let Region { name, offset, len_bytes } = region.clone();
                 reads.push((*uid, Call::Read { name, offset, len_bytes, mirror: false }));

@@ -1,8 +1,10 @@
 //! Making the other copies equal to the writer's volume, region by region.
 //!
 //! `ebs-a1` is right, or is first made so: where it cannot read a region on whose content the copies beside it agree, or
-//! where three others agree against it, it is *mended* from its mirror. At start nothing else runs, and all three other copies are compared. When a detached standby comes
-//! back, writes go on: they are sent to both sides, and those that touch a region of the current *window* wait until
+//! where three others agree against it, it is *mended* from its mirror. At start nothing else runs, and all three other copies
+//! are compared: every region is, and is mended, before the standby's side is marked and the first one copied to it, because
+//! a crash may garble what is being mended, and only an unmarked standby can tell. When a detached standby comes back, writes
+//! go on: they are sent to both sides, and those that touch a region of the current *window* wait until
 //! it is done. A region enters the window only when no write to it is in flight, is hashed at every copy, and is copied
 //! where a hash differs. One that the writer's volume cannot read is tried again, and then halts the database node: a copy
 //! must not pass for equal unseen. A write ahead of the window may be overwritten by the region's copy later, which holds it;
@@ -102,6 +104,8 @@ pub struct Resync {
     pub with_standby: bool,
     /// The standby's side is marked as incomplete.
     pub marked: bool,
+    /// The mark is on its way.
+    pub marking: bool,
     /// Where it stands.
     pub stage: Stage,
     /// The writer's side's listings.
@@ -127,6 +131,7 @@ impl Resync {
             startup,
             with_standby,
             marked: false,
+            marking: false,
             stage: Stage::Quiescing,
             primary: None,
             standby: None,
@@ -205,6 +210,17 @@ impl Resync {
         // One other against it may be as wrong as it is.
         let wrong = own.is_none_or(|own| own != agreed && others.len() >= 3);
         all && wrong && !self.mended.contains(&uid)
+    }
+
+    /// Regions being compared or copied; those that wait for the mark take no room in the window.
+    pub fn active(&self) -> usize {
+        self.window.values().filter(|(_, progress)| !matches!(progress, Progress::Marking { .. })).count()
+    }
+
+    /// Whether the standby's side is to be marked now: regions wait for it, and all others are compared. A marked side is
+    /// no witness any more, so that nothing may be mended after it, nor be half mended at a crash.
+    pub fn awaits_mark(&self) -> bool {
+        !self.marked && !self.marking && self.todo.is_empty() && !self.window.is_empty() && self.active() == 0
     }
 
     /// Whether a submitted operation must wait.
