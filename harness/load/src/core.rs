@@ -112,9 +112,11 @@ impl Core {
     }
 
     /// Ends what is in flight as a client that goes away would: outcomes unknown where a commit was asked for. For the end
-    /// of a run, so that the history holds everything that may have taken effect.
+    /// of a run, so that the history holds everything that may have taken effect. `now` may be earlier than what was seen
+    /// last: whoever ends a run looked at the clock on another thread.
     pub fn abandon(&mut self, now: Nanos) {
         self.integrate(now);
+        let now = self.integrated;
         self.queue.clear();
         for client in 0..self.clients.len() {
             if self.clients[client].running.is_some() {

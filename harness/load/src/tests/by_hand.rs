@@ -304,3 +304,15 @@ fn buffers_are_bounded_and_say_so() {
     hand.core.abandon(hand.now);
     assert!(hand.core.is_quiet());
 }
+
+/// A run was ended with a time read on another thread a moment before the load's last event; a debug build panicked, a release
+/// build kept a latency of centuries.
+#[test]
+fn a_run_may_be_ended_by_a_clock_that_is_behind() {
+    let mut hand = Hand::new(true, |_| {});
+    hand.now = Nanos(2_000);
+    let _in_flight = only(hand.poll());
+    hand.core.abandon(Nanos(1_000));
+    assert!(hand.core.is_quiet());
+    assert_eq!(hand.core.take_interval(hand.now).all().errors(), 1);
+}
