@@ -56,6 +56,7 @@ mod coalesce;
 mod collect;
 mod gossip;
 mod node;
+mod places;
 mod probe;
 mod reads;
 mod rebuild;

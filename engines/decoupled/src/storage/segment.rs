@@ -11,12 +11,12 @@
 //! - A page's chain has its records above its slot and at or below the SCL: what is complete, and in order.
 //! - No chain has a record at or below `coalesced`.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 
 use compute::{Lsn, PageId};
 
 use super::chains::{Chain, Chains};
+use super::places;
 use crate::message::{Envelope, InventoryEntry, SegmentStatus, Standing};
 use crate::{PgId, TruncationTable};
 
@@ -130,7 +130,7 @@ impl Segment {
             return Offered::Annulled;
         }
         // Nothing that is not held is of the chain up to the SCL.
-        let new = lsn > self.last() || (lsn > self.scl && self.find(lsn).is_err());
+        let new = lsn > self.last() || (lsn > self.scl && places::find(&self.records, lsn).is_err());
         if new { Offered::New } else { Offered::Known }
     }
 
@@ -188,7 +188,7 @@ impl Segment {
 
     /// A record is in another log block now.
     pub fn moved(&mut self, lsn: Lsn, seq: u64) {
-        if let Ok(at) = self.find(lsn) {
+        if let Ok(at) = places::find(&self.records, lsn) {
             self.records[at].seq = seq;
         }
     }
@@ -430,47 +430,12 @@ impl Segment {
 
     /// The record at `lsn`.
     pub fn record(&self, lsn: Lsn) -> Option<&Held> {
-        self.find(lsn).ok().map(|at| &self.records[at])
+        places::find(&self.records, lsn).ok().map(|at| &self.records[at])
     }
 
     /// The number of the first record above `lsn`.
     fn above(&self, lsn: Lsn) -> usize {
-        self.find(lsn).map_or_else(|at| at, |at| at + 1)
-    }
-
-    /// Where the record at `lsn` is, or would be. LSNs of a group lie nearly evenly, so the search guesses from the ends and
-    /// widens around the guess: bisection of a long log waits for memory at every step.
-    fn find(&self, lsn: Lsn) -> Result<usize, usize> {
-        let (Some(first), Some(last)) = (self.records.front(), self.records.back()) else { return Err(0) };
-        let (first, last, len) = (first.envelope.lsn, last.envelope.lsn, self.records.len());
-        if lsn < first {
-            return Err(0);
-        }
-        if lsn > last {
-            return Err(len);
-        }
-        let share = u128::from(lsn.0 - first.0) * (len as u128 - 1) / u128::from((last.0 - first.0).max(1));
-        self.find_near(lsn, share as usize)
-    }
-
-    /// The same from a guess, which may be wrong.
-    fn find_near(&self, lsn: Lsn, guess: usize) -> Result<usize, usize> {
-        let at = |index: usize| self.records[index].envelope.lsn;
-        // What is looked for is at `low` or above, and below `high`.
-        let (mut low, mut high, mut step) = (0, self.records.len(), 1);
-        let mut probe = guess.min(high.saturating_sub(1));
-        while low < high {
-            match at(probe).cmp(&lsn) {
-                Ordering::Equal => return Ok(probe),
-                Ordering::Less => low = probe + 1,
-                Ordering::Greater => high = probe,
-            }
-            // Away from the guess in growing steps while that is the shorter way, then by halves.
-            let middle = low + (high - low) / 2;
-            probe = if low == probe + 1 { middle.min(low + step) } else { middle.max(high.saturating_sub(step)) };
-            step *= 4;
-        }
-        Err(low)
+        places::above(&self.records, lsn)
     }
 }
 
@@ -506,25 +471,6 @@ mod tests {
         segment.page_coalesced(PageId(1), Lsn(4));
         let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(15)).iter().map(|held| held.lsn.0).collect();
         assert_eq!((of_page, segment.uncoalesced()), (vec![7, 10, 13], 13));
-    }
-
-    /// Any spacing of LSNs: even, with holes, and with one record far from all others.
-    #[test]
-    fn the_search_finds_what_bisection_finds() {
-        let spacings: [&[u64]; 5] =
-            [&[], &[7], &[1, 2, 3, 4, 5, 6, 7, 8], &[1, 2, 3, 1_000_000], &[1, 900, 901, 902, 950]];
-        let squares: Vec<u64> = (1..200).map(|n| n * n).collect();
-        for lsns in spacings.into_iter().chain([&squares[..]]) {
-            let mut segment = Segment::new(PgId(0), Lsn::ZERO, true);
-            for &lsn in lsns {
-                segment.hold([envelope(lsn, 0)], 1);
-            }
-            let around = lsns.iter().flat_map(|lsn| [lsn - 1, *lsn, lsn + 1]);
-            for lsn in around.chain([0, u64::MAX]) {
-                assert_eq!(segment.find(Lsn(lsn)), lsns.binary_search(&lsn), "{lsn} in {lsns:?}");
-                assert_eq!(segment.above(Lsn(lsn)), lsns.partition_point(|known| *known <= lsn));
-            }
-        }
     }
 
     /// What is held of a chain, what was claimed, and what is left of both when everything above 4 is annulled.
