@@ -11,7 +11,8 @@
 //! - Offsets and lengths are multiples of [`SECTOR_BYTES`](crate::SECTOR_BYTES). Reading past the end of the file
 //!   is [`DiskError::OutOfRange`].
 //! - A write is visible to reads submitted after its completion. Two overlapping writes in flight together have no
-//!   defined order.
+//!   defined order, and a read in flight together with an overlapping write gives any mixture of old and new bytes:
+//!   devices promise sectors at most, and the page cache, which buffered reads do not lock, not even those.
 //! - A write is *durable* only after a sync submitted after its completion succeeds, or at its own completion when
 //!   it was submitted as durable.
 //! - A created or removed name is durable only after [`DiskOp::SyncDir`], submitted after the completion, succeeds.

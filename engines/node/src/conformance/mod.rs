@@ -87,7 +87,7 @@ macro_rules! disk_conformance_cases {
                 operations_on_many_files_at_once,
                 names_change_while_data_is_in_flight,
                 tokens_come_back_as_they_were_given,
-                a_read_beside_a_write_sees_old_and_new_sectors_only,
+                a_read_beside_a_write_sees_old_and_new_bytes_only,
                 failures_among_operations_in_flight_stay_alone,
                 random_operations_match_a_model,
             ]
