@@ -64,6 +64,18 @@ fn wrong_latencies_make_a_run_invalid() {
     assert_eq!(judged(short).status, Status::Ok, "31 operations for each in flight are too few to tell");
 }
 
+/// A disk that stalls for a seventh of a second at the end of two leaves 64 operations unfinished, 7 % of all the time in
+/// flight. That run was called wrong, and it only was short.
+#[test]
+fn a_stall_at_the_edge_of_a_short_window_is_no_wrong_latency() {
+    let short = Interval { t_len_s: 2.0, in_flight_mean: Some(63.9), ..window(None, 40_000) };
+    let mean_ns = Some((59.5 * 2.0 / 40_000.0 * 1e9) as u64);
+    let stalled = Interval { mean_ns, max_ns: Some(140_000_000), ..short.clone() };
+    assert_eq!(judged(stalled).status, Status::Ok);
+    let steady = Interval { mean_ns, max_ns: Some(5_000_000), ..short };
+    assert_eq!(judged(steady).status, Status::Invalid);
+}
+
 #[test]
 fn a_late_generator_and_a_disturbed_machine_are_mentioned() {
     let found = judged(Interval { sched_lag_p99_ns: Some(500_000), ..window(Some(1_000.0), 10_000) });
