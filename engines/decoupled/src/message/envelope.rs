@@ -4,8 +4,8 @@
 //! first finds the end of the log at recovery, the second finds holes in a segment, the third materialises a page.
 //! Back-pointers are stored as distances, variable-length (LEB128), so that they cost four to eight bytes, not 24.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use compute::{Lsn, PageId, Record, RedoError};
+use bytes::{BufMut, BytesMut};
+use compute::{Lsn, Record, RedoError};
 use thiserror::Error;
 
 /// Bytes that are not a stream of envelopes.
@@ -19,26 +19,20 @@ pub enum EnvelopeError {
     Record(#[from] RedoError),
 }
 
-/// One record with its back-pointers. [`Lsn::ZERO`] where there is no earlier record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
-    /// The record's LSN.
-    pub lsn: Lsn,
-    /// The page it changes.
-    pub page: PageId,
-    /// Whether it is a CPL.
-    pub cpl: bool,
+/// One record with its back-pointers, read in place. [`Lsn::ZERO`] where there is no earlier record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Envelope<'a> {
     /// The record before it in the volume.
     pub prev_volume: Lsn,
     /// The record before it in the protection group.
     pub prev_pg: Lsn,
     /// The record before it on the page.
     pub prev_page: Lsn,
-    /// The encoded record, readable with [`Record::decode`].
-    pub record: Bytes,
+    /// The record.
+    pub record: Record<'a>,
 }
 
-impl Envelope {
+impl<'a> Envelope<'a> {
     /// Appends an envelope. `record` is one encoded record at `lsn`.
     pub fn put(out: &mut BytesMut, lsn: Lsn, prev_volume: Lsn, prev_pg: Lsn, prev_page: Lsn, record: &[u8]) {
         for prev in [prev_volume, prev_pg, prev_page] {
@@ -47,13 +41,8 @@ impl Envelope {
         out.put_slice(record);
     }
 
-    /// Appends this envelope.
-    pub fn encode(&self, out: &mut BytesMut) {
-        Envelope::put(out, self.lsn, self.prev_volume, self.prev_pg, self.prev_page, &self.record);
-    }
-
-    /// Takes the envelope at the start of `bytes` off, sharing memory.
-    pub fn take(bytes: &mut Bytes) -> Result<Envelope, EnvelopeError> {
+    /// Reads the envelope at the start of `bytes` and gives its length.
+    pub fn read(bytes: &'a [u8]) -> Result<(Envelope<'a>, usize), EnvelopeError> {
         let (mut distances, mut at) = ([0u64; 3], 0usize);
         for distance in &mut distances {
             *distance = take_varint(bytes, &mut at).ok_or(EnvelopeError::BackPointer)?;
@@ -63,36 +52,21 @@ impl Envelope {
             let known = distance > 0 && distance <= record.lsn.0;
             known.then(|| Lsn(record.lsn.0 - distance)).ok_or(EnvelopeError::BackPointer)
         };
-        let envelope = Envelope {
-            lsn: record.lsn,
-            page: record.page,
-            cpl: record.cpl,
-            prev_volume: back(distances[0])?,
-            prev_pg: back(distances[1])?,
-            prev_page: back(distances[2])?,
-            record: bytes.slice(at..at + len),
-        };
-        bytes.truncate_front(at + len);
-        Ok(envelope)
+        let [prev_volume, prev_pg, prev_page] = distances;
+        let (prev_volume, prev_pg, prev_page) = (back(prev_volume)?, back(prev_pg)?, back(prev_page)?);
+        Ok((Envelope { prev_volume, prev_pg, prev_page, record }, at + len))
     }
 
     /// All envelopes of `bytes`, in order.
-    pub fn all(mut bytes: Bytes) -> Result<Vec<Envelope>, EnvelopeError> {
-        let mut envelopes = Vec::new();
-        while !bytes.is_empty() {
-            envelopes.push(Envelope::take(&mut bytes)?);
+    #[cfg(test)]
+    pub fn all(bytes: &'a [u8]) -> Result<Vec<Envelope<'a>>, EnvelopeError> {
+        let (mut envelopes, mut rest) = (Vec::new(), bytes);
+        while !rest.is_empty() {
+            let (envelope, len) = Envelope::read(rest)?;
+            envelopes.push(envelope);
+            rest = &rest[len..];
         }
         Ok(envelopes)
-    }
-}
-
-trait TruncateFront {
-    fn truncate_front(&mut self, count: usize);
-}
-
-impl TruncateFront for Bytes {
-    fn truncate_front(&mut self, count: usize) {
-        bytes::Buf::advance(self, count);
     }
 }
 

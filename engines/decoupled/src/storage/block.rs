@@ -97,9 +97,15 @@ pub fn block_bytes(claims: usize, section_bytes: usize) -> usize {
     (HEADER_BYTES + claims * CLAIM_BYTES + section_bytes).next_multiple_of(SECTOR_BYTES)
 }
 
-/// Encodes a block; `sections` is already in the format's form. Gives the block and its CRC.
-pub fn encode(identity: LogIdentity, header: &BlockHeader, sections: &[u8]) -> (Block, u32) {
-    let mut block = Block::zeroed(block_bytes(header.claims.len(), sections.len()));
+/// Bytes of sections on disk.
+fn section_bytes(sections: &[(PgId, Bytes)]) -> usize {
+    sections.iter().map(|(_, envelopes)| SECTION_HEADER_BYTES + envelopes.len()).sum()
+}
+
+/// Encodes a block of groups and their envelopes. Gives the block and its CRC.
+pub fn encode(identity: LogIdentity, header: &BlockHeader, sections: &[(PgId, Bytes)]) -> (Block, u32) {
+    let section_bytes = section_bytes(sections);
+    let mut block = Block::zeroed(block_bytes(header.claims.len(), section_bytes));
     let len_bytes = block.len() as u32;
     let mut out = &mut block[..];
     out.put_u32_le(MAGIC);
@@ -118,14 +124,18 @@ pub fn encode(identity: LogIdentity, header: &BlockHeader, sections: &[u8]) -> (
     out.put_u32_le(header.claims.len() as u32);
     out.put_u64_le(header.vdl.0);
     out.put_u64_le(header.generation);
-    out.put_u32_le(sections.len() as u32);
+    out.put_u32_le(section_bytes as u32);
     out.put_u32_le(0);
     for claim in &header.claims {
         out.put_u32_le(claim.pg.0);
         out.put_u64_le(claim.scl.0);
         out.put_u64_le(claim.pgmrpl.0);
     }
-    out.put_slice(sections);
+    for (pg, envelopes) in sections {
+        out.put_u32_le(pg.0);
+        out.put_u32_le(envelopes.len() as u32);
+        out.put_slice(envelopes);
+    }
     let crc = crc32c::crc32c(&block[8..]);
     block[4..8].copy_from_slice(&crc.to_le_bytes());
     (block, crc)
@@ -218,12 +228,7 @@ mod tests {
             generation: 6,
             claims: vec![claim; 2],
         };
-        let mut sections = Vec::new();
-        for pg in [1u32, 2] {
-            sections.put_u32_le(pg);
-            sections.put_u32_le(payload as u32);
-            sections.extend(std::iter::repeat_n(pg as u8, payload));
-        }
+        let sections = [1u32, 2].map(|pg| (PgId(pg), Bytes::from(vec![pg as u8; payload])));
         (encode(IDENTITY, &header, &sections).0, header)
     }
 

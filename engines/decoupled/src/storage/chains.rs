@@ -10,8 +10,6 @@
 //! - A chain has records at or below the SCL only, in order: nothing is ever put between two of them.
 //! - A chain has no record at or below its page's `cut`.
 
-use std::collections::BTreeMap;
-
 use compute::{Lsn, PageId};
 
 /// Pages in one span.
@@ -31,14 +29,18 @@ pub struct Chain {
 /// All chains of a segment.
 #[derive(Clone, Debug, Default)]
 pub struct Chains {
-    spans: BTreeMap<u64, Vec<Chain>>,
+    /// The number of the first span.
+    first: u64,
+    /// Spans in order; one without pages is empty. A group's pages are one range, so there are few.
+    spans: Vec<Vec<Chain>>,
     records: usize,
 }
 
 impl Chains {
     /// The chain of a page.
     pub fn of(&self, page: PageId) -> Chain {
-        self.spans.get(&(page.0 / SPAN_PAGES)).map_or(Chain::default(), |span| span[(page.0 % SPAN_PAGES) as usize])
+        let span = (page.0 / SPAN_PAGES).checked_sub(self.first).and_then(|span| self.spans.get(span as usize));
+        span.and_then(|span| span.get((page.0 % SPAN_PAGES) as usize)).copied().unwrap_or_default()
     }
 
     /// Adds the record at `place`, which is the page's newest. Gives how far back the one before it is, zero when it is the
@@ -74,7 +76,9 @@ impl Chains {
 
     /// Pages from one on that have a chain, in order.
     pub fn from(&self, first: PageId) -> impl Iterator<Item = (PageId, Chain)> {
-        let pages = self.spans.range(first.0 / SPAN_PAGES..).flat_map(|(number, span)| {
+        let skipped = (first.0 / SPAN_PAGES).saturating_sub(self.first);
+        let spans = (self.first + skipped..).zip(self.spans.iter().skip(skipped as usize));
+        let pages = spans.flat_map(|(number, span)| {
             let page = move |(at, chain): (usize, &Chain)| (PageId(number * SPAN_PAGES + at as u64), *chain);
             span.iter().enumerate().map(page)
         });
@@ -88,13 +92,27 @@ impl Chains {
 
     /// Takes every record away. The slots stay as they are.
     pub fn clear(&mut self) {
-        self.spans.values_mut().flatten().for_each(|chain| chain.len = 0);
+        self.spans.iter_mut().flatten().for_each(|chain| chain.len = 0);
         self.records = 0;
     }
 
     fn entry(&mut self, page: PageId) -> &mut Chain {
-        let span = self.spans.entry(page.0 / SPAN_PAGES);
-        &mut span.or_insert_with(|| vec![Chain::default(); SPAN_PAGES as usize])[(page.0 % SPAN_PAGES) as usize]
+        let number = page.0 / SPAN_PAGES;
+        if self.spans.is_empty() {
+            self.first = number;
+        } else if number < self.first {
+            self.spans.splice(0..0, (number..self.first).map(|_| Vec::new()));
+            self.first = number;
+        }
+        let at = (number - self.first) as usize;
+        if at >= self.spans.len() {
+            self.spans.resize(at + 1, Vec::new());
+        }
+        let span = &mut self.spans[at];
+        if span.is_empty() {
+            span.resize(SPAN_PAGES as usize, Chain::default());
+        }
+        &mut span[(page.0 % SPAN_PAGES) as usize]
     }
 }
 

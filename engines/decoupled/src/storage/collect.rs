@@ -71,8 +71,7 @@ impl Server {
 
     fn is_given_up(&self, pg: PgId, top: Lsn, limits: &BTreeMap<PgId, Lsn>) -> bool {
         let (Some(segment), Some(&limit)) = (self.segments.get(&pg), limits.get(&pg)) else { return true };
-        let first: Option<Lsn> = Segment::first_above(segment, limit).map(|held| held.envelope.lsn);
-        first.is_none_or(|first| first > top)
+        segment.first_above(limit).is_none_or(|first| first > top)
     }
 
     /// The highest VDL that this node has made durable.

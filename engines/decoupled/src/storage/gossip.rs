@@ -252,13 +252,13 @@ impl Server {
         let mut expected = above;
         // Records above the own SCL are given too: the link to `above` is what proves them, and where every member has other
         // holes than its peers, nobody's SCL would ever pass its own.
-        for held in segment.held_above(above).take_while(|held| held.envelope.lsn <= upto) {
+        for entry in segment.held_above(above).take_while(|entry| entry.lsn <= upto) {
             // An asker whose `above` is not of this chain gets nothing: its own chain is what is wrong.
-            if held.envelope.prev_pg != expected || records.len() >= self.config.push_bytes_max {
+            if entry.prev_pg != expected || records.len() >= self.config.push_bytes_max {
                 break;
             }
-            expected = held.envelope.lsn;
-            held.envelope.encode(&mut records);
+            expected = entry.lsn;
+            records.extend_from_slice(segment.encoded(entry));
         }
         if !records.is_empty() {
             let (volume, epoch, records) = (self.config.volume, self.fence.promised(), records.freeze());
@@ -268,15 +268,15 @@ impl Server {
 
     fn on_push(&mut self, now: Nanos, from: NodeId, pg: PgId, above: Lsn, records: Bytes, out: &mut Effects) {
         let (Some(segment), Some(register)) = (self.segments.get(&pg), self.register) else { return };
-        let links = above == segment.scl() || above == segment.base() || segment.record(above).is_some();
+        let links = above == segment.scl() || above == segment.base() || segment.has(above);
         let Ok(batch) = decode_batch(records, pg, register.geometry.pages_per_pg) else {
             self.counters.refused += 1;
             return;
         };
         let mut expected = above;
-        let chained = batch.envelopes.iter().all(|envelope| {
-            let fits = envelope.prev_pg == expected;
-            expected = envelope.lsn;
+        let chained = batch.heads.iter().all(|head| {
+            let fits = head.prev_pg == expected;
+            expected = head.lsn;
             fits
         });
         if !links || !chained || self.log.intake_bytes() > self.config.intake_bytes_max || self.log.is_full() {

@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use compute::Lsn;
 use node::{DiskError, DiskOp, DiskResult, Effects, FileId, FileName, IoClass, SECTOR_BYTES, Token};
 
@@ -79,7 +80,9 @@ pub struct Extent {
 /// A block that is filling, or waiting for its turn.
 #[derive(Clone, Debug, Default)]
 struct Pending {
-    sections: Vec<u8>,
+    /// Groups and their envelopes, as received: they are copied once, into the block.
+    sections: Vec<(PgId, Bytes)>,
+    section_bytes: usize,
     tops: BTreeMap<PgId, Lsn>,
 }
 
@@ -162,16 +165,15 @@ impl HotLog {
 
     /// Adds envelopes of a group, the last of them at `last`; gives the sequence number of the block that will have them.
     /// The envelopes fit [`HotLog::section_bytes_max`].
-    pub fn push(&mut self, pg: PgId, envelopes: &[u8], last: Lsn) -> u64 {
+    pub fn push(&mut self, pg: PgId, envelopes: Bytes, last: Lsn) -> u64 {
         let need = SECTION_HEADER_BYTES + envelopes.len();
-        let fits = |pending: &Pending| pending.sections.len() + need <= self.shape.block_bytes_max;
+        let fits = |pending: &Pending| pending.section_bytes + need <= self.shape.block_bytes_max;
         if !self.queue.back().is_some_and(fits) {
             self.queue.push_back(Pending::default());
         }
         let pending = self.queue.back_mut().expect("just made sure");
-        pending.sections.extend_from_slice(&pg.0.to_le_bytes());
-        pending.sections.extend_from_slice(&(envelopes.len() as u32).to_le_bytes());
-        pending.sections.extend_from_slice(envelopes);
+        pending.sections.push((pg, envelopes));
+        pending.section_bytes += need;
         let top = pending.tops.entry(pg).or_default();
         *top = last.max(*top);
         self.queued_bytes += need;
@@ -194,7 +196,7 @@ impl HotLog {
     pub fn flush(&mut self, mut vouch: impl FnMut(bool) -> Vouch, out: &mut Effects) {
         while !self.no_space && self.in_flight.len() < self.shape.writes_in_flight {
             let Some(pending) = self.queue.pop_front() else { break };
-            let section_bytes = pending.sections.len();
+            let section_bytes = pending.section_bytes;
             match self.write(self.next_seq, pending, false, &mut vouch, out) {
                 Ok(block) => self.in_flight.push_back(block),
                 Err(pending) => {
@@ -237,7 +239,7 @@ impl HotLog {
         out: &mut Effects,
     ) -> Result<InFlight, Pending> {
         let mut said = vouch(full);
-        let bytes = block::block_bytes(said.claims.len(), pending.sections.len()) as u64;
+        let bytes = block::block_bytes(said.claims.len(), pending.section_bytes) as u64;
         let room = |extent: &Extent| extent.used_bytes + bytes <= self.shape.extent_bytes;
         let extent_no = match self.current.filter(|current| self.live.get(current).is_some_and(room)) {
             Some(current) => current,
@@ -374,7 +376,7 @@ impl HotLog {
 
     /// Bytes of records received and not yet durable.
     pub fn intake_bytes(&self) -> usize {
-        self.queued_bytes + self.in_flight.iter().map(|block| block.pending.sections.len()).sum::<usize>()
+        self.queued_bytes + self.in_flight.iter().map(|block| block.pending.section_bytes).sum::<usize>()
     }
 
     /// Bytes of live extents: whole ones, but of the current one what is used. A restart leaves an extent part empty, and

@@ -56,8 +56,6 @@ pub struct StorageProbe {
     pub refused: u64,
     /// Records that are in no page slot.
     pub uncoalesced: u64,
-    /// Encoded bytes of the records held.
-    pub record_bytes: u64,
     /// Pages in slots.
     pub pages: u64,
     /// Pages written to slots since the start.
@@ -102,7 +100,6 @@ impl Server {
             throttled: self.counters.throttled,
             refused: self.counters.refused,
             uncoalesced: self.segments.values().map(|segment| segment.uncoalesced() as u64).sum(),
-            record_bytes: self.segments.values().map(|segment| segment.bytes() as u64).sum(),
             pages: self.pages.count() as u64,
             coalesced: self.counters.coalesced,
             damaged: self.counters.damaged,

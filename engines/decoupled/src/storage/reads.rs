@@ -1,6 +1,6 @@
 //! Serving pages: the base from its slot, and the records above it.
 
-use compute::{Lsn, Page, PageId, Record, RedoOp, apply::apply};
+use compute::{Lsn, Page, PageId, RedoOp, apply::apply};
 use node::{Effects, IoClass, NodeId};
 
 use super::coalesce::Wanted;
@@ -9,24 +9,22 @@ use crate::PgId;
 use crate::message::{Envelope, PageResult, ToWriter};
 
 /// Applies a page's records to its base. The error says what does not fit, for a person.
-pub(super) fn materialise(mut page: Page, records: &[&Envelope]) -> Result<Page, String> {
-    for envelope in records {
-        let (record, _) = Record::decode(&envelope.record).map_err(|error| error.to_string())?;
+pub(super) fn materialise(mut page: Page, records: &[Envelope<'_>]) -> Result<Page, String> {
+    for Envelope { prev_page, record, .. } in records {
         if record.lsn <= page.lsn() {
             continue;
         }
         // The back-pointer says which record the page must be at: a base that lost its last version is noticed here.
         let formats = matches!(record.op, RedoOp::Format { .. });
-        if !formats && envelope.prev_page != page.lsn() {
+        if !formats && *prev_page != page.lsn() {
             return Err(format!(
-                "page {} is at LSN {} where record {} expects it at {}",
-                envelope.page,
+                "page {} is at LSN {} where record {} expects it at {prev_page}",
+                record.page,
                 page.lsn(),
-                envelope.lsn,
-                envelope.prev_page
+                record.lsn,
             ));
         }
-        apply(&mut page, &record).map_err(|error| error.to_string())?;
+        apply(&mut page, record).map_err(|error| error.to_string())?;
     }
     Ok(page)
 }

@@ -12,11 +12,10 @@ use std::vec::IntoIter;
 use compute::PageId;
 
 use super::StorageConfig;
-use super::batch::decode_batch;
+use super::batch::{Head, decode_batch};
 use super::block::LogBlock;
 use super::open::Opened;
 use super::segment::{Offered, Segment};
-use crate::message::Envelope;
 use crate::{PgId, ids};
 
 /// A start whose disk is read.
@@ -91,15 +90,15 @@ impl Restoring {
         for (pg, envelopes) in sections {
             // What was written was checked before; what does not read now was not written by this program.
             let Ok(batch) = decode_batch(envelopes, pg, self.pages_per_pg) else { continue };
-            let Some(last) = batch.envelopes.last().map(|last| last.lsn) else { continue };
+            let Some(last) = batch.heads.last().map(|last| last.lsn) else { continue };
             if let Some(extent) = self.opened.found.live.get_mut(&header.place.extent) {
                 let top = extent.tops.entry(pg).or_default();
                 *top = last.max(*top);
             }
             let Some(segment) = self.segments.get_mut(&pg) else { continue };
-            let is_new = |envelope: &Envelope| segment.lacks(envelope.lsn, table) == Offered::New;
-            let new: Vec<Envelope> = batch.envelopes.into_iter().filter(is_new).collect();
-            segment.hold(new, header.seq);
+            let is_new = |head: &Head| segment.lacks(head.lsn, table) == Offered::New;
+            let new: Vec<Head> = batch.heads.into_iter().filter(is_new).collect();
+            segment.hold(&new, &batch.received, header.seq);
         }
     }
 }

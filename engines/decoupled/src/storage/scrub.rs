@@ -81,15 +81,19 @@ impl Server {
     fn write_again(&mut self, lost: &BTreeSet<u64>) {
         let limit = self.config.block_bytes_max / 2;
         for segment in self.segments.values_mut() {
-            let (mut bytes, mut run) = (BytesMut::new(), Vec::new());
-            let records: Vec<_> = segment.in_blocks(lost).collect();
-            for (index, envelope) in records.iter().enumerate() {
-                envelope.encode(&mut bytes);
-                run.push(envelope.lsn);
-                if bytes.len() >= limit || index + 1 == records.len() {
-                    let seq = self.log.push(segment.pg, &bytes.split(), envelope.lsn);
-                    run.drain(..).for_each(|lsn| segment.moved(lsn, seq));
+            let (mut bytes, mut run, mut runs) = (BytesMut::new(), Vec::new(), Vec::new());
+            for (lsn, envelope) in segment.in_blocks(lost) {
+                run.push((lsn, bytes.len() as u32));
+                bytes.extend_from_slice(envelope);
+                if bytes.len() >= limit {
+                    runs.push((std::mem::take(&mut run), bytes.split().freeze()));
                 }
+            }
+            runs.push((run, bytes.freeze()));
+            for (run, bytes) in runs {
+                let Some(&(last, _)) = run.last() else { continue };
+                let seq = self.log.push(segment.pg, bytes.clone(), last);
+                segment.moved(&run, &bytes, seq);
             }
         }
         // The claims in those blocks are gone too.

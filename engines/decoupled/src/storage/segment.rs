@@ -13,21 +13,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use compute::{Lsn, PageId};
 
+use super::batch::Head;
 use super::chains::{Chain, Chains};
-use super::places;
+use super::records::{Entry, Records};
 use crate::message::{Envelope, InventoryEntry, SegmentStatus, Standing};
 use crate::{PgId, TruncationTable};
-
-/// A record held.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// Its envelope.
-    pub envelope: Envelope,
-    /// The log block that has it.
-    pub seq: u64,
-}
 
 /// What became of a record offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +53,7 @@ pub struct Segment {
     scl: Lsn,
     /// Every record at or below this is in the page slots.
     coalesced: Lsn,
-    records: VecDeque<Held>,
+    records: Records,
     /// Records dropped from the front of `records` so far.
     dropped: u64,
     /// For each complete record, how many records before it the previous one of its page's chain is; zero when it is the
@@ -70,7 +63,6 @@ pub struct Segment {
     chains: Chains,
     /// Pages whose chains are long.
     long: BTreeSet<PageId>,
-    bytes: usize,
     holes_filled: u64,
 }
 
@@ -87,12 +79,11 @@ impl Segment {
             base,
             scl: base,
             coalesced: base,
-            records: VecDeque::new(),
+            records: Records::default(),
             dropped: 0,
             backs: VecDeque::new(),
             chains: Chains::default(),
             long: BTreeSet::new(),
-            bytes: 0,
             holes_filled: 0,
         }
     }
@@ -130,27 +121,18 @@ impl Segment {
             return Offered::Annulled;
         }
         // Nothing that is not held is of the chain up to the SCL.
-        let new = lsn > self.last() || (lsn > self.scl && places::find(&self.records, lsn).is_err());
+        let new = lsn > self.last() || (lsn > self.scl && self.records.find(lsn).is_err());
         if new { Offered::New } else { Offered::Known }
     }
 
-    /// Holds records that [`Segment::lacks`], LSNs rising. What fills a hole moves the records above it once for the whole
-    /// run: a member that catches up has a long tail behind its hole.
-    pub fn hold(&mut self, run: impl IntoIterator<Item = Envelope>, seq: u64) {
-        let mut run = run.into_iter().peekable();
-        let Some(first) = run.peek().map(|envelope| envelope.lsn) else { return };
-        let is_hole = first < self.last();
-        assert!(!is_hole || first > self.scl, "what the chain has is known");
-        let mut above = if is_hole { self.records.split_off(self.above(first)) } else { VecDeque::new() };
-        for envelope in run {
-            while above.front().is_some_and(|held| held.envelope.lsn < envelope.lsn) {
-                self.records.extend(above.pop_front());
-            }
-            self.bytes += envelope.record.len();
-            self.holes_filled += u64::from(is_hole);
-            self.records.push_back(Held { envelope, seq });
+    /// Holds records that [`Segment::lacks`], LSNs rising, which came in `received`.
+    pub fn hold(&mut self, heads: &[Head], received: &Bytes, seq: u64) {
+        let Some(first) = heads.first() else { return };
+        if first.lsn < self.last() {
+            assert!(first.lsn > self.scl, "what the chain has is known");
+            self.holes_filled += heads.len() as u64;
         }
-        self.records.append(&mut above);
+        self.records.hold(heads, received, seq);
     }
 
     /// Follows the backlinks over records in blocks up to `durable_seq`; says whether the SCL rose.
@@ -159,21 +141,20 @@ impl Segment {
             return false;
         }
         let before = self.scl;
-        let start = self.above(self.scl);
-        for at in start..self.records.len() {
-            let Held { envelope, seq } = &self.records[at];
-            if envelope.prev_pg != self.scl || *seq > durable_seq {
+        for at in self.above(self.scl)..self.records.len() {
+            let entry = *self.records.entry(at);
+            if entry.prev_pg != self.scl || self.records.seq(&entry) > durable_seq {
                 break;
             }
-            self.scl = envelope.lsn;
-            self.chain(at);
+            self.scl = entry.lsn;
+            self.chain(at, &entry);
         }
         self.scl > before
     }
 
     /// Puts the next complete record into its page's chain.
-    fn chain(&mut self, at: usize) {
-        let Envelope { lsn, page, .. } = self.records[at].envelope;
+    fn chain(&mut self, at: usize, entry: &Entry) {
+        let Entry { lsn, page, .. } = *entry;
         let added = self.chains.add(page, lsn, self.dropped + at as u64);
         self.backs.push_back(added.map_or(0, |(back, _)| back));
         if added.is_some_and(|(_, len)| len as usize >= self.coalesce_chain) {
@@ -181,45 +162,43 @@ impl Segment {
         }
     }
 
-    /// The records that are in these log blocks.
-    pub fn in_blocks<'a>(&'a self, blocks: &'a BTreeSet<u64>) -> impl Iterator<Item = Envelope> + 'a {
-        self.records.iter().filter(|held| blocks.contains(&held.seq)).map(|held| held.envelope.clone())
+    /// The LSNs and envelopes of the records that are in these log blocks.
+    pub fn in_blocks<'a>(&'a self, blocks: &'a BTreeSet<u64>) -> impl Iterator<Item = (Lsn, &'a [u8])> + 'a {
+        let lost = self.records.from(0).filter(|entry| blocks.contains(&self.records.seq(entry)));
+        lost.map(|entry| (entry.lsn, self.encoded(entry)))
     }
 
-    /// A record is in another log block now.
-    pub fn moved(&mut self, lsn: Lsn, seq: u64) {
-        if let Ok(at) = places::find(&self.records, lsn) {
-            self.records[at].seq = seq;
-        }
+    /// Records are in another log block now, and in other bytes: each is named with where its envelope begins in them.
+    pub fn moved(&mut self, records: &[(Lsn, u32)], bytes: &Bytes, seq: u64) {
+        self.records.moved(records, bytes, seq);
     }
 
     /// The highest record held.
     pub fn last(&self) -> Lsn {
-        self.records.back().map_or(self.base, |last| last.envelope.lsn)
+        self.records.back().map_or(self.base, |last| last.lsn)
     }
 
     /// Records held above an LSN, in order, whether the chain reaches them or not.
-    pub fn held_above(&self, above: Lsn) -> impl Iterator<Item = &Held> {
-        self.records.range(self.above(above)..)
+    pub fn held_above(&self, above: Lsn) -> impl Iterator<Item = &Entry> {
+        self.records.from(self.above(above))
+    }
+
+    /// A record's envelope, encoded.
+    pub fn encoded(&self, entry: &Entry) -> &[u8] {
+        let (_, len) = self.records.envelope(entry);
+        &self.records.bytes_from(entry)[..len]
     }
 
     /// Drops what a truncation table annuls. `end` is the group's last LSN at or below the volume's end, if known: a
     /// claim that was annulled becomes a claim to that much.
     pub fn annul(&mut self, table: &TruncationTable, end: Option<Lsn>) {
-        if !self.records.iter().any(|held| table.annuls(held.envelope.lsn)) && !table.annuls(self.claim) {
+        if !self.records.from(0).any(|entry| table.annuls(entry.lsn)) && !table.annuls(self.claim) {
             return;
         }
-        let (complete_to, bytes) = (self.scl, &mut self.bytes);
-        self.records.retain(|held| {
-            let keep = !table.annuls(held.envelope.lsn);
-            if !keep {
-                *bytes -= held.envelope.record.len();
-            }
-            keep
-        });
+        let complete_to = self.scl;
+        self.records.retain(|entry| !table.annuls(entry.lsn));
         if table.annuls(self.scl) {
-            let at = self.records.partition_point(|held| held.envelope.lsn <= self.scl);
-            self.scl = if at == 0 { self.base } else { self.records[at - 1].envelope.lsn };
+            self.scl = self.last_at_or_below(self.scl);
         }
         let kept = table.kept_of(self.claim);
         if kept < self.claim {
@@ -243,47 +222,54 @@ impl Segment {
         self.chains.clear();
         self.long.clear();
         self.backs.clear();
-        (0..self.above(self.scl)).for_each(|at| self.chain(at));
+        for at in 0..self.above(self.scl) {
+            let entry = *self.records.entry(at);
+            self.chain(at, &entry);
+        }
     }
 
     /// Records of the chain above an LSN, up to the SCL, in order.
-    pub fn chain_above(&self, above: Lsn) -> impl Iterator<Item = &Held> {
-        let start = self.above(above);
-        let scl = self.scl;
-        self.records.range(start..).take_while(move |held| held.envelope.lsn <= scl)
+    fn chain_above(&self, above: Lsn) -> impl Iterator<Item = &Entry> {
+        self.held_above(above).take_while(|entry| entry.lsn <= self.scl)
     }
 
     /// At most `count` entries of the chain above an LSN, and whether that is all.
     pub fn inventory(&self, above: Lsn, count: usize) -> (Vec<InventoryEntry>, bool) {
-        let mut rest = self.chain_above(above).map(|held| &held.envelope);
-        let entry = |envelope: &Envelope| InventoryEntry {
-            lsn: envelope.lsn,
-            prev_volume: envelope.prev_volume,
-            prev_pg: envelope.prev_pg,
-            cpl: envelope.cpl,
+        let mut rest = self.chain_above(above);
+        let entry = |entry: &Entry| {
+            let (Envelope { prev_volume, prev_pg, record, .. }, _) = self.records.envelope(entry);
+            InventoryEntry { lsn: entry.lsn, prev_volume, prev_pg, cpl: record.cpl }
         };
         let entries = rest.by_ref().take(count).map(entry).collect();
         (entries, rest.next().is_none())
     }
 
-    /// The envelopes of a page's records up to `upto`, which is complete, that are not in its slot, in order.
-    pub fn page_records(&self, page: PageId, upto: Lsn) -> Vec<&Envelope> {
-        let chain = self.chains.of(page);
-        let mut envelopes = Vec::with_capacity(chain.len as usize);
-        let newest = self.links(chain).map(|held| &held.envelope).skip_while(|envelope| envelope.lsn > upto);
-        envelopes.extend(newest);
-        envelopes.reverse();
-        envelopes
+    /// A page's records up to `upto`, which is complete, that are not in its slot, in order.
+    ///
+    /// In three passes, because each waits for other memory: the links, the entries, the envelopes. Within a pass no wait
+    /// depends on another, so they overlap.
+    pub fn page_records(&self, page: PageId, upto: Lsn) -> Vec<Envelope<'_>> {
+        let mut places: Vec<usize> = self.links(self.chains.of(page)).collect();
+        places.reverse();
+        let entries = places.into_iter().map(|at| self.records.entry(at)).take_while(|entry| entry.lsn <= upto);
+        let envelopes: Vec<&[u8]> = entries.map(|entry| self.records.bytes_from(entry)).collect();
+        let read = |bytes| Envelope::read(bytes).expect("a record is checked when it enters").0;
+        envelopes.into_iter().map(read).collect()
     }
 
-    /// The records of a chain, from the last backwards.
-    fn links(&self, chain: Chain) -> impl Iterator<Item = &Held> {
+    /// The places of a chain's records, from the last backwards.
+    fn links(&self, chain: Chain) -> impl Iterator<Item = usize> {
         let mut place = chain.last;
         (0..chain.len).map(move |_| {
             let at = (place - self.dropped) as usize;
             place -= u64::from(self.backs[at]);
-            &self.records[at]
+            at
         })
+    }
+
+    /// How many records of a chain are above an LSN.
+    fn newer(&self, chain: Chain, lsn: Lsn) -> usize {
+        self.links(chain).take_while(|&at| self.records.entry(at).lsn > lsn).count()
     }
 
     /// Records that are not in page slots.
@@ -293,7 +279,7 @@ impl Segment {
 
     /// Pages from one on that have records in no slot, with the first such record.
     pub fn chains_from(&self, first: PageId) -> impl Iterator<Item = (PageId, Lsn)> {
-        let oldest = |chain| self.links(chain).last().expect("a chain has records").envelope.lsn;
+        let oldest = |chain| self.records.entry(self.links(chain).last().expect("a chain has records")).lsn;
         self.chains.from(first).map(move |(page, chain)| (page, oldest(chain)))
     }
 
@@ -301,8 +287,7 @@ impl Segment {
     pub fn long_chains(&self, limit: Lsn, count: usize) -> impl Iterator<Item = PageId> {
         let due = move |page: &&PageId| {
             let chain = self.chains.of(**page);
-            let newer = self.links(chain).take_while(|held| held.envelope.lsn > limit).count();
-            chain.len as usize - newer >= self.coalesce_chain.div_ceil(2)
+            chain.len as usize - self.newer(chain, limit) >= self.coalesce_chain.div_ceil(2)
         };
         self.long.iter().filter(due).take(count).copied()
     }
@@ -313,9 +298,9 @@ impl Segment {
         let (mut pages, mut so_far) = (BTreeSet::new(), true);
         let limit = limit.min(self.scl);
         let start = self.above(self.coalesced);
-        for held in self.records.range(start..) {
-            let (lsn, page) = (held.envelope.lsn, held.envelope.page);
-            if lsn > limit || !so_far && (pages.len() == count || held.seq > seq) {
+        for entry in self.records.from(start) {
+            let &Entry { lsn, page, .. } = entry;
+            if lsn > limit || !so_far && (pages.len() == count || self.records.seq(entry) > seq) {
                 break;
             }
             let in_slot = lsn <= self.chains.of(page).cut;
@@ -323,7 +308,7 @@ impl Segment {
                 self.coalesced = lsn;
             }
             so_far &= in_slot;
-            if !in_slot && held.seq <= seq && pages.len() < count {
+            if !in_slot && pages.len() < count && self.records.seq(entry) <= seq {
                 pages.insert(page);
             }
         }
@@ -332,7 +317,7 @@ impl Segment {
 
     /// A page is in its slot as of `lsn`.
     pub fn page_coalesced(&mut self, page: PageId, lsn: Lsn) {
-        let left = self.links(self.chains.of(page)).take_while(|held| held.envelope.lsn > lsn).count();
+        let left = self.newer(self.chains.of(page), lsn);
         self.chains.cut(page, lsn, left as u32);
         if left < self.coalesce_chain {
             self.long.remove(&page);
@@ -345,19 +330,19 @@ impl Segment {
     }
 
     /// The first record held above an LSN.
-    pub fn first_above(&self, lsn: Lsn) -> Option<&Held> {
-        self.records.get(self.above(lsn))
+    pub fn first_above(&self, lsn: Lsn) -> Option<Lsn> {
+        self.held_above(lsn).next().map(|entry| entry.lsn)
     }
 
     /// The first hole of the chain above an LSN of it: what is missing lies above the first and up to the second. Nothing
     /// when the chain is held up to `upto`.
     pub fn gap(&self, above: Lsn, upto: Lsn) -> Option<(Lsn, Lsn)> {
-        let (mut tip, start) = (above, self.above(above));
-        for held in self.records.range(start..) {
-            if held.envelope.prev_pg != tip {
-                return (tip < upto).then(|| (tip, upto.min(held.envelope.prev_pg).max(tip.next())));
+        let mut tip = above;
+        for entry in self.held_above(above) {
+            if entry.prev_pg != tip {
+                return (tip < upto).then(|| (tip, upto.min(entry.prev_pg).max(tip.next())));
             }
-            tip = held.envelope.lsn;
+            tip = entry.lsn;
         }
         (tip < upto).then_some((tip, upto))
     }
@@ -368,14 +353,13 @@ impl Segment {
         self.backs.clear();
         self.chains.clear();
         self.long.clear();
-        self.bytes = 0;
         (self.scl, self.coalesced) = (self.base, self.base);
     }
 
     /// The LSN of the last record of the chain at or below `limit`.
     pub fn last_at_or_below(&self, limit: Lsn) -> Lsn {
         let at = self.above(limit.min(self.scl));
-        if at == 0 { self.base } else { self.records[at - 1].envelope.lsn }
+        if at == 0 { self.base } else { self.records.entry(at - 1).lsn }
     }
 
     /// Gives up records at or below `base`, which is an LSN of the chain: they are in the pages.
@@ -400,12 +384,10 @@ impl Segment {
     }
 
     fn drop_upto(&mut self, base: Lsn) {
-        while self.records.front().is_some_and(|held| held.envelope.lsn <= base) {
-            let Some(held) = self.records.pop_front() else { break };
+        while self.records.front().is_some_and(|first| first.lsn <= base) {
+            let Some(Entry { lsn, page, .. }) = self.records.pop_front() else { break };
             self.dropped += 1;
             self.backs.pop_front();
-            self.bytes -= held.envelope.record.len();
-            let Envelope { lsn, page, .. } = held.envelope;
             // No chain has what is in its page's slot, or is not complete.
             if lsn > self.coalesced && lsn <= self.scl && lsn > self.chains.of(page).cut {
                 self.chains.shorten(page);
@@ -418,37 +400,40 @@ impl Segment {
         self.records.len()
     }
 
-    /// Encoded bytes of the records held.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Records that came after a later one.
     pub fn holes_filled(&self) -> u64 {
         self.holes_filled
     }
 
-    /// The record at `lsn`.
-    pub fn record(&self, lsn: Lsn) -> Option<&Held> {
-        places::find(&self.records, lsn).ok().map(|at| &self.records[at])
+    /// Whether the record at `lsn` is held.
+    pub fn has(&self, lsn: Lsn) -> bool {
+        self.records.find(lsn).is_ok()
     }
 
     /// The number of the first record above `lsn`.
     fn above(&self, lsn: Lsn) -> usize {
-        places::above(&self.records, lsn)
+        self.records.above(lsn)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use bytes::BytesMut;
+    use compute::{GroupBuilder, RedoOp};
 
     use super::*;
 
-    fn envelope(lsn: u64, prev_pg: u64) -> Envelope {
-        let (page, record) = (PageId(lsn % 3), Bytes::from_static(b"record"));
-        let (prev_volume, prev_page) = (Lsn(lsn - 1), Lsn::ZERO);
-        Envelope { lsn: Lsn(lsn), page, cpl: true, prev_volume, prev_pg: Lsn(prev_pg), prev_page, record }
+    /// Holds records, each given with the one before it in the group.
+    fn hold(segment: &mut Segment, records: impl IntoIterator<Item = (u64, u64)>, seq: u64) {
+        let (mut bytes, mut heads) = (BytesMut::new(), Vec::new());
+        for (lsn, prev_pg) in records {
+            let (lsn, prev_pg, page, at) = (Lsn(lsn), Lsn(prev_pg), PageId(lsn % 3), bytes.len() as u32);
+            let mut group = GroupBuilder::new(lsn);
+            group.push(page, &RedoOp::Remove { key: b"key" });
+            Envelope::put(&mut bytes, lsn, prev_pg, prev_pg, Lsn::ZERO, group.finish().bytes());
+            heads.push(Head { lsn, page, prev_pg, at, end: bytes.len() as u32 });
+        }
+        segment.hold(&heads, &bytes.freeze(), seq);
     }
 
     /// A member that was away had every record it missed put in front of all that came since, one by one: minutes of
@@ -461,15 +446,15 @@ mod tests {
         for (seq, run) in runs.into_iter().enumerate() {
             let new = |lsn: &&u64| segment.lacks(Lsn(**lsn), &table) == Offered::New;
             assert_eq!(run.iter().filter(new).count(), run.len());
-            segment.hold(run.iter().map(|&lsn| envelope(lsn, lsn - 1)), seq as u64);
+            hold(&mut segment, run.iter().map(|&lsn| (lsn, lsn - 1)), seq as u64);
             segment.advance(u64::MAX);
         }
         assert_eq!((segment.scl(), segment.count(), segment.holes_filled()), (Lsn(15), 15, 9));
-        assert_eq!((segment.bytes(), segment.uncoalesced()), (15 * 6, 15));
-        let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(12)).iter().map(|held| held.lsn.0).collect();
+        assert_eq!(segment.uncoalesced(), 15);
+        let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(12)).iter().map(|held| held.record.lsn.0).collect();
         assert_eq!(of_page, [1, 4, 7, 10]);
         segment.page_coalesced(PageId(1), Lsn(4));
-        let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(15)).iter().map(|held| held.lsn.0).collect();
+        let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(15)).iter().map(|held| held.record.lsn.0).collect();
         assert_eq!((of_page, segment.uncoalesced()), (vec![7, 10, 13], 13));
     }
 
@@ -481,7 +466,7 @@ mod tests {
         let annulled = |chain: &[u64], claim: u64, end: Option<u64>| {
             let mut segment = Segment { recorded: true, ..Segment::new(PgId(0), Lsn::ZERO, true) };
             let before = |at: usize| if at == 0 { 0 } else { chain[at - 1] };
-            segment.hold((0..chain.len()).map(|at| envelope(chain[at], before(at))), 1);
+            hold(&mut segment, (0..chain.len()).map(|at| (chain[at], before(at))), 1);
             segment.advance(1);
             segment.claim = Lsn(claim);
             segment.annul(&table, end.map(Lsn));

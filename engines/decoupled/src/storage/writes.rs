@@ -6,10 +6,10 @@ use compute::page::{PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 use node::{Effects, IoClass, Nanos, NodeId, SECTOR_BYTES};
 
 use super::Trouble;
-use super::batch::{Batch, decode_batch};
+use super::batch::{Batch, Head, decode_batch};
 use super::segment::{Offered, Segment};
 use super::server::{After, Server};
-use crate::message::{Envelope, PgFloor, ToStorage, ToWriter};
+use crate::message::{PgFloor, ToStorage, ToWriter};
 use crate::{Epoch, PgId, Register};
 
 impl Server {
@@ -89,7 +89,7 @@ impl Server {
         };
         // Whoever fills a hole helps the VDL to rise, and the log to be collected; new records wait for that.
         let last = self.segments.get(&pg).map_or(Lsn::ZERO, Segment::last);
-        let fills = batch.envelopes.first().is_some_and(|envelope| envelope.prev_pg <= last);
+        let fills = batch.heads.first().is_some_and(|head| head.prev_pg <= last);
         let too_long = self.log.live_bytes() > self.config.log_bytes_max + self.config.log_bytes_target;
         if intake > self.config.intake_bytes_max || self.log.is_full() || too_long && !fills {
             self.counters.throttled += 1;
@@ -109,32 +109,32 @@ impl Server {
         let Server { log, segments, table, counters, config, .. } = self;
         let segment = segments.get_mut(&pg)?;
         let limit = log.section_bytes_max().min(config.block_bytes_max);
-        let Batch { envelopes, received, ends } = batch;
+        let Batch { heads, received } = batch;
+        let mut taken = None;
         // New records that stood one behind the other go into the log as they came.
-        let (mut run, mut run_start, mut start, mut taken) = (Vec::with_capacity(envelopes.len()), 0, 0, None);
-        let mut take = |run: &mut Vec<Envelope>, bytes: &[u8], segment: &mut Segment| {
-            let Some(last) = run.last() else { return };
-            let seq = log.push(pg, bytes, last.lsn);
-            segment.hold(run.drain(..), seq);
+        let mut take = |run: &[Head], segment: &mut Segment| {
+            let ([first, .., last] | [first @ last]) = run else { return };
+            let seq = log.push(pg, received.slice(first.at as usize..last.end as usize), last.lsn);
+            segment.hold(run, &received, seq);
             taken = Some(seq);
         };
-        for (envelope, end) in envelopes.into_iter().zip(ends) {
-            let offered = segment.lacks(envelope.lsn, table);
+        let mut run = 0;
+        for (index, head) in heads.iter().enumerate() {
+            let offered = segment.lacks(head.lsn, table);
             match offered {
                 Offered::Annulled => counters.annulled += 1,
                 Offered::Known => counters.duplicates += 1,
                 Offered::New => counters.records += 1,
             }
-            if offered != Offered::New || end - run_start > limit {
-                take(&mut run, &received[run_start..start], segment);
-                run_start = if offered == Offered::New { start } else { end };
+            if offered != Offered::New {
+                take(&heads[run..index], segment);
+                run = index + 1;
+            } else if (head.end - heads[run].at) as usize > limit {
+                take(&heads[run..index], segment);
+                run = index;
             }
-            if offered == Offered::New {
-                run.push(envelope);
-            }
-            start = end;
         }
-        take(&mut run, &received[run_start..start], segment);
+        take(&heads[run..], segment);
         taken
     }
 

@@ -335,7 +335,7 @@ impl World {
             let bytes = disk.contents(&name).expect("listed").into();
             for block in block::scan(identity, extent, &bytes) {
                 let has = |(_, envelopes): &(PgId, bytes::Bytes)| {
-                    Envelope::all(envelopes.clone()).expect("whole").iter().any(|envelope| envelope.lsn == lsn)
+                    Envelope::all(envelopes).expect("whole").iter().any(|envelope| envelope.record.lsn == lsn)
                 };
                 if block.sections.iter().any(has) {
                     let at = u64::from(block.header.place.sector) * 512 + 80;
