@@ -12,9 +12,11 @@
 //!   after two it is damaged.
 //! - Records are taken from the chain when the slot has come, and only onto the slot they belong to.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use compute::{Lsn, Page, PageId};
-use node::{DiskReply, DiskResult, Effects, IoClass, NodeId, Token, Work};
+use node::{DiskReply, DiskResult, Effects, IoClass, Nanos, NodeId, TimerId, Token, Work};
 
 use super::index::Slot;
 use super::pages::{Purpose, Stored};
@@ -53,6 +55,18 @@ pub(super) struct SlotRead {
 pub(super) struct Gathering {
     left: usize,
     pages: Vec<Page>,
+    /// What has come for pages that are still to be made. One is made an event: commits wait for the log that is handled in
+    /// between, and for four of six nodes that may all have pages to make.
+    ripe: VecDeque<Ripe>,
+}
+
+/// What a page is to be made from.
+#[derive(Clone, Debug)]
+enum Ripe {
+    /// Its records alone: it is in no slot.
+    Fresh { pg: PgId, page: PageId, upto: Lsn },
+    /// Its slot, as the disk answered.
+    Slot(SlotRead, DiskResult),
 }
 
 impl Gathering {
@@ -99,6 +113,32 @@ impl Server {
     pub(super) fn on_slot(&mut self, token: Token, result: DiskResult, out: &mut Effects) {
         let Some(read) = self.slot_reads.remove(&token.own()) else { return };
         self.pages.read_done(read.slot.slot);
+        match read.wanted {
+            Wanted::ForSlot => self.ripen(Ripe::Slot(read, result), out),
+            Wanted::ByWriter { .. } | Wanted::ByScrub | Wanted::ByPeer { .. } => self.slot_came(read, result, out),
+        }
+    }
+
+    fn ripen(&mut self, ripe: Ripe, out: &mut Effects) {
+        if self.gathering.ripe.is_empty() {
+            out.set_timer(TimerId::new(Owner::RIPE, 0), Nanos::ZERO);
+        }
+        self.gathering.ripe.push_back(ripe);
+    }
+
+    /// Makes the next page that can be made for its slot.
+    pub(super) fn make_ripe(&mut self, out: &mut Effects) {
+        let Some(ripe) = self.gathering.ripe.pop_front() else { return };
+        if !self.gathering.ripe.is_empty() {
+            out.set_timer(TimerId::new(Owner::RIPE, 0), Nanos::ZERO);
+        }
+        match ripe {
+            Ripe::Fresh { pg, page, upto } => self.make_page(pg, page, upto, Wanted::ForSlot, out),
+            Ripe::Slot(read, result) => self.slot_came(read, result, out),
+        }
+    }
+
+    fn slot_came(&mut self, read: SlotRead, result: DiskResult, out: &mut Effects) {
         if self.pages.slot(read.page) != Some(read.slot) {
             // The page went to another slot meanwhile, and the records below that one are in it.
             self.made_elsewhere(read, out);
@@ -203,9 +243,13 @@ impl Server {
             return;
         }
         let pages = self.choose_pages();
-        self.gathering = Gathering { left: pages.len(), pages: Vec::with_capacity(pages.len()) };
+        self.gathering = Gathering { left: pages.len(), ..Gathering::default() };
         for (pg, page, upto) in pages {
-            self.make_page(pg, page, upto, Wanted::ForSlot, out);
+            if self.pages.slot(page).is_some() {
+                self.make_page(pg, page, upto, Wanted::ForSlot, out);
+            } else {
+                self.ripen(Ripe::Fresh { pg, page, upto }, out);
+            }
         }
     }
 

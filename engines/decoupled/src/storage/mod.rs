@@ -90,6 +90,7 @@ impl Owner {
     const GOSSIP: u8 = 8;
     const SCRUB: u8 = 9;
     const RESTORE: u8 = 10;
+    const RIPE: u8 = 11;
 }
 
 /// Why a machine cannot go on.

@@ -258,6 +258,7 @@ impl Server {
             }
             Owner::GOSSIP => self.gossip(now, out)?,
             Owner::SCRUB => self.scrub(out),
+            Owner::RIPE => self.make_ripe(out),
             _ => {}
         }
         Ok(())
