@@ -1,9 +1,8 @@
 //! For each page of a segment, its records that are in no slot yet.
 //!
-//! A chain is threaded through the segment's records: an entry a page, small enough that a span of them shares a few cache
-//! lines, names the page's last record, and each record how far before it the page's previous one lies (P18, section 2.2,
-//! has the same back-pointer as an LSN). Taking a record up touches one entry and no other record, and costs no memory of
-//! its own.
+//! A chain lists its records with where their bytes are, one behind the other: making a page reads it front to back and
+//! waits for memory only where the records themselves are, for all of them at once. Taking a record up writes to the end of
+//! one chain and reads no other record.
 //!
 //! # Invariants
 //!
@@ -12,18 +11,26 @@
 
 use compute::{Lsn, PageId};
 
+use super::records::Place;
+
 /// Pages in one span.
 const SPAN_PAGES: u64 = 64;
 
+/// A record of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its LSN.
+    pub lsn: Lsn,
+    /// Where its bytes are.
+    pub place: Place,
+}
+
 /// The chain of one page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Chain {
+#[derive(Clone, Debug, Default)]
+struct Chain {
     /// Every record of the page up to here is in its slot.
-    pub cut: Lsn,
-    /// The place of the last record; means nothing when the chain is empty.
-    pub last: u64,
-    /// How many records it has.
-    pub len: u32,
+    cut: Lsn,
+    links: Vec<Link>,
 }
 
 /// All chains of a segment.
@@ -37,52 +44,70 @@ pub struct Chains {
 }
 
 impl Chains {
-    /// The chain of a page.
-    pub fn of(&self, page: PageId) -> Chain {
-        let span = (page.0 / SPAN_PAGES).checked_sub(self.first).and_then(|span| self.spans.get(span as usize));
-        span.and_then(|span| span.get((page.0 % SPAN_PAGES) as usize)).copied().unwrap_or_default()
+    /// The records of a page that are not in its slot, in order.
+    pub fn of(&self, page: PageId) -> &[Link] {
+        self.known(page).map_or(&[], |chain| &chain.links)
     }
 
-    /// Adds the record at `place`, which is the page's newest. Gives how far back the one before it is, zero when it is the
-    /// first, and the chain's length; nothing when the page's slot has the record.
-    pub fn add(&mut self, page: PageId, lsn: Lsn, place: u64) -> Option<(u32, u32)> {
+    /// Every record of a page up to here is in its slot.
+    pub fn cut_of(&self, page: PageId) -> Lsn {
+        self.known(page).map_or(Lsn::ZERO, |chain| chain.cut)
+    }
+
+    /// Adds the newest record of a page and gives the chain's length; nothing when the page's slot has the record.
+    pub fn add(&mut self, page: PageId, link: Link) -> Option<usize> {
         let chain = self.entry(page);
-        if lsn <= chain.cut {
+        if link.lsn <= chain.cut {
             return None;
         }
-        let back = if chain.len == 0 { 0 } else { place - chain.last };
-        (chain.last, chain.len) = (place, chain.len + 1);
-        let len = chain.len;
+        chain.links.push(link);
+        let len = chain.links.len();
         self.records += 1;
-        Some((u32::try_from(back).expect("fewer than four billion records are held"), len))
+        Some(len)
     }
 
-    /// A page's slot has its records up to `cut`, which leaves `len` of them in the chain.
-    pub fn cut(&mut self, page: PageId, cut: Lsn, len: u32) {
+    /// A page's slot has its records up to `cut`; gives how many are left in the chain.
+    pub fn cut(&mut self, page: PageId, cut: Lsn) -> usize {
         let chain = self.entry(page);
-        let before = chain.len;
-        (chain.cut, chain.len) = (cut.max(chain.cut), len);
-        self.records = self.records - before as usize + len as usize;
+        let before = chain.links.len();
+        chain.cut = cut.max(chain.cut);
+        let done = chain.links.partition_point(|link| link.lsn <= cut);
+        if done == before {
+            // Few pages have long chains at once; what those needed is not kept for each.
+            chain.links = Vec::new();
+        } else {
+            chain.links.drain(..done);
+        }
+        self.records -= done;
+        before - done
     }
 
     /// A page's oldest record is given up.
     pub fn shorten(&mut self, page: PageId) {
         let chain = self.entry(page);
-        if chain.len > 0 {
-            chain.len -= 1;
+        if !chain.links.is_empty() {
+            chain.links.remove(0);
             self.records -= 1;
         }
     }
 
-    /// Pages from one on that have a chain, in order.
-    pub fn from(&self, first: PageId) -> impl Iterator<Item = (PageId, Chain)> {
+    /// A page's record at `lsn` is in other bytes now.
+    pub fn moved(&mut self, page: PageId, lsn: Lsn, place: Place) {
+        let chain = self.entry(page);
+        if let Ok(at) = chain.links.binary_search_by_key(&lsn, |link| link.lsn) {
+            chain.links[at].place = place;
+        }
+    }
+
+    /// Pages from one on that have a chain, in order, with its first record.
+    pub fn from(&self, first: PageId) -> impl Iterator<Item = (PageId, Lsn)> {
         let skipped = (first.0 / SPAN_PAGES).saturating_sub(self.first);
         let spans = (self.first + skipped..).zip(self.spans.iter().skip(skipped as usize));
         let pages = spans.flat_map(|(number, span)| {
-            let page = move |(at, chain): (usize, &Chain)| (PageId(number * SPAN_PAGES + at as u64), *chain);
-            span.iter().enumerate().map(page)
+            let page = move |at: usize| PageId(number * SPAN_PAGES + at as u64);
+            span.iter().enumerate().filter_map(move |(at, chain)| Some((page(at), chain.links.first()?.lsn)))
         });
-        pages.filter(move |(page, chain)| *page >= first && chain.len > 0)
+        pages.filter(move |(page, _)| *page >= first)
     }
 
     /// Records in all chains.
@@ -92,8 +117,13 @@ impl Chains {
 
     /// Takes every record away. The slots stay as they are.
     pub fn clear(&mut self) {
-        self.spans.iter_mut().flatten().for_each(|chain| chain.len = 0);
+        self.spans.iter_mut().flatten().for_each(|chain| chain.links.clear());
         self.records = 0;
+    }
+
+    fn known(&self, page: PageId) -> Option<&Chain> {
+        let span = (page.0 / SPAN_PAGES).checked_sub(self.first).and_then(|span| self.spans.get(span as usize));
+        span?.get((page.0 % SPAN_PAGES) as usize)
     }
 
     fn entry(&mut self, page: PageId) -> &mut Chain {
@@ -120,19 +150,22 @@ impl Chains {
 mod tests {
     use super::*;
 
+    fn link(lsn: u64) -> Link {
+        Link { lsn: Lsn(lsn), place: Place::default() }
+    }
+
     #[test]
-    fn a_chain_names_its_records_from_the_last_backwards() {
+    fn a_chain_names_its_records_in_order() {
         let mut chains = Chains::default();
         let page = PageId(700);
-        assert_eq!(chains.add(page, Lsn(5), 0), Some((0, 1)));
-        assert_eq!(chains.add(PageId(3), Lsn(6), 1), Some((0, 1)));
-        assert_eq!(chains.add(page, Lsn(9), 4), Some((4, 2)));
-        assert_eq!(chains.of(page), Chain { cut: Lsn::ZERO, last: 4, len: 2 });
-        assert_eq!(chains.records(), 3);
-        assert_eq!(chains.from(PageId(0)).map(|(page, _)| page.0).collect::<Vec<_>>(), [3, 700]);
-        assert_eq!(chains.from(PageId(4)).map(|(page, _)| page.0).collect::<Vec<_>>(), [700]);
-        chains.cut(page, Lsn(5), 1);
-        assert_eq!((chains.of(page).cut, chains.records()), (Lsn(5), 2));
+        assert_eq!(chains.add(page, link(5)), Some(1));
+        assert_eq!(chains.add(PageId(3), link(6)), Some(1));
+        assert_eq!(chains.add(page, link(9)), Some(2));
+        assert_eq!(chains.of(page), [link(5), link(9)]);
+        assert_eq!((chains.of(PageId(701)), chains.records()), (&[][..], 3));
+        assert_eq!(chains.from(PageId(0)).collect::<Vec<_>>(), [(PageId(3), Lsn(6)), (page, Lsn(5))]);
+        assert_eq!(chains.from(PageId(4)).collect::<Vec<_>>(), [(page, Lsn(5))]);
+        assert_eq!((chains.cut(page, Lsn(5)), chains.cut_of(page), chains.records()), (1, Lsn(5), 2));
         chains.shorten(page);
         chains.shorten(page);
         assert_eq!(chains.records(), 1);
@@ -141,10 +174,10 @@ mod tests {
     #[test]
     fn what_a_slot_has_is_in_no_chain() {
         let mut chains = Chains::default();
-        chains.cut(PageId(1), Lsn(8), 0);
-        assert_eq!(chains.add(PageId(1), Lsn(8), 0), None);
-        assert_eq!(chains.add(PageId(1), Lsn(9), 1), Some((0, 1)));
+        assert_eq!(chains.cut(PageId(1), Lsn(8)), 0);
+        assert_eq!(chains.add(PageId(1), link(8)), None);
+        assert_eq!(chains.add(PageId(1), link(9)), Some(1));
         chains.clear();
-        assert_eq!((chains.of(PageId(1)).cut, chains.records()), (Lsn(8), 0));
+        assert_eq!((chains.cut_of(PageId(1)), chains.records()), (Lsn(8), 0));
     }
 }

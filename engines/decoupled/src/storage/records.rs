@@ -1,8 +1,7 @@
 //! The records of a segment in memory, in order of LSN: a small entry each, and the bytes they came in.
 //!
-//! What a node does to every record, following backlinks and threading chains, needs an entry only. Two of them share a
-//! cache line, so that a page's chain costs one wait for memory a record. The rest of a record is read from the bytes as
-//! received when it is applied, shipped or written again. The records of one message hold those bytes by one reference
+//! What a node does to every record, following backlinks and adding to chains, needs an entry only, half a cache line. The
+//! rest of a record is read from the bytes as received when it is applied, shipped or written again. The records of one message hold those bytes by one reference
 //! between them: six nodes of one process share a message, and would take turns at counting references record by record.
 //!
 //! LSNs of a group lie nearly evenly, so a search guesses from the ends and widens around the guess: bisection of a long log
@@ -26,6 +25,13 @@ pub struct Entry {
     pub page: PageId,
     /// The record before it in the protection group.
     pub prev_pg: Lsn,
+    /// Where its bytes are.
+    pub place: Place,
+}
+
+/// Where a record's bytes are. Good until the record is given up or moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
     chunk: u32,
     at: u32,
 }
@@ -77,17 +83,17 @@ impl Records {
 
     /// The log block that has a record.
     pub fn seq(&self, entry: &Entry) -> u64 {
-        self.chunk(entry).seq
+        self.chunk(entry.place).seq
     }
 
     /// The bytes from a record's envelope on.
-    pub fn bytes_from(&self, entry: &Entry) -> &[u8] {
-        &self.chunk(entry).bytes[entry.at as usize..]
+    pub fn bytes_from(&self, place: Place) -> &[u8] {
+        &self.chunk(place).bytes[place.at as usize..]
     }
 
     /// A record with all its back-pointers, and the length of its envelope.
     pub fn envelope(&self, entry: &Entry) -> (Envelope<'_>, usize) {
-        Envelope::read(self.bytes_from(entry)).expect("a record is checked when it enters")
+        Envelope::read(self.bytes_from(entry.place)).expect("a record is checked when it enters")
     }
 
     /// Takes in records of one message, LSNs rising, none of which is held. Those that belong between others move what is
@@ -101,32 +107,31 @@ impl Records {
             while above.front().is_some_and(|held| held.lsn < lsn) {
                 self.entries.extend(above.pop_front());
             }
-            self.entries.push_back(Entry { lsn, page, prev_pg, chunk, at });
+            self.entries.push_back(Entry { lsn, page, prev_pg, place: Place { chunk, at } });
         }
         self.entries.append(&mut above);
     }
 
-    /// Records are in another log block now, and in other bytes: each is named with where its envelope begins in them.
-    pub fn moved(&mut self, records: &[(Lsn, u32)], bytes: &Bytes, seq: u64) {
+    /// Records are in another log block now, and in other bytes: each is named with where its envelope begins in them. Gives
+    /// those that are held.
+    pub fn moved(&mut self, records: &[(Lsn, u32)], bytes: &Bytes, seq: u64) -> Vec<Entry> {
         let chunk = self.add_chunk(bytes, seq, records.len());
+        let mut moved = Vec::with_capacity(records.len());
         for &(lsn, at) in records {
-            let former = match self.find(lsn) {
-                Ok(place) => {
-                    let entry = &mut self.entries[place];
-                    let former = entry.chunk;
-                    (entry.chunk, entry.at) = (chunk, at);
-                    former
-                }
-                Err(_) => chunk,
-            };
+            let mut former = Place { chunk, at };
+            if let Ok(place) = self.find(lsn) {
+                std::mem::swap(&mut self.entries[place].place, &mut former);
+                moved.push(self.entries[place]);
+            }
             self.release(former);
         }
+        moved
     }
 
     /// Takes the first record out.
     pub fn pop_front(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
-        self.release(entry.chunk);
+        self.release(entry.place);
         Some(entry)
     }
 
@@ -136,11 +141,11 @@ impl Records {
         self.entries.retain(|entry| {
             let kept = keep(entry);
             if !kept {
-                gone.push(entry.chunk);
+                gone.push(entry.place);
             }
             kept
         });
-        gone.into_iter().for_each(|chunk| self.release(chunk));
+        gone.into_iter().for_each(|place| self.release(place));
     }
 
     /// Takes every record out.
@@ -150,8 +155,8 @@ impl Records {
         self.chunks.clear();
     }
 
-    fn chunk(&self, entry: &Entry) -> &Chunk {
-        &self.chunks[entry.chunk.wrapping_sub(self.first_chunk) as usize]
+    fn chunk(&self, place: Place) -> &Chunk {
+        &self.chunks[place.chunk.wrapping_sub(self.first_chunk) as usize]
     }
 
     fn add_chunk(&mut self, bytes: &Bytes, seq: u64, records: usize) -> u32 {
@@ -160,8 +165,8 @@ impl Records {
         number
     }
 
-    fn release(&mut self, chunk: u32) {
-        let chunk = &mut self.chunks[chunk.wrapping_sub(self.first_chunk) as usize];
+    fn release(&mut self, place: Place) {
+        let chunk = &mut self.chunks[place.chunk.wrapping_sub(self.first_chunk) as usize];
         chunk.held -= 1;
         if chunk.held > 0 {
             return;
@@ -260,9 +265,9 @@ mod tests {
         assert_eq!(seen(&records), [(1, 1), (4, 3), (5, 3), (9, 4)]);
         assert!((0..3).all(|_| records.pop_front().is_some()));
         assert!(low.is_unique() && between.is_unique() && !high.is_unique());
-        assert_eq!(records.bytes_from(records.entry(0)), b"high");
+        assert_eq!(records.bytes_from(records.entry(0).place), b"high");
         records.clear();
         records.hold(&[head(11)], &low, 5);
-        assert_eq!((seen(&records), records.bytes_from(records.entry(0))), (vec![(11, 5)], &b"low"[..]));
+        assert_eq!((seen(&records), records.bytes_from(records.entry(0).place)), (vec![(11, 5)], &b"low"[..]));
     }
 }

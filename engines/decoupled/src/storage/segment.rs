@@ -11,13 +11,13 @@
 //! - A page's chain has its records above its slot and at or below the SCL: what is complete, and in order.
 //! - No chain has a record at or below `coalesced`.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use compute::{Lsn, PageId};
 
 use super::batch::Head;
-use super::chains::{Chain, Chains};
+use super::chains::{Chains, Link};
 use super::records::{Entry, Records};
 use crate::message::{Envelope, InventoryEntry, SegmentStatus, Standing};
 use crate::{PgId, TruncationTable};
@@ -54,11 +54,6 @@ pub struct Segment {
     /// Every record at or below this is in the page slots.
     coalesced: Lsn,
     records: Records,
-    /// Records dropped from the front of `records` so far.
-    dropped: u64,
-    /// For each complete record, how many records before it the previous one of its page's chain is; zero when it is the
-    /// first, or in no chain. Apart from the records, so that following a chain waits for memory once a record and not twice.
-    backs: VecDeque<u32>,
     /// For each page, its complete records that are not in its slot.
     chains: Chains,
     /// Pages whose chains are long.
@@ -80,8 +75,6 @@ impl Segment {
             scl: base,
             coalesced: base,
             records: Records::default(),
-            dropped: 0,
-            backs: VecDeque::new(),
             chains: Chains::default(),
             long: BTreeSet::new(),
             holes_filled: 0,
@@ -147,17 +140,16 @@ impl Segment {
                 break;
             }
             self.scl = entry.lsn;
-            self.chain(at, &entry);
+            self.chain(&entry);
         }
         self.scl > before
     }
 
     /// Puts the next complete record into its page's chain.
-    fn chain(&mut self, at: usize, entry: &Entry) {
-        let Entry { lsn, page, .. } = *entry;
-        let added = self.chains.add(page, lsn, self.dropped + at as u64);
-        self.backs.push_back(added.map_or(0, |(back, _)| back));
-        if added.is_some_and(|(_, len)| len as usize >= self.coalesce_chain) {
+    fn chain(&mut self, entry: &Entry) {
+        let &Entry { lsn, page, place, .. } = entry;
+        let len = self.chains.add(page, Link { lsn, place });
+        if len.is_some_and(|len| len >= self.coalesce_chain) {
             self.long.insert(page);
         }
     }
@@ -170,7 +162,9 @@ impl Segment {
 
     /// Records are in another log block now, and in other bytes: each is named with where its envelope begins in them.
     pub fn moved(&mut self, records: &[(Lsn, u32)], bytes: &Bytes, seq: u64) {
-        self.records.moved(records, bytes, seq);
+        for Entry { lsn, page, place, .. } in self.records.moved(records, bytes, seq) {
+            self.chains.moved(page, lsn, place);
+        }
     }
 
     /// The highest record held.
@@ -186,7 +180,7 @@ impl Segment {
     /// A record's envelope, encoded.
     pub fn encoded(&self, entry: &Entry) -> &[u8] {
         let (_, len) = self.records.envelope(entry);
-        &self.records.bytes_from(entry)[..len]
+        &self.records.bytes_from(entry.place)[..len]
     }
 
     /// Drops what a truncation table annuls. `end` is the group's last LSN at or below the volume's end, if known: a
@@ -221,10 +215,9 @@ impl Segment {
     fn chain_again(&mut self) {
         self.chains.clear();
         self.long.clear();
-        self.backs.clear();
         for at in 0..self.above(self.scl) {
             let entry = *self.records.entry(at);
-            self.chain(at, &entry);
+            self.chain(&entry);
         }
     }
 
@@ -244,32 +237,13 @@ impl Segment {
         (entries, rest.next().is_none())
     }
 
-    /// A page's records up to `upto`, which is complete, that are not in its slot, in order.
-    ///
-    /// In three passes, because each waits for other memory: the links, the entries, the envelopes. Within a pass no wait
-    /// depends on another, so they overlap.
+    /// A page's records up to `upto`, which is complete, that are not in its slot, in order. Where they are is found first and
+    /// what they say is read then: no wait for memory depends on another, so they overlap.
     pub fn page_records(&self, page: PageId, upto: Lsn) -> Vec<Envelope<'_>> {
-        let mut places: Vec<usize> = self.links(self.chains.of(page)).collect();
-        places.reverse();
-        let entries = places.into_iter().map(|at| self.records.entry(at)).take_while(|entry| entry.lsn <= upto);
-        let envelopes: Vec<&[u8]> = entries.map(|entry| self.records.bytes_from(entry)).collect();
+        let links = self.chains.of(page).iter().take_while(|link| link.lsn <= upto);
+        let envelopes: Vec<&[u8]> = links.map(|link| self.records.bytes_from(link.place)).collect();
         let read = |bytes| Envelope::read(bytes).expect("a record is checked when it enters").0;
         envelopes.into_iter().map(read).collect()
-    }
-
-    /// The places of a chain's records, from the last backwards.
-    fn links(&self, chain: Chain) -> impl Iterator<Item = usize> {
-        let mut place = chain.last;
-        (0..chain.len).map(move |_| {
-            let at = (place - self.dropped) as usize;
-            place -= u64::from(self.backs[at]);
-            at
-        })
-    }
-
-    /// How many records of a chain are above an LSN.
-    fn newer(&self, chain: Chain, lsn: Lsn) -> usize {
-        self.links(chain).take_while(|&at| self.records.entry(at).lsn > lsn).count()
     }
 
     /// Records that are not in page slots.
@@ -279,15 +253,14 @@ impl Segment {
 
     /// Pages from one on that have records in no slot, with the first such record.
     pub fn chains_from(&self, first: PageId) -> impl Iterator<Item = (PageId, Lsn)> {
-        let oldest = |chain| self.records.entry(self.links(chain).last().expect("a chain has records")).lsn;
-        self.chains.from(first).map(move |(page, chain)| (page, oldest(chain)))
+        self.chains.from(first)
     }
 
     /// Pages worth coalescing up to `limit` because their chains are long.
     pub fn long_chains(&self, limit: Lsn, count: usize) -> impl Iterator<Item = PageId> {
         let due = move |page: &&PageId| {
-            let chain = self.chains.of(**page);
-            chain.len as usize - self.newer(chain, limit) >= self.coalesce_chain.div_ceil(2)
+            let due = self.chains.of(**page).partition_point(|link| link.lsn <= limit);
+            due >= self.coalesce_chain.div_ceil(2)
         };
         self.long.iter().filter(due).take(count).copied()
     }
@@ -303,7 +276,7 @@ impl Segment {
             if lsn > limit || !so_far && (pages.len() == count || self.records.seq(entry) > seq) {
                 break;
             }
-            let in_slot = lsn <= self.chains.of(page).cut;
+            let in_slot = lsn <= self.chains.cut_of(page);
             if in_slot && so_far {
                 self.coalesced = lsn;
             }
@@ -317,8 +290,7 @@ impl Segment {
 
     /// A page is in its slot as of `lsn`.
     pub fn page_coalesced(&mut self, page: PageId, lsn: Lsn) {
-        let left = self.newer(self.chains.of(page), lsn);
-        self.chains.cut(page, lsn, left as u32);
+        let left = self.chains.cut(page, lsn);
         if left < self.coalesce_chain {
             self.long.remove(&page);
         }
@@ -350,7 +322,6 @@ impl Segment {
     /// Gives up every record that is held: the segment is rebuilt from its peers.
     pub fn clear(&mut self) {
         self.records.clear();
-        self.backs.clear();
         self.chains.clear();
         self.long.clear();
         (self.scl, self.coalesced) = (self.base, self.base);
@@ -386,10 +357,8 @@ impl Segment {
     fn drop_upto(&mut self, base: Lsn) {
         while self.records.front().is_some_and(|first| first.lsn <= base) {
             let Some(Entry { lsn, page, .. }) = self.records.pop_front() else { break };
-            self.dropped += 1;
-            self.backs.pop_front();
             // No chain has what is in its page's slot, or is not complete.
-            if lsn > self.coalesced && lsn <= self.scl && lsn > self.chains.of(page).cut {
+            if lsn > self.coalesced && lsn <= self.scl && lsn > self.chains.cut_of(page) {
                 self.chains.shorten(page);
             }
         }
