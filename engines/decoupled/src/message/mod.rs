@@ -19,7 +19,7 @@ pub(crate) use codec::wire_structs;
 pub use codec::{DecodeError, Reader, Wire};
 pub use envelope::{Envelope, EnvelopeError};
 pub use peer::{Peer, PeerSegment};
-pub use storage::{PgFloor, ToStorage};
+pub use storage::{GroupRecords, PgFloor, ToStorage};
 pub use writer::{InventoryEntry, PageResult, SegmentStatus, Standing, ToWriter};
 
 use node::{Frame, FrameKind};

@@ -18,14 +18,25 @@ pub struct PgFloor {
     pub pgcl: Lsn,
 }
 
+/// Records of one protection group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRecords {
+    /// The group and its floors.
+    pub floor: PgFloor,
+    /// Envelopes, in rising order of LSN.
+    pub records: Bytes,
+}
+
 wire_structs! {
     PgFloor { pg, pgmrpl, pgcl }
+    GroupRecords { floor, records }
 }
 
 /// Writer to storage node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToStorage {
-    /// Records of one protection group. Answered by [`ToWriter::Ack`](super::ToWriter::Ack) once durable.
+    /// Records, of every protection group that has some to send: its six segments are on the same six nodes. Answered by
+    /// [`ToWriter::Ack`](super::ToWriter::Ack) once durable.
     Append {
         /// The volume.
         volume: VolumeId,
@@ -33,12 +44,10 @@ pub enum ToStorage {
         epoch: Epoch,
         /// The volume durable LSN.
         vdl: Lsn,
-        /// The group and its floors.
-        floor: PgFloor,
         /// The writer's clock when this was sent; echoed by the acknowledgement. Renews the writer's lease.
         sent_at: Nanos,
-        /// Envelopes, in rising order of LSN.
-        records: Bytes,
+        /// The records, no group twice.
+        groups: Vec<GroupRecords>,
     },
     /// What [`ToStorage::Append`] carries beside records, for groups that are idle. Answered by an `Ack` of every group
     /// named. Renews the writer's lease.
@@ -138,7 +147,7 @@ pub enum ToStorage {
 }
 
 wire_enum!(ToStorage {
-    1 => Append { volume, epoch, vdl, floor, sent_at, records },
+    1 => Append { volume, epoch, vdl, sent_at, groups },
     2 => Heartbeat { volume, epoch, vdl, sent_at, floors },
     3 => Read { volume, epoch, request, pg, page, read_point, required },
     4 => Prepare { volume, epoch, table },

@@ -30,8 +30,9 @@ fn to_storage() -> Vec<ToStorage> {
     let (volume, epoch) = (VOLUME, EPOCH);
     let floor = PgFloor { pg: PgId(1), pgmrpl: Lsn(5), pgcl: Lsn(6) };
     let (sent_at, vdl) = (Nanos(8), Lsn(7));
+    let group = GroupRecords { floor, records: Bytes::from_static(b"envelopes") };
     vec![
-        ToStorage::Append { volume, epoch, vdl, floor, sent_at, records: Bytes::from_static(b"envelopes") },
+        ToStorage::Append { volume, epoch, vdl, sent_at, groups: vec![group; 2] },
         ToStorage::Heartbeat { volume, epoch, vdl, sent_at, floors: vec![floor; 3] },
         ToStorage::Read {
             volume,

@@ -1,6 +1,5 @@
 //! What the writer asks of a node while the volume is open: appends, heartbeats, confirmations, registers.
 
-use bytes::Bytes;
 use compute::Lsn;
 use compute::page::{PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 use node::{Effects, IoClass, Nanos, NodeId, SECTOR_BYTES};
@@ -9,7 +8,7 @@ use super::Trouble;
 use super::batch::{Batch, Head, decode_batch};
 use super::segment::{Offered, Segment};
 use super::server::{After, Server};
-use crate::message::{PgFloor, ToStorage, ToWriter};
+use crate::message::{GroupRecords, PgFloor, ToStorage, ToWriter};
 use crate::{Epoch, PgId, Register};
 
 impl Server {
@@ -32,9 +31,9 @@ impl Server {
                 return Ok(());
             }
             _ if !self.fence.serves(epoch) => self.refuse(from, epoch, out),
-            ToStorage::Append { vdl, floor, sent_at, records, .. } => {
+            ToStorage::Append { vdl, sent_at, groups, .. } => {
                 self.writer = Some((from, epoch));
-                self.on_append(now, from, vdl, floor, sent_at, records, out);
+                self.on_append(now, from, vdl, sent_at, groups, out);
             }
             ToStorage::Heartbeat { vdl, sent_at, floors, .. } => {
                 self.writer = Some((from, epoch));
@@ -64,43 +63,56 @@ impl Server {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn on_append(
         &mut self,
         now: Nanos,
         from: NodeId,
         vdl: Lsn,
-        floor: PgFloor,
         sent_at: Nanos,
-        records: Bytes,
+        groups: Vec<GroupRecords>,
         out: &mut Effects,
     ) {
         let epoch = self.fence.promised();
-        let pg = floor.pg;
-        let (Some(register), true) = (self.register, self.segments.contains_key(&pg)) else {
-            // The group was made while this node was away; the writer brings it up.
+        let pages_per_pg = self.register.map_or(0, |register| register.geometry.pages_per_pg);
+        let (mut known, mut was_away) = (Vec::new(), false);
+        for GroupRecords { floor, records } in groups {
+            let (pg, bytes) = (floor.pg, records.len());
+            if !self.segments.contains_key(&pg) {
+                was_away = true;
+                continue;
+            }
+            let Ok(batch) = decode_batch(records, pg, pages_per_pg) else {
+                self.counters.refused += 1;
+                continue;
+            };
+            if !self.has_room(pg, &batch, bytes) {
+                self.counters.throttled += 1;
+                continue;
+            }
+            self.fence.renew(epoch, now);
+            self.take_floor(vdl, &floor);
+            match self.take_records(pg, batch) {
+                Some(seq) => self.acks.wait(seq, from, epoch, pg, sent_at),
+                None => known.push(pg),
+            }
+        }
+        if !known.is_empty() {
+            self.send_ack(from, sent_at, &known, out);
+        }
+        if was_away {
+            // A group was made while this node was away; the writer brings it up.
             self.refuse(from, epoch, out);
-            return;
-        };
-        let intake = self.log.intake_bytes() + records.len();
-        let Ok(batch) = decode_batch(records, pg, register.geometry.pages_per_pg) else {
-            self.counters.refused += 1;
-            return;
-        };
-        // Whoever fills a hole helps the VDL to rise, and the log to be collected; new records wait for that.
+        }
+    }
+
+    /// Whether records may be taken in. Whoever fills a hole helps the VDL to rise, and the log to be collected; new records
+    /// wait for that.
+    fn has_room(&self, pg: PgId, batch: &Batch, bytes: usize) -> bool {
         let last = self.segments.get(&pg).map_or(Lsn::ZERO, Segment::last);
         let fills = batch.heads.first().is_some_and(|head| head.prev_pg <= last);
         let too_long = self.log.live_bytes() > self.config.log_bytes_max + self.config.log_bytes_target;
-        if intake > self.config.intake_bytes_max || self.log.is_full() || too_long && !fills {
-            self.counters.throttled += 1;
-            return;
-        }
-        self.fence.renew(epoch, now);
-        self.take_floor(vdl, &floor);
-        match self.take_records(pg, batch) {
-            Some(seq) => self.acks.wait(seq, from, epoch, pg, sent_at),
-            None => self.send_ack(from, sent_at, &[pg], out),
-        }
+        let is_crowded = self.log.intake_bytes() + bytes > self.config.intake_bytes_max;
+        !is_crowded && !self.log.is_full() && (fills || !too_long)
     }
 
     /// Takes checked records of one group into the log and the segment; gives the block that will have the last new one.

@@ -7,7 +7,7 @@ use super::VolumeDriver;
 use super::group::Group;
 use super::members::Part;
 use crate::ids::pg_of;
-use crate::message::{PgFloor, ToStorage};
+use crate::message::{GroupRecords, PgFloor, TO_STORAGE, ToStorage, Wire};
 use crate::{Incarnation, MemberIndex, PgId};
 
 /// Floors in one heartbeat message.
@@ -57,12 +57,12 @@ impl VolumeDriver {
         self.progress.mark_cpl(redo.last());
         self.stats.records += redo.count() as u64;
         let vdl = self.progress.vdl();
-        for pg in touched {
+        for &pg in &touched {
             let group = &mut self.groups[pg.0 as usize];
             group.mark_cpl(redo.last());
             group.durable_end(vdl);
-            self.pump(cx, pg);
         }
+        self.pump(cx, &touched);
         self.forget_evicted(cx);
     }
 
@@ -80,32 +80,39 @@ impl VolumeDriver {
         self.page_lsns.insert(page, lsn);
     }
 
-    /// Sends a group's open records while its window allows.
-    fn pump(&mut self, cx: &mut Context<'_>, pg: PgId) {
+    /// Sends the open records of groups whose windows allow it, together: what arrives together shares a log block.
+    fn pump(&mut self, cx: &mut Context<'_>, pgs: &[PgId]) {
         let wait = self.round_trip.timeout().max(self.config.resend_min).min(self.config.resend_max);
-        loop {
+        let (mut sealed, mut bytes) = (Vec::with_capacity(pgs.len()), 0);
+        for &pg in pgs {
             let group = &mut self.groups[pg.0 as usize];
-            let sealed = group.seal(self.config.batches_in_flight, self.config.batch_bytes_max, cx.now, wait);
-            let Some(records) = sealed.map(|batch| batch.records.clone()) else { break };
+            let batch = group.seal(self.config.batches_in_flight, self.config.batch_bytes_max, cx.now, wait);
+            let Some(records) = batch.map(|batch| batch.records.clone()) else { continue };
             self.stats.batches += 1;
-            let message = self.append_message(cx.now, pg, records);
-            let frame = crate::message::Wire::frame(&message, crate::message::TO_STORAGE);
-            for (_, node) in self.members.holders() {
-                cx.out.send(node, frame.clone(), IoClass::LogShipping);
+            if bytes + records.len() > self.config.batch_bytes_max {
+                self.ship_batches(cx, std::mem::take(&mut sealed));
+                bytes = 0;
             }
-            self.set_tick(cx);
+            bytes += records.len();
+            sealed.push(GroupRecords { floor: self.floor(pg), records });
         }
+        self.ship_batches(cx, sealed);
     }
 
-    fn append_message(&self, now: Nanos, pg: PgId, records: bytes::Bytes) -> ToStorage {
-        ToStorage::Append {
-            volume: self.config.volume,
-            epoch: self.epoch,
-            vdl: self.progress.vdl(),
-            floor: self.floor(pg),
-            sent_at: now,
-            records,
+    fn ship_batches(&mut self, cx: &mut Context<'_>, groups: Vec<GroupRecords>) {
+        if groups.is_empty() {
+            return;
         }
+        let frame = self.append_message(cx.now, groups).frame(TO_STORAGE);
+        for (_, node) in self.members.holders() {
+            cx.out.send(node, frame.clone(), IoClass::LogShipping);
+        }
+        self.set_tick(cx);
+    }
+
+    fn append_message(&self, now: Nanos, groups: Vec<GroupRecords>) -> ToStorage {
+        let (volume, epoch, vdl) = (self.config.volume, self.epoch, self.progress.vdl());
+        ToStorage::Append { volume, epoch, vdl, sent_at: now, groups }
     }
 
     /// No read will ask below the oldest read point under way, or below the VDL, which every later read starts from.
@@ -135,12 +142,14 @@ impl VolumeDriver {
             self.lease.renew(member, echo);
             self.on_lease(cx);
         }
+        let mut risen = Vec::with_capacity(scls.len());
         for &(pg, scl) in scls {
             let Some(group) = self.groups.get_mut(pg.0 as usize) else { continue };
             if group.acknowledge(member, scl) {
-                self.pump(cx, pg);
+                risen.push(pg);
             }
         }
+        self.pump(cx, &risen);
         self.advance(cx);
         self.try_open(cx);
     }
@@ -165,8 +174,8 @@ impl VolumeDriver {
             let due = self.groups[index].due(cx.now, RESENDS_MAX, self.config.resend_max);
             for (last, records) in due {
                 let group = &self.groups[index];
-                let message = self.append_message(cx.now, group.pg(), records);
-                let frame = crate::message::Wire::frame(&message, crate::message::TO_STORAGE);
+                let groups = vec![GroupRecords { floor: self.floor(group.pg()), records }];
+                let frame = self.append_message(cx.now, groups).frame(TO_STORAGE);
                 for (_, node) in self.members.holders().filter(|&(member, _)| group.scl(member) < last) {
                     cx.out.send(node, frame.clone(), IoClass::LogShipping);
                     self.stats.resends += 1;
@@ -192,7 +201,7 @@ impl VolumeDriver {
                 sent_at: cx.now,
                 floors: chunk.to_vec(),
             };
-            let frame = crate::message::Wire::frame(&message, crate::message::TO_STORAGE);
+            let frame = message.frame(TO_STORAGE);
             for (_, node) in self.members.holders() {
                 cx.out.send(node, frame.clone(), IoClass::Control);
             }

@@ -115,8 +115,7 @@ fn annulled_records_are_gone_from_log_and_restart_and_the_chain_goes_on_above_th
     world.recover_at(2, Lsn(3), Lsn(100), &all());
     assert!(all().iter().all(|&member| world.scl(member, 0) == Lsn(3)));
     // A record of the old writer, sent under the new epoch by a confused peer or a replay, is void.
-    let ToStorage::Append { records, .. } = &late[0] else { panic!("an append") };
-    let replay = world.append(PgId(0), records.clone());
+    let replay = world.under_this_epoch(late[0].clone());
     world.tell_all(&all(), replay);
     world.run(20);
     assert!(all().iter().all(|&member| world.scl(member, 0) == Lsn(3) && world.probe(member).annulled == 1));

@@ -7,7 +7,7 @@ use compute::{GroupBuilder, Lsn, Page, PageId, PageKind, Record, RedoOp, TreeId,
 use node::{Digest, Effects, Event, Member, Nanos, Node, NodeId, Role, Topology, Zone};
 use sim::{Sim, SimConfig, Survival};
 
-use crate::message::{Envelope, PageResult, PgFloor, TO_STORAGE, ToStorage, ToWriter, Wire};
+use crate::message::{Envelope, GroupRecords, PageResult, PgFloor, TO_STORAGE, ToStorage, ToWriter, Wire};
 use crate::storage::block::{self, LogIdentity};
 use crate::storage::hotlog::extent_of;
 use crate::storage::{StorageConfig, StorageNode, StorageProbe, storage_members};
@@ -225,7 +225,10 @@ impl World {
     /// An append as a confused sender would repeat it now.
     pub fn under_this_epoch(&self, append: ToStorage) -> ToStorage {
         match append {
-            ToStorage::Append { floor, records, .. } => self.append(floor.pg, records),
+            ToStorage::Append { groups, .. } => {
+                let [GroupRecords { floor, records }] = &groups[..] else { panic!("one group") };
+                self.append(floor.pg, records.clone())
+            }
             other => other,
         }
     }
@@ -235,9 +238,8 @@ impl World {
             volume: VOLUME,
             epoch: self.epoch,
             vdl: self.vdl,
-            floor: PgFloor { pg, pgmrpl: self.vdl, pgcl: self.vdl },
             sent_at: self.sim.now(),
-            records,
+            groups: vec![GroupRecords { floor: PgFloor { pg, pgmrpl: self.vdl, pgcl: self.vdl }, records }],
         }
     }
 
