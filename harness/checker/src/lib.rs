@@ -2,6 +2,7 @@
 //!
 //! - [`replay`]: strict serializability. The committed transactions are given to the model one after the other, in the order
 //!   of their commit positions; every reply must be the model's, and the order must respect real time.
+//! - [`history`]: the input of the checkers below: anybody's histories, as JSON lines or as Jepsen's EDN.
 //! - [`durability`]: after a crash, every key holds its last acknowledged version or a later unknown one.
 //!
 //! # Invariants
@@ -15,7 +16,13 @@
 //!   in another order than it claims is judged invalid, which is intended.
 
 pub mod durability;
+pub mod history;
 pub mod replay;
 mod verdict;
 
 pub use verdict::Verdict;
+
+/// A hash map without a random seed.
+type Map<K, V> = hashbrown::HashMap<K, V, rustc_hash::FxBuildHasher>;
+/// A hash set without a random seed.
+type Set<T> = hashbrown::HashSet<T, rustc_hash::FxBuildHasher>;
