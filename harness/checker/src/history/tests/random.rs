@@ -66,7 +66,7 @@ fn histories_survive_both_formats_and_the_way_between_them() {
             for format in formats {
                 let line = format.line(&kept);
                 let again = read(&line, format).unwrap_or_else(|error| panic!("{error}: {line}"));
-                assert_eq!(again, [op.clone()], "{line}");
+                assert_eq!(again.as_slice(), std::slice::from_ref(&op), "{line}");
                 kept = again.into_iter().next().expect("one operation");
                 assert_eq!(format.line(&kept), line);
             }
