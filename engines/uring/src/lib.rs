@@ -16,6 +16,7 @@
 //!   applied by the receiving thread's timers, and the delay realised is recorded.
 //! - **Faults.** [`Runtime::inject`] takes the primitive faults of [`node::fault`], except power loss, which a real
 //!   device does not do on demand: [`Journal`] and [`CrashImage`] stand in for it.
+//! - **Mapped files.** [`MappedFile`] gives tools that read large files what the kernel's page cache gives; no node uses it.
 //!
 //! # Invariants
 //!
@@ -42,6 +43,7 @@ mod journal;
 mod launch;
 mod link;
 mod mail;
+mod mapped;
 mod report;
 mod runtime;
 mod slots;
@@ -54,6 +56,7 @@ pub use data_dir::FileSystem;
 pub use error::Error;
 pub use journal::{Base, CrashImage, Cut, Journal, JournalOp, JournalRecord, Survivors};
 pub use link::{DelayRecord, LinkDelays};
+pub use mapped::MappedFile;
 pub use report::{
     BackendReport, Description, DiskReport, Halt, Halts, NodeUsage, RingReport, Stopped, StoppedNode, ThreadReport,
     ThreadUsage, Usage,

@@ -9,6 +9,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// What was judged: counts by name.
     pub counts: Vec<(&'static str, u64)>,
+    /// How often each kind of anomaly was found.
+    pub found: Vec<(&'static str, u64)>,
     /// What was found wrong; of each kind the first few.
     pub anomalies: Vec<Anomaly>,
     /// The promises that these anomalies break, weakest first.
@@ -59,7 +61,7 @@ impl Findings {
     }
 
     /// The report: invalid when something was found, or else unknown when something was unsure.
-    pub fn report(mut self, mut counts: Vec<(&'static str, u64)>) -> Report {
+    pub fn report(self, counts: Vec<(&'static str, u64)>) -> Report {
         let verdict = match (self.kept.first(), self.unknown) {
             (Some(first), _) => {
                 let kinds: Vec<String> = self.counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
@@ -68,7 +70,6 @@ impl Findings {
             (None, Some(why)) => Verdict::Unknown(why),
             (None, None) => Verdict::Valid,
         };
-        counts.append(&mut self.counts);
-        Report { verdict, counts, anomalies: self.kept, ruled_out: Vec::new() }
+        Report { verdict, counts, found: self.counts, anomalies: self.kept, ruled_out: Vec::new() }
     }
 }

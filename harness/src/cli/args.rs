@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use checker::history::Value;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use workloads::{Distribution, DistributionError};
 
@@ -34,6 +35,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Reopen a data directory and check it against a journal of acknowledgements
     Verify(VerifyArgs),
+    /// Judge anybody's history of operations, in JSON lines or Jepsen's EDN
+    Check(CheckArgs),
     /// What this machine can do, and two floors measured on the spot
     Doctor(DoctorArgs),
     /// Engines, workloads, distributions, profiles and faults
@@ -172,6 +175,35 @@ pub struct VerifyArgs {
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The history: .jsonl or .edn, or whatever its content looks like
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What the operations are, and what is promised of them
+    #[arg(long, value_enum)]
+    pub model: ModelArg,
+    /// What every register or key holds at first, as EDN
+    #[arg(long, value_name = "VALUE", default_value = "nil")]
+    pub initial: Value,
+    /// Also write the history to this new file, in the format of its extension
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A model of a history by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModelArg {
+    /// Reads and writes of registers, every write another value; exact, and fast at any concurrency
+    Register,
+    /// Reads, writes and compare-and-sets of keys, with any values, also in transactions
+    Kv,
 }
 
 /// `doctor`.

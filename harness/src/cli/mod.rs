@@ -2,6 +2,7 @@
 
 pub mod args;
 mod bench;
+mod check;
 mod compare;
 mod doctor;
 mod list;
@@ -47,6 +48,7 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
         Command::List(list) => list::run(list),
         Command::Compare(compare) => compare::run(compare),
         Command::Verify(verify) => verify::run(verify),
+        Command::Check(check) => check::run(check),
         Command::Doctor(doctor) => doctor::run(doctor),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// A value of an operation, as JSON and EDN both can say it.
@@ -100,6 +101,15 @@ impl Value {
 impl From<i64> for Value {
     fn from(number: i64) -> Value {
         Value::Int(number)
+    }
+}
+
+/// Of EDN.
+impl FromStr for Value {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Value, String> {
+        super::edn::Forms::single(text.as_bytes()).map_err(|(_, reason)| reason)
     }
 }
 

@@ -50,7 +50,8 @@ pub fn by_position(history: &History, initial: &Value) -> Result<Option<Report>,
         Verdict::Invalid(why) => vec![crate::Anomaly { kind: "not-serial", ops: Vec::new(), why: why.clone() }],
         Verdict::Valid | Verdict::Unknown(_) => Vec::new(),
     };
-    Ok(Some(Report { verdict: found.verdict, counts, anomalies, ruled_out: Vec::new() }))
+    let kinds = anomalies.iter().map(|anomaly| (anomaly.kind, 1)).collect();
+    Ok(Some(Report { verdict: found.verdict, counts, found: kinds, anomalies, ruled_out: Vec::new() }))
 }
 
 fn position(history: &History, call: &history::Call) -> Option<u64> {
