@@ -181,10 +181,15 @@ impl Server {
         wanted: Wanted,
         out: &mut Effects,
     ) {
-        let segment = self.segments.get(&pg);
-        let records = segment.map(|segment| segment.page_records(page, upto)).unwrap_or_default();
-        out.charge(Work::Apply, records.len() as u64);
-        match base.and_then(|base| materialise(base, &records)) {
+        let made = base.and_then(|base| match self.segments.get(&pg) {
+            Some(segment) => {
+                let records = segment.page_records(page, upto);
+                out.charge(Work::Apply, records.len() as u64);
+                materialise(base, records)
+            }
+            None => Ok(base),
+        });
+        match made {
             Ok(made) => self.page_ready(page, made, wanted, out),
             Err(detail) => {
                 self.counters.damaged += 1;

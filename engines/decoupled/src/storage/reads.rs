@@ -8,25 +8,38 @@ use super::server::Server;
 use crate::PgId;
 use crate::message::{Envelope, PageResult, ToWriter};
 
+/// Records read ahead of being applied. Each waits for memory of its own; read one behind the other, they wait together.
+const READ_AHEAD: usize = 16;
+
 /// Applies a page's records to its base. The error says what does not fit, for a person.
-pub(super) fn materialise(mut page: Page, records: &[Envelope<'_>]) -> Result<Page, String> {
-    for Envelope { prev_page, record, .. } in records {
-        if record.lsn <= page.lsn() {
-            continue;
+pub(super) fn materialise<'a>(mut page: Page, mut records: impl Iterator<Item = Envelope<'a>>) -> Result<Page, String> {
+    let mut ahead = Vec::with_capacity(READ_AHEAD);
+    loop {
+        ahead.extend(records.by_ref().take(READ_AHEAD));
+        if ahead.is_empty() {
+            return Ok(page);
         }
-        // The back-pointer says which record the page must be at: a base that lost its last version is noticed here.
-        let formats = matches!(record.op, RedoOp::Format { .. });
-        if !formats && *prev_page != page.lsn() {
-            return Err(format!(
-                "page {} is at LSN {} where record {} expects it at {prev_page}",
-                record.page,
-                page.lsn(),
-                record.lsn,
-            ));
+        for envelope in ahead.drain(..) {
+            apply_next(&mut page, &envelope)?;
         }
-        apply(&mut page, record).map_err(|error| error.to_string())?;
     }
-    Ok(page)
+}
+
+fn apply_next(page: &mut Page, Envelope { prev_page, record, .. }: &Envelope<'_>) -> Result<(), String> {
+    if record.lsn <= page.lsn() {
+        return Ok(());
+    }
+    // The back-pointer says which record the page must be at: a base that lost its last version is noticed here.
+    let formats = matches!(record.op, RedoOp::Format { .. });
+    if !formats && *prev_page != page.lsn() {
+        return Err(format!(
+            "page {} is at LSN {} where record {} expects it at {prev_page}",
+            record.page,
+            page.lsn(),
+            record.lsn,
+        ));
+    }
+    apply(page, record).map(|_| ()).map_err(|error| error.to_string())
 }
 
 impl Server {

@@ -92,8 +92,8 @@ impl Records {
     }
 
     /// A record with all its back-pointers, and the length of its envelope.
-    pub fn envelope(&self, entry: &Entry) -> (Envelope<'_>, usize) {
-        Envelope::read(self.bytes_from(entry.place)).expect("a record is checked when it enters")
+    pub fn envelope(&self, place: Place) -> (Envelope<'_>, usize) {
+        Envelope::read(self.bytes_from(place)).expect("a record is checked when it enters")
     }
 
     /// Takes in records of one message, LSNs rising, none of which is held. Those that belong between others move what is

@@ -179,7 +179,7 @@ impl Segment {
 
     /// A record's envelope, encoded.
     pub fn encoded(&self, entry: &Entry) -> &[u8] {
-        let (_, len) = self.records.envelope(entry);
+        let (_, len) = self.records.envelope(entry.place);
         &self.records.bytes_from(entry.place)[..len]
     }
 
@@ -230,20 +230,18 @@ impl Segment {
     pub fn inventory(&self, above: Lsn, count: usize) -> (Vec<InventoryEntry>, bool) {
         let mut rest = self.chain_above(above);
         let entry = |entry: &Entry| {
-            let (Envelope { prev_volume, prev_pg, record, .. }, _) = self.records.envelope(entry);
+            let (Envelope { prev_volume, prev_pg, record, .. }, _) = self.records.envelope(entry.place);
             InventoryEntry { lsn: entry.lsn, prev_volume, prev_pg, cpl: record.cpl }
         };
         let entries = rest.by_ref().take(count).map(entry).collect();
         (entries, rest.next().is_none())
     }
 
-    /// A page's records up to `upto`, which is complete, that are not in its slot, in order. Where they are is found first and
-    /// what they say is read then: no wait for memory depends on another, so they overlap.
-    pub fn page_records(&self, page: PageId, upto: Lsn) -> Vec<Envelope<'_>> {
-        let links = self.chains.of(page).iter().take_while(|link| link.lsn <= upto);
-        let envelopes: Vec<&[u8]> = links.map(|link| self.records.bytes_from(link.place)).collect();
-        let read = |bytes| Envelope::read(bytes).expect("a record is checked when it enters").0;
-        envelopes.into_iter().map(read).collect()
+    /// A page's records up to `upto`, which is complete, that are not in its slot, in order.
+    pub fn page_records(&self, page: PageId, upto: Lsn) -> impl ExactSizeIterator<Item = Envelope<'_>> {
+        let links = self.chains.of(page);
+        let links = &links[..links.partition_point(|link| link.lsn <= upto)];
+        links.iter().map(|link| self.records.envelope(link.place).0)
     }
 
     /// Records that are not in page slots.
@@ -420,10 +418,10 @@ mod tests {
         }
         assert_eq!((segment.scl(), segment.count(), segment.holes_filled()), (Lsn(15), 15, 9));
         assert_eq!(segment.uncoalesced(), 15);
-        let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(12)).iter().map(|held| held.record.lsn.0).collect();
+        let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(12)).map(|held| held.record.lsn.0).collect();
         assert_eq!(of_page, [1, 4, 7, 10]);
         segment.page_coalesced(PageId(1), Lsn(4));
-        let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(15)).iter().map(|held| held.record.lsn.0).collect();
+        let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(15)).map(|held| held.record.lsn.0).collect();
         assert_eq!((of_page, segment.uncoalesced()), (vec![7, 10, 13], 13));
     }
 
