@@ -11,7 +11,7 @@
 //! before the other; zones sorted once show such a pair.
 //!
 //! A transaction that reads a register and then writes it joins two clusters: nothing fits between them. Chains of such
-//! clusters are contiguous too and have a zone as a whole, so the same argument judges them ([`block`]).
+//! clusters are contiguous too and have a zone as a whole, so the same argument judges them (`block`).
 //!
 //! A write of unknown outcome that nobody read is taken not to have happened; one that was read has happened, at any time
 //! after it was asked for. Operations that failed did nothing; a read that saw one is a violation.
