@@ -73,6 +73,10 @@ pub struct LinkRule {
     pub corrupt: f64,
     /// Added to the profile's delay; a distribution reorders frames.
     pub extra_delay: Option<Delay>,
+    /// Added to the delay of second copies alone: old messages that come back much later.
+    pub duplicate_delay: Option<Delay>,
+    /// Bytes a second, when fewer than the profile's.
+    pub bandwidth_bytes_per_s: Option<u64>,
 }
 
 /// How a disk misbehaves. Probabilities are per operation.
@@ -84,6 +88,21 @@ pub struct DiskRule {
     pub read_error: f64,
     /// Probability that a write or sync fails with EIO; a failed write may have taken place.
     pub write_error: f64,
+    /// Probability that a sync fails with EIO although writes succeed.
+    pub sync_error: f64,
     /// Creations, extensions and writes fail with ENOSPC.
     pub full: bool,
+    /// Probability that a write is acknowledged, and durable if asked for, without having taken place.
+    pub lost_write: f64,
+    /// Probability that a write takes place elsewhere in its file, and what it was meant to replace stays.
+    pub misdirected_write: f64,
+    /// Probability that a read returns what lies elsewhere in its file.
+    pub misdirected_read: f64,
+}
+
+impl DiskRule {
+    /// Whether the disk may say what is not so. Only a simulated disk can be made to.
+    pub fn lies(&self) -> bool {
+        self.lost_write > 0.0 || self.misdirected_write > 0.0 || self.misdirected_read > 0.0
+    }
 }

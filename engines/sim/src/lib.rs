@@ -118,7 +118,7 @@ mod trace;
 mod world;
 
 pub use config::{CpuModel, SimConfig};
-pub use disk::{DiskModel, SimDisk, Survival, Unit};
+pub use disk::{Ailment, DiskCounts, DiskModel, SimDisk, Survival, Unit};
 pub use fork::{CopyNode, copy_as};
 pub use host::{Halt, Status};
 pub use links::LinkCounts;

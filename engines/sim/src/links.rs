@@ -28,6 +28,8 @@ pub struct LinkCounts {
     pub duplicated: u64,
     /// Copies damaged.
     pub damaged: u64,
+    /// Frames that a rule delayed, or made to wait for its bandwidth.
+    pub delayed: u64,
     /// Frames that overtook one sent earlier in the same direction.
     pub overtaking: u64,
     /// Frames that found their receiver down.
@@ -92,14 +94,16 @@ impl Links {
             self.counts.cut += 1;
             return;
         }
-        let sent_at = self.transmit(now, from, to, model, frame.len_bytes());
+        let sent_at = self.transmit(now, from, to, model, &rule, frame.len_bytes());
+        self.counts.delayed += u64::from(rule.extra_delay.is_some() || sent_at > now);
         if self.chance(model.loss) || self.chance(rule.loss) {
             self.counts.lost += 1;
             return;
         }
         if self.chance(rule.duplicate) {
             self.counts.duplicated += 1;
-            let at = self.arrival(sent_at, from, to, model, &rule);
+            let later = rule.duplicate_delay.map_or(Nanos::ZERO, |delay| delay.draw(&mut self.rng));
+            let at = self.arrival(sent_at + later, from, to, model, &rule);
             arrive(at, self.damage(frame.clone(), rule.corrupt));
         }
         let at = self.arrival(sent_at, from, to, model, &rule);
@@ -111,11 +115,20 @@ impl Links {
     }
 
     /// When the last byte has left the sender.
-    fn transmit(&mut self, now: Nanos, from: usize, to: usize, model: &LinkModel, len_bytes: usize) -> Nanos {
-        if model.bandwidth_bytes_per_s.is_none() {
+    fn transmit(
+        &mut self,
+        now: Nanos,
+        from: usize,
+        to: usize,
+        model: &LinkModel,
+        rule: &LinkRule,
+        len_bytes: usize,
+    ) -> Nanos {
+        let rate = [model.bandwidth_bytes_per_s, rule.bandwidth_bytes_per_s].into_iter().flatten().min();
+        if rate.is_none() {
             return now;
         }
-        let took = transfer(len_bytes as u64, model.bandwidth_bytes_per_s);
+        let took = transfer(len_bytes as u64, rate);
         let direction = self.direction(from, to);
         direction.free_at = direction.free_at.max(now) + took;
         direction.free_at

@@ -131,7 +131,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// The node is unknown, the fault does not fit its state, or it is a power loss ([`Error::PowerLoss`]).
+    /// The node is unknown, the fault does not fit its state, or it is a power loss ([`Error::PowerLoss`]) or a disk
+    /// that is to lie ([`Error::Lies`]).
     pub fn inject(&self, fault: &Fault) -> Result<(), Error> {
         match *fault {
             Fault::Crash { power: true, .. } => Err(Error::PowerLoss),
@@ -141,6 +142,7 @@ impl Runtime {
             Fault::Resume { node } => self.resume(node),
             Fault::Link { from, to, rule } => self.set_link(from, to, Some(rule)),
             Fault::Heal { from, to } => self.set_link(from, to, None),
+            Fault::Disk { rule, .. } if rule.lies() => Err(Error::Lies),
             Fault::Disk { node, rule } => self.ask(node, |done| Order::Disk { node, rule: Some(rule), done }),
             Fault::DiskClear { node } => self.ask(node, |done| Order::Disk { node, rule: None, done }),
         }

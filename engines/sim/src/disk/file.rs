@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use node::{Digest, SECTOR_BYTES};
 
 use super::contents::{Contents, Kept};
+use super::damage::Ailing;
 
 /// Whether a completed write survives power loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +67,13 @@ impl History {
 pub(super) struct File {
     contents: Contents,
     overwrites: Vec<Overwrite>,
+    /// Sectors that rotted or cannot be read.
+    pub(super) ailing: Ailing,
 }
 
 impl File {
     pub(super) fn zeroed(len_bytes: u64) -> File {
-        File { contents: Contents::zeroed(len_bytes), overwrites: Vec::new() }
+        File { contents: Contents::zeroed(len_bytes), ..File::default() }
     }
 
     pub(super) fn len_bytes(&self) -> u64 {
@@ -104,6 +107,30 @@ impl File {
         let mut sectors = self.contents.copy(start, (end - start) as usize);
         sectors[(offset - start) as usize..][..data.len()].copy_from_slice(data);
         self.write(u64::MAX, start, &sectors, true);
+    }
+
+    /// The sectors that hold anything but zeroes.
+    pub(super) fn written_sectors(&self) -> Vec<u64> {
+        let mut sector = [0; SECTOR_BYTES];
+        let written = (0..self.len_bytes() / SECTOR_BYTES as u64).filter(|number| {
+            self.contents.read(number * SECTOR_BYTES as u64, &mut sector);
+            sector.iter().any(|&byte| byte != 0)
+        });
+        written.collect()
+    }
+
+    /// Changes a few bits of a sector for good, as `draw` says.
+    pub(super) fn rot(&mut self, sector: u64, draw: u64) {
+        let mut bytes = [0; SECTOR_BYTES];
+        let offset = sector * SECTOR_BYTES as u64;
+        self.read(offset, &mut bytes);
+        for byte in draw.to_le_bytes().chunks_exact(2) {
+            let at = usize::from(byte[0]) * 2 + usize::from(byte[1] & 1);
+            bytes[at] ^= 1 << (byte[1] >> 1 & 7);
+        }
+        // Two flips of one bit would leave the sector as it was.
+        bytes[draw as usize % SECTOR_BYTES] ^= 0x80;
+        self.write_at_rest(offset, &bytes);
     }
 
     fn is_unsynced(&self, offset: u64, end: u64) -> bool {

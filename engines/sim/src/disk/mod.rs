@@ -21,12 +21,14 @@
 //! # Caveats
 //!
 //! - A stuck operation is a rule with a very long delay.
-//! - Lost, misdirected and rolled-back writes are not rules: a test makes them with [`SimDisk::damage`], or by putting an
-//!   earlier clone back in the disk's place.
+//! - A misdirected operation stays inside its file and moves by whole lengths of itself. A rolled-back disk is an earlier
+//!   clone, put back in the disk's place.
 //! - A read takes place at its completion, and by [`DiskModel::torn_reads`] sees part of a write in flight.
 //! - A file that is written without ever being synced keeps an undo entry for each write.
 
 mod contents;
+mod counts;
+mod damage;
 mod file;
 mod operation;
 mod power;
@@ -43,6 +45,8 @@ use node::fault::DiskRule;
 use node::{DiskOp, DiskResult, FileId, FileName, Nanos, Rng, Token};
 use rustc_hash::FxBuildHasher;
 
+pub use counts::DiskCounts;
+pub use damage::Ailment;
 use file::File;
 use operation::Operation;
 pub use service::DiskModel;
@@ -91,6 +95,7 @@ pub struct SimDisk {
     free_slots: Vec<u32>,
     completed: u64,
     inodes_made: u64,
+    counts: DiskCounts,
 }
 
 impl SimDisk {
@@ -110,6 +115,7 @@ impl SimDisk {
             free_slots: Vec::new(),
             completed: 0,
             inodes_made: 0,
+            counts: DiskCounts::default(),
         }
     }
 
@@ -123,6 +129,7 @@ impl SimDisk {
         let cost = self.service.price(&self.model, &op, &mut self.rng);
         let operation = self.resolve(op);
         let extra = self.rule.extra_delay.map_or(Nanos::ZERO, |delay| delay.draw(&mut self.rng));
+        self.counts.slowed += u64::from(extra > Nanos::ZERO);
         let done_at = self.service.occupy(now, cost + extra) + self.service.shuffle(&self.model, &mut self.rng);
         let in_flight = Some(InFlight { token, operation });
         let slot = match self.free_slots.pop() {
@@ -155,6 +162,11 @@ impl SimDisk {
     /// The time its servers spent serving, all together.
     pub fn busy(&self) -> Nanos {
         self.service.busy
+    }
+
+    /// How often its faults changed what its node was told, or what was stored, in all its lives.
+    pub fn counts(&self) -> DiskCounts {
+        self.counts
     }
 
     /// Bytes of all files, those removed but not yet forgotten included.

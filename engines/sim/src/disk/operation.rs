@@ -2,6 +2,7 @@
 
 use node::{Block, DiskError, DiskOp, DiskReply, DiskResult, FileId, FileName, SECTOR_BYTES};
 
+use super::damage::Ailment;
 use super::file::File;
 use super::{Inode, SimDisk};
 
@@ -136,20 +137,10 @@ impl SimDisk {
                 self.file(inode).grow(len_bytes);
                 Ok(DiskReply::Done)
             }
-            Operation::Read { inode, offset, len_bytes } => {
-                if self.rule.read_error > 0.0 && self.rng.chance(self.rule.read_error) {
-                    return Err(DiskError::EIO);
-                }
-                let mut block = Block::zeroed(len_bytes);
-                self.file(inode).read(offset, &mut block);
-                if self.model.torn_reads {
-                    self.tear(inode, offset, &mut block);
-                }
-                Ok(DiskReply::Data(block))
-            }
+            Operation::Read { inode, offset, len_bytes } => self.read(inode, offset, len_bytes),
             Operation::Write { inode, offset, data, durable } => self.write(inode, offset, &data, durable),
             Operation::Sync { inode, until } => {
-                if self.write_fails() {
+                if self.sync_fails() {
                     self.file(inode).fail_sync(until);
                     return Err(DiskError::EIO);
                 }
@@ -182,12 +173,51 @@ impl SimDisk {
         }
     }
 
-    fn write_fails(&mut self) -> bool {
-        self.rule.write_error > 0.0 && self.rng.chance(self.rule.write_error)
+    fn chance(&mut self, probability: f64) -> bool {
+        probability > 0.0 && self.rng.chance(probability)
     }
 
-    fn check_space(&self, more_bytes: u64) -> Result<(), DiskError> {
+    fn read(&mut self, inode: Inode, offset: u64, len_bytes: usize) -> DiskResult {
+        if self.chance(self.rule.read_error) {
+            self.counts.reads_failed += 1;
+            return Err(DiskError::EIO);
+        }
+        let astray = match self.chance(self.rule.misdirected_read) {
+            true => self.astray(offset, len_bytes as u64, self.files[&inode].1.len_bytes()),
+            false => None,
+        };
+        self.counts.reads_misdirected += u64::from(astray.is_some());
+        let offset = astray.unwrap_or(offset);
+        let ailing = |ailment| self.files[&inode].1.ailing.count(offset, len_bytes as u64, ailment);
+        let (rotten, unreadable) = (ailing(Ailment::Rotten), ailing(Ailment::Unreadable));
+        self.counts.reads_rotten += u64::from(rotten > 0);
+        if unreadable > 0 {
+            self.counts.reads_unreadable += 1;
+            return Err(DiskError::EIO);
+        }
+        let mut block = Block::zeroed(len_bytes);
+        self.file(inode).read(offset, &mut block);
+        if self.model.torn_reads {
+            self.tear(inode, offset, &mut block);
+        }
+        Ok(DiskReply::Data(block))
+    }
+
+    fn write_fails(&mut self) -> bool {
+        let fails = self.chance(self.rule.write_error);
+        self.counts.writes_failed += u64::from(fails);
+        fails
+    }
+
+    fn sync_fails(&mut self) -> bool {
+        let fails = self.chance(self.rule.write_error.max(self.rule.sync_error));
+        self.counts.syncs_failed += u64::from(fails);
+        fails
+    }
+
+    fn check_space(&mut self, more_bytes: u64) -> Result<(), DiskError> {
         if self.rule.full && more_bytes > 0 {
+            self.counts.refused_full += 1;
             return Err(DiskError::NoSpace);
         }
         match self.model.capacity_bytes {
@@ -198,6 +228,7 @@ impl SimDisk {
 
     fn create(&mut self, file: FileId, name: FileName, len_bytes: u64) -> DiskResult {
         if self.rule.full {
+            self.counts.refused_full += 1;
             return Err(DiskError::NoSpace);
         }
         self.check_space(len_bytes)?;
@@ -218,8 +249,19 @@ impl SimDisk {
 
     fn write(&mut self, inode: Inode, offset: u64, data: &[u8], durable: bool) -> DiskResult {
         if self.rule.full {
+            self.counts.refused_full += 1;
             return Err(DiskError::NoSpace);
         }
+        if self.chance(self.rule.lost_write) {
+            self.counts.writes_lost += 1;
+            return Ok(DiskReply::Done);
+        }
+        let astray = match self.chance(self.rule.misdirected_write) {
+            true => self.astray(offset, data.len() as u64, self.files[&inode].1.len_bytes()),
+            false => None,
+        };
+        self.counts.writes_misdirected += u64::from(astray.is_some());
+        let offset = astray.unwrap_or(offset);
         let at = self.completed;
         if self.write_fails() {
             if self.rng.chance(0.5) {
@@ -227,12 +269,15 @@ impl SimDisk {
             }
             return Err(DiskError::EIO);
         }
-        self.file(inode).write(at, offset, data, durable);
+        let file = self.file(inode);
+        file.write(at, offset, data, durable);
+        let cured = file.ailing.cure(offset, data.len() as u64);
+        self.counts.sectors_rewritten += cured;
         Ok(DiskReply::Done)
     }
 
     fn sync_dir(&mut self, until: u64) -> DiskResult {
-        let fails = self.write_fails();
+        let fails = self.sync_fails();
         let (covered, rest): (Vec<_>, Vec<_>) =
             self.changes.drain(..).partition(|change| change.at <= until && !change.forsaken);
         self.changes = rest;

@@ -47,7 +47,8 @@ impl SimDisk {
     /// a crashed node.
     pub fn wipe(&mut self) {
         assert_eq!(self.in_flight(), 0, "a disk is wiped while its node is down");
-        *self = SimDisk::new(self.model.clone(), self.rng.clone());
+        let counts = self.counts;
+        *self = SimDisk { counts, ..SimDisk::new(self.model.clone(), self.rng.clone()) };
     }
 
     fn inode_of(&self, name: &FileName) -> Option<Inode> {

@@ -47,7 +47,12 @@ impl Service {
             return verdict;
         }
         let reads = matches!(op, DiskOp::Read { .. } | DiskOp::List | DiskOp::Open { .. });
-        let probability = if reads { rule.read_error } else { rule.write_error };
+        let syncs = matches!(op, DiskOp::Sync { .. } | DiskOp::SyncDir);
+        let probability = match (reads, syncs) {
+            (true, _) => rule.read_error,
+            (_, true) => rule.write_error.max(rule.sync_error),
+            _ => rule.write_error,
+        };
         if probability > 0.0 && self.rng.chance(probability) {
             verdict.fail = Some(DiskError::EIO);
             // A failed write may have taken place; a failed creation or opening leaves no usable number behind.

@@ -64,8 +64,10 @@ impl Links {
         }
         let bytes = if lost(rng, rule.corrupt) { damaged(&bytes, rng) } else { bytes };
         let copies = if lost(rng, rule.duplicate) { 2 } else { 1 };
-        for _ in 0..copies {
-            let due = direction.due(now, bytes.len(), &rule);
+        for copy in 0..copies {
+            let later = if copy > 0 { rule.duplicate_delay } else { None };
+            let later = later.map_or(Nanos::ZERO, |delay| delay.draw(&mut direction.rng));
+            let due = direction.due(now, bytes.len(), &rule) + later;
             deliver(Passage { from, to, bytes: bytes.clone(), sent: now, due });
         }
     }
@@ -83,7 +85,8 @@ impl Links {
 impl Direction {
     fn due(&mut self, now: Nanos, len_bytes: usize, rule: &LinkRule) -> Nanos {
         let mut leaves = now;
-        if let Some(rate) = self.model.bandwidth_bytes_per_s {
+        let rates = [self.model.bandwidth_bytes_per_s, rule.bandwidth_bytes_per_s];
+        if let Some(rate) = rates.into_iter().flatten().min() {
             let transfer = (len_bytes as u64).saturating_mul(1_000_000_000) / rate.max(1);
             leaves = self.busy_until.max(now) + Nanos(transfer);
             self.busy_until = leaves;
