@@ -21,13 +21,15 @@ pub enum Arrivals {
         /// As for [`Arrivals::Poisson`].
         queue_max: usize,
     },
+    /// At the instants that [`Core::start_at`](crate::Core::start_at) was given; all wait for a client.
+    Listed,
 }
 
 impl Arrivals {
     /// The offered rate; `None` in a closed loop.
     pub fn rate_per_s(&self) -> Option<f64> {
         match self {
-            Arrivals::Closed => None,
+            Arrivals::Closed | Arrivals::Listed => None,
             Arrivals::Poisson { rate_per_s, .. } | Arrivals::Constant { rate_per_s, .. } => Some(*rate_per_s),
         }
     }
@@ -36,6 +38,7 @@ impl Arrivals {
     pub fn queue_max(&self) -> usize {
         match self {
             Arrivals::Closed => 0,
+            Arrivals::Listed => usize::MAX / 2,
             Arrivals::Poisson { queue_max, .. } | Arrivals::Constant { queue_max, .. } => *queue_max,
         }
     }
@@ -46,6 +49,7 @@ impl Arrivals {
             Arrivals::Closed => "closed",
             Arrivals::Poisson { .. } => "poisson",
             Arrivals::Constant { .. } => "constant",
+            Arrivals::Listed => "listed",
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Core {
     /// Intended starts that found no client, and whether they are measured.
     queue: VecDeque<(Nanos, bool)>,
     schedule: Option<Schedule>,
+    /// Instants that transactions start at, beside the schedule.
+    listed: VecDeque<Nanos>,
     /// The phase that the schedule was made for.
     noticed: Phase,
     interval: Interval,
@@ -46,6 +48,7 @@ impl Core {
             idle: (0..config.sessions).collect(),
             queue: VecDeque::new(),
             schedule: None,
+            listed: VecDeque::new(),
             noticed: Phase::Idle,
             interval: Interval::new(Phase::Idle, Nanos::ZERO),
             capture: Capture::new(config.acks_max, config.history_max),
@@ -73,6 +76,11 @@ impl Core {
         // As if the load had been at rest: the next poll makes a schedule.
         self.noticed = Phase::Idle;
         self.schedule = None;
+    }
+
+    /// The instants at which transactions start under [`Arrivals::Listed`], rising, after those given before.
+    pub fn start_at(&mut self, instants: impl IntoIterator<Item = Nanos>) {
+        self.listed.extend(instants);
     }
 
     /// Whether nothing is in flight or queued.
@@ -139,7 +147,9 @@ impl Core {
     /// When [`Core::poll`] wants to be called next, at the latest one tick from `now`.
     pub fn next_poll(&self, now: Nanos) -> Nanos {
         let tick = now + self.config.tick;
-        self.schedule.as_ref().map_or(tick, |schedule| schedule.next().min(tick))
+        let listed = self.listed.front().copied().filter(|_| self.noticed != Phase::Idle);
+        let next = self.schedule.as_ref().map(Schedule::next).into_iter().chain(listed).min();
+        next.map_or(tick, |next| next.max(now).min(tick))
     }
 
     /// Takes a reply.
@@ -198,9 +208,12 @@ impl Core {
     }
 
     fn take_arrivals(&mut self, now: Nanos) {
-        let Some(schedule) = &mut self.schedule else { return };
         let measured = self.noticed == Phase::Measure;
-        while let Some(intended) = schedule.due(now) {
+        loop {
+            let is_due = self.noticed != Phase::Idle && self.listed.front().is_some_and(|instant| *instant <= now);
+            let listed = if is_due { self.listed.pop_front() } else { None };
+            let due = || self.schedule.as_mut().and_then(|schedule| schedule.due(now));
+            let Some(intended) = listed.or_else(due) else { return };
             if measured {
                 self.interval.offered += 1;
                 self.interval.lag.saturating_record((now - intended).0.max(1));

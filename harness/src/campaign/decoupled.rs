@@ -11,12 +11,13 @@ use ::decoupled::{Config, Epoch, Incarnation, MemberIndex, PgId, VolumeId};
 use compute::{ComputeNode, Lsn, Page, PageId};
 use contract::Schema;
 use node::{Block, Nanos, NodeId, Rng, Topology};
-use sim::{Sim, Stop};
+use sim::{Sim, Status, Stop};
 
 use super::console::{CONSOLE, Mailbox};
-use super::script::Family;
 use super::segments::Segments;
+use super::watch::{self, Conditions, Promise};
 use super::{Subject, Substance, database};
+use crate::engines::LOAD;
 
 /// What the stage of a writer says while it waits for the lease of an earlier one.
 const LEASE_WAIT: &str = "an earlier writer's lease";
@@ -39,6 +40,8 @@ pub struct Decoupled {
     segments: Segments,
     nodes: BTreeMap<NodeId, (Incarnation, Epoch, Lsn)>,
     waited_for_lease: Option<Epoch>,
+    /// What the last writer counted as complete, by group.
+    acknowledged: BTreeMap<PgId, Lsn>,
 }
 
 impl Decoupled {
@@ -211,13 +214,9 @@ impl Subject for Decoupled {
         if status.stage == "open" {
             self.check_writer(&status, substance)?;
             check_quorums(database, &status, &probes)?;
+            self.acknowledged = database.storage().groups().iter().map(|group| (group.pg(), group.pgcl())).collect();
         }
         Ok(())
-    }
-
-    fn families(&self) -> Vec<Family> {
-        // Crashes of several of the six at once, which a seed draws anyway, hold those of a zone.
-        Family::ANYWHERE.to_vec()
     }
 
     fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance) -> Result<(), String> {
@@ -268,6 +267,38 @@ impl Subject for Decoupled {
 
     fn may_halt(&self, _reason: &str) -> bool {
         false
+    }
+
+    fn promise(&self, sim: &Sim, conditions: &Conditions) -> Promise {
+        let good = |&&id: &&NodeId| conditions.is_good(sim, id) && conditions.are_joined(COMPUTE, id);
+        let good: Vec<NodeId> = STORAGE.iter().filter(good).copied().collect();
+        let among_themselves =
+            good.iter().all(|&one| good.iter().all(|&other| one == other || conditions.are_joined(one, other)));
+        let clients = conditions.are_joined(LOAD, COMPUTE) && *sim.status(COMPUTE) == Status::Running;
+        // Appends may arrive by gossip, acknowledgements only by the node's own way to the writer.
+        let silent = |&&id: &&NodeId| *sim.status(id) != Status::Running || conditions.is_cut(id, COMPUTE);
+        if STORAGE.iter().filter(silent).count() > STORAGE.len() - WRITE_QUORUM {
+            Promise::NoCommits
+        } else if clients && good.len() >= WRITE_QUORUM && among_themselves {
+            Promise::Commits
+        } else {
+            Promise::Anything
+        }
+    }
+
+    fn standing(&self, sim: &Sim) -> watch::Standing {
+        let open =
+            writer(sim).is_some_and(|database| database.is_serving() && database.storage().status().stage == "open");
+        let running = |id: &NodeId| *sim.status(*id) == Status::Running;
+        let holders = |id: &&NodeId| self.segments.holds(**id, &self.acknowledged);
+        let holding: Vec<&NodeId> = STORAGE.iter().filter(holders).collect();
+        let repairable = holding.iter().any(|id| running(id));
+        watch::Standing { open, durable: !holding.is_empty(), repairable }
+    }
+
+    fn disk_replaced(&mut self, id: NodeId) {
+        self.nodes.remove(&id);
+        self.segments.forget(id);
     }
 }
 

@@ -3,7 +3,7 @@
 //! # Mechanism
 //!
 //! A seed draws everything: the engine's sizes (pages of 512 bytes, caches of a few dozen pages, logs of a few kilobytes),
-//! the workload and its clients, and a [`Script`] of faults over virtual time. The run is then
+//! the workload and its clients, and a [`nemesis::Schedule`] of faults over virtual time. The run is then
 //!
 //! 1. *safety*: the script is played while clients work; between steps the engine's own invariants are checked
 //!    ([`Subject::observe`]), and a node that halts must have a reason to;
@@ -37,19 +37,19 @@ pub mod console;
 pub mod coupled;
 pub mod database;
 pub mod decoupled;
+pub mod hits;
 pub mod mirror;
-pub mod script;
 pub mod seed;
 pub mod segments;
 pub mod subject;
 pub mod substance;
+pub mod watch;
 pub mod world;
 
 pub use console::{CONSOLE, Console, Mailbox};
 pub use coupled::Coupled;
 pub use decoupled::Decoupled;
 pub use mirror::{Mirror, Mirrored, Reflection};
-pub use script::{Cast, Family, Script};
 pub use seed::{Outcome, Trace, run};
 pub use subject::Subject;
 pub use substance::Substance;

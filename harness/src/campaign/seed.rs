@@ -5,12 +5,12 @@ use std::sync::Arc;
 use checker::{Verdict, durability, replay};
 use contract::{Key, Model, Reply, Row, TableId, Transaction};
 use load::Phase;
+use nemesis::{Demand, Plan, ROWS, Schedule};
 use node::{Nanos, Rng};
 use sim::SimConfig;
 use workloads::mixed::Mixed;
 use workloads::{Distribution, Settings, Workload};
 
-use super::script::{Family, Script};
 use super::world::World;
 use super::{Subject, Substance};
 use crate::engines::DATABASE;
@@ -32,8 +32,8 @@ pub struct Outcome {
     pub span: Nanos,
     /// The workload.
     pub workload: &'static str,
-    /// The kinds of faults in use.
-    pub families: Vec<Family>,
+    /// The rows of faults in use.
+    pub rows: Vec<&'static str>,
     /// What happened.
     pub substance: Substance,
 }
@@ -52,13 +52,13 @@ pub fn run(subject: &mut dyn Subject, seed: u64, trace: Option<Trace>) -> Result
     if let Some(trace) = trace {
         world.sim.trace_to(trace);
     }
-    let families = world.strike(&*workload, rng)?;
+    let rows = world.strike(&*workload, rng)?;
     let outcome = |world: &World<'_>| Outcome {
         digest: world.sim.digest().0,
         events: world.sim.events(),
         span: world.sim.now(),
         workload: workload.name(),
-        families: families.clone(),
+        rows: rows.clone(),
         substance: world.substance.clone(),
     };
     Ok(outcome(&world))
@@ -66,19 +66,19 @@ pub fn run(subject: &mut dyn Subject, seed: u64, trace: Option<Trace>) -> Result
 
 impl World<'_> {
     /// Everything between the building of the world and its verdict.
-    fn strike(&mut self, workload: &dyn Workload, rng: Rng) -> Result<Vec<Family>, String> {
+    fn strike(&mut self, workload: &dyn Workload, rng: Rng) -> Result<Vec<&'static str>, String> {
         let mut draws = rng.fork("script", 0);
         if draws.chance(0.25) {
             // The volume is created under faults.
-            let script = Script::draw(self.cast(), Nanos::from_millis(draws.between(1, 60)), &mut draws);
-            self.play(&script)?;
+            let schedule = self.draw(Nanos::from_millis(draws.between(1, 60)), &mut draws);
+            self.play(&schedule)?;
             self.recover()?;
         }
         let initial = self.fill(workload)?;
         let span = Nanos::from_millis(draws.between(20, 500));
-        let script = Script::draw(self.cast(), span, &mut draws);
+        let schedule = self.draw(span, &mut draws);
         self.load().set_phase(Phase::Measure);
-        self.play(&script)?;
+        self.play(&schedule)?;
         self.converge()?;
         self.audit()?;
         let rows = self.power_cycle(&workload.schema())?;
@@ -86,7 +86,14 @@ impl World<'_> {
         self.audit()?;
         self.close()?;
         self.judge(initial, rows)?;
-        Ok(script.families)
+        Ok(schedule.rows.iter().map(|row| row.id).collect())
+    }
+
+    /// Faults that leave stored bytes whole: the engines come back from them by themselves.
+    fn draw(&self, span: Nanos, rng: &mut Rng) -> Schedule {
+        let whole = |row: &&nemesis::Row| !row.damages() && !["D7", "D21", "K3"].contains(&row.id);
+        let plan = Plan { rows: ROWS.iter().filter(whole).collect(), swarm: true, demand: Demand::Liveness, span };
+        Schedule::draw(&plan, self.cast(), rng)
     }
 
     fn audit(&mut self) -> Result<(), String> {

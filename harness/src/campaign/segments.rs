@@ -67,6 +67,18 @@ impl Segments {
     }
 }
 
+impl Segments {
+    /// Whether the node's disk was seen to hold every group up to what is asked. A group not seen yet is not held.
+    pub fn holds(&self, id: NodeId, upto: &BTreeMap<PgId, Lsn>) -> bool {
+        upto.iter().all(|(pg, lsn)| *lsn == Lsn::ZERO || self.seen.get(&(id, *pg)).is_some_and(|seen| seen.scl >= *lsn))
+    }
+
+    /// The node's disk is another now.
+    pub fn forget(&mut self, id: NodeId) {
+        self.seen.retain(|(node, _), _| *node != id);
+    }
+}
+
 impl Seen {
     fn check(&self, now: &Seen) -> Result<(), String> {
         if now.table.annuls(now.scl) {

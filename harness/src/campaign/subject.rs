@@ -4,7 +4,8 @@ use contract::Schema;
 use node::{NodeId, Rng, Topology};
 use sim::Sim;
 
-use super::{Family, Substance};
+use super::Substance;
+use super::watch::{Conditions, Promise, Standing};
 
 /// An engine under test, for one seed.
 pub trait Subject {
@@ -18,9 +19,6 @@ pub trait Subject {
     ///
     /// Sizes that the engine cannot work with.
     fn topology(&mut self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Result<Topology, String>;
-
-    /// The kinds of faults that can strike it.
-    fn families(&self) -> Vec<Family>;
 
     /// Looks at every node between two steps of a run.
     ///
@@ -49,4 +47,13 @@ pub trait Subject {
 
     /// Whether nodes may halt for `reason` although no disk failed an operation.
     fn may_halt(&self, reason: &str) -> bool;
+
+    /// What the engine owes its clients while things are as `conditions` say.
+    fn promise(&self, sim: &Sim, conditions: &Conditions) -> Promise;
+
+    /// What can be said from inside: whether it is open, whether what was acknowledged is on a survivor.
+    fn standing(&self, sim: &Sim) -> Standing;
+
+    /// The disk of `id` was emptied or put back: what is known of it no longer holds.
+    fn disk_replaced(&mut self, id: NodeId);
 }

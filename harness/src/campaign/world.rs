@@ -1,14 +1,18 @@
 //! One seed's world, and how a script is played in it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use contract::{Model, Statement, Transaction};
 use load::{LoadNode, Phase};
-use node::fault::Fault;
+use nemesis::{Act, Cast, DATABASE_DOWN_MIN, DamageKind, EngineClass, Names, Schedule, Timed, healing};
+use node::fault::{DiskRule, Fault};
 use node::{Member, Nanos, Node, NodeId, Rng, Role, Topology, Zone};
-use sim::{Sim, SimConfig, Status, Stop, Survival};
+use sim::{Ailment, Sim, SimConfig, SimDisk, Status, Stop, Survival};
 use workloads::Workload;
 
 use super::console::{Console, Mailbox};
-use super::script::{Cast, DATABASE_DOWN_MIN, Script, healing};
+use super::hits::Hits;
+use super::watch::{Progress, Watch};
 use super::{Subject, Substance};
 use crate::engines::{DATABASE, LOAD};
 
@@ -38,6 +42,18 @@ pub struct World<'a> {
     revivals: Vec<(Nanos, NodeId)>,
     halts_seen: usize,
     halts_allowed: bool,
+    /// What took effect, by row.
+    pub hits: Hits,
+    /// What was available, and what was owed.
+    pub watch: Watch,
+    /// Acts, halts and the like as they happened, if anybody wants to know.
+    pub timeline: Option<Vec<(Nanos, String)>>,
+    /// Disks as they were when a script said to keep them.
+    kept: BTreeMap<NodeId, SimDisk>,
+    /// Nodes whose operations hang until they are reset.
+    stuck: BTreeSet<NodeId>,
+    /// Disks that are in each other's place.
+    swapped: Vec<(NodeId, NodeId)>,
 }
 
 impl<'a> World<'a> {
@@ -49,8 +65,10 @@ impl<'a> World<'a> {
         workload: std::sync::Arc<dyn Workload>,
         world: SimConfig,
     ) -> World<'a> {
+        let names = engine.members.iter().map(|m| (m.name.clone(), m.id.0)).chain([("load".to_owned(), LOAD.0)]);
         let cast = Cast {
-            families: subject.families(),
+            class: EngineClass::find(subject.name()).expect("subjects are the catalogue's engines"),
+            names: Names(names.collect()),
             clients: LOAD,
             database: DATABASE,
             database_zone: engine.members.iter().find(|m| m.id == DATABASE).map_or(Zone::A, |m| m.zone),
@@ -76,6 +94,12 @@ impl<'a> World<'a> {
             revivals: Vec::new(),
             halts_seen: 0,
             halts_allowed: false,
+            hits: Hits::default(),
+            watch: Watch::default(),
+            timeline: None,
+            kept: BTreeMap::new(),
+            stuck: BTreeSet::new(),
+            swapped: Vec::new(),
         }
     }
 
@@ -108,20 +132,105 @@ impl<'a> World<'a> {
         Ok(model)
     }
 
-    /// Plays a script, watching invariants. Afterwards things are as the script left them.
+    /// Plays a schedule, watching invariants. Afterwards things are as the schedule left them.
     ///
     /// # Errors
     ///
     /// An invariant that broke, or a halt that nothing explains.
-    pub fn play(&mut self, script: &Script) -> Result<(), String> {
+    pub fn play(&mut self, schedule: &Schedule) -> Result<(), String> {
         let start = self.sim.now();
-        self.halts_allowed |= script.fails_disks();
-        for (at, fault) in &script.faults {
-            self.run_to(start + *at)?;
-            self.apply(fault)?;
+        self.halts_allowed |= schedule.fails_disks();
+        for fault in &schedule.faults {
+            self.run_to(start + fault.at)?;
+            self.carry_out(fault)?;
         }
-        self.substance.add("faults", script.faults.len() as u64);
-        self.run_to(start + script.span)
+        self.substance.add("faults", schedule.faults.len() as u64);
+        self.run_to(start + schedule.span)
+    }
+
+    fn carry_out(&mut self, fault: &Timed) -> Result<(), String> {
+        self.hits.note(&self.sim, fault);
+        if self.timeline.is_some() {
+            let what = format!("{:4} {}", fault.row.id, nemesis::words::of_act(&fault.act, &self.cast.names));
+            self.tell(what);
+        }
+        match &fault.act {
+            Act::Primitive(fault) => self.apply(fault)?,
+            Act::Damage { node, kind, files, place, sectors } => {
+                let ailment = match kind {
+                    DamageKind::Rot => Ailment::Rotten,
+                    DamageKind::Unreadable => Ailment::Unreadable,
+                };
+                let files = if files == "any" { "" } else { files };
+                let disk = self.sim.disk_mut(*node);
+                let struck = disk.and_then(|disk| disk.ail(files, *place, u64::from(*sectors), ailment));
+                if let Some((file, sectors)) = struck {
+                    self.watch.damaged(*node);
+                    self.tell(format!("     {} sectors {sectors:?}", file.as_str()));
+                }
+            }
+            Act::Wipe { node } => {
+                self.put_down(*node)?;
+                self.watch.damaged(*node);
+                self.subject.disk_replaced(*node);
+                if let Some(disk) = self.sim.disk_mut(*node) {
+                    disk.wipe();
+                }
+            }
+            Act::Keep { node } => {
+                if let Some(disk) = self.sim.disk(*node) {
+                    self.kept.insert(*node, disk.clone());
+                }
+            }
+            Act::Rollback { node } => self.roll_back(*node)?,
+            Act::Swap { one, other } => self.swap(*one, *other)?,
+        }
+        self.look()
+    }
+
+    fn roll_back(&mut self, node: NodeId) -> Result<(), String> {
+        let Some(mut kept) = self.kept.get(&node).cloned() else { return Ok(()) };
+        self.put_down(node)?;
+        self.watch.damaged(node);
+        self.subject.disk_replaced(node);
+        kept.crash(false, Survival::All);
+        if let Some(disk) = self.sim.disk_mut(node) {
+            kept.set_rule(DiskRule::default());
+            *disk = kept;
+        }
+        Ok(())
+    }
+
+    fn swap(&mut self, one: NodeId, other: NodeId) -> Result<(), String> {
+        [one, other].into_iter().try_for_each(|node| self.put_down(node))?;
+        let (Some(first), Some(second)) = (self.sim.disk(one).cloned(), self.sim.disk(other).cloned()) else {
+            return Ok(());
+        };
+        for (node, disk) in [(one, second), (other, first)] {
+            *self.sim.disk_mut(node).expect("it has one") = disk;
+        }
+        let pair = (one.min(other), one.max(other));
+        match self.swapped.iter().position(|swapped| *swapped == pair) {
+            Some(at) => drop(self.swapped.remove(at)),
+            None => self.swapped.push(pair),
+        }
+        Ok(())
+    }
+
+    /// Crashes a node unless it is down, for what can be done to a disk only then.
+    fn put_down(&mut self, node: NodeId) -> Result<(), String> {
+        if *self.sim.status(node) == Status::Crashed {
+            Ok(())
+        } else {
+            self.apply(&Fault::Crash { node, power: false })
+        }
+    }
+
+    fn tell(&mut self, what: String) {
+        let now = self.sim.now();
+        if let Some(timeline) = &mut self.timeline {
+            timeline.push((now, what));
+        }
     }
 
     fn apply(&mut self, fault: &Fault) -> Result<(), String> {
@@ -131,13 +240,23 @@ impl<'a> World<'a> {
                 self.subject.life_ends(&self.sim, node, &mut self.substance)?;
                 self.sim.apply(fault);
                 self.substance.add("crashes", 1);
+                self.stuck.remove(&node);
                 if node == DATABASE {
                     self.database_crashed_at = Some(self.sim.now());
                 }
             }
             Fault::Restart { node } => self.restart(node)?,
-            _ => self.sim.apply(fault),
+            _ => {
+                if let Fault::Disk { node, rule: DiskRule { extra_delay: Some(node::Delay::Constant(delay)), .. } } =
+                    *fault
+                    && delay >= nemesis::STUCK
+                {
+                    self.stuck.insert(node);
+                }
+                self.sim.apply(fault);
+            }
         }
+        self.watch.apply(fault);
         Ok(())
     }
 
@@ -174,7 +293,10 @@ impl<'a> World<'a> {
             let now = self.sim.now();
             let due: Vec<NodeId> = self.revivals.iter().filter(|(at, _)| *at <= now).map(|(_, node)| *node).collect();
             self.revivals.retain(|(at, _)| *at > now);
-            due.into_iter().try_for_each(|node| self.restart(node))?;
+            if !due.is_empty() {
+                due.into_iter().try_for_each(|node| self.restart(node))?;
+                self.look()?;
+            }
         }
         Ok(())
     }
@@ -182,10 +304,17 @@ impl<'a> World<'a> {
     /// Checks invariants, and takes note of nodes that halted.
     fn look(&mut self) -> Result<(), String> {
         self.subject.observe(&self.sim, &mut self.substance)?;
+        if let Some(load) = self.sim.node::<LoadNode>(LOAD) {
+            let progress = Progress::of(load.core_ref());
+            self.watch.look(&self.sim, &*self.subject, progress)?;
+        }
         let fresh: Vec<_> = self.sim.halts()[self.halts_seen..].to_vec();
         self.halts_seen = self.sim.halts().len();
         for halt in fresh {
             self.substance.add("halts", 1);
+            if self.timeline.is_some() {
+                self.tell(format!("     {} halts: {}", self.cast.names.name(halt.node), halt.reason));
+            }
             if !self.halts_allowed && !self.subject.may_halt(&halt.reason) {
                 return Err(format!("{:?} halted at {:?}: {}", halt.node, halt.at, halt.reason));
             }
@@ -209,7 +338,18 @@ impl<'a> World<'a> {
     }
 
     fn heal(&mut self) -> Result<(), String> {
-        healing(&self.cast).iter().for_each(|fault| self.sim.apply(fault));
+        self.tell("     everything is mended".to_owned());
+        self.hits.heal(&self.sim);
+        for (one, other) in std::mem::take(&mut self.swapped) {
+            self.swap(one, other)?;
+        }
+        self.swapped.clear();
+        for fault in healing(&self.cast) {
+            self.apply(&fault)?;
+        }
+        for node in std::mem::take(&mut self.stuck) {
+            self.apply(&Fault::Crash { node, power: false })?;
+        }
         self.engine().into_iter().try_for_each(|node| self.restart(node))
     }
 

@@ -30,8 +30,8 @@ fn campaign(test: &str, subject: impl Fn() -> Box<dyn Subject>, count: u64) -> S
                 events += outcome.events;
                 substance.merge(&outcome.substance);
                 if std::env::var_os("SEXTANT_VERBOSE").is_some() {
-                    let Outcome { workload, span, families, substance, digest, .. } = outcome;
-                    println!("{seed} {digest:032x} {workload} {span:?} {families:?}: {substance}");
+                    let Outcome { workload, span, rows, substance, digest, .. } = outcome;
+                    println!("{seed} {digest:032x} {workload} {span:?} {rows:?}: {substance}");
                 }
             }
             Err(what) => {
@@ -103,7 +103,7 @@ const OF_COUPLED: Demand = Demand {
 };
 
 const OF_COUPLED_MIRRORED: Demand = Demand {
-    seeds: 40,
+    seeds: 80,
     substance: &[
         "transactions acknowledged",
         "outcomes unknown",

@@ -13,14 +13,18 @@
 mod copies;
 mod sizes;
 
-use ::coupled::topology::{COMPUTE, EBS_A1, EBS_A2, EBS_B1, EBS_B2};
+use std::collections::BTreeSet;
+
+use ::coupled::topology::{COMPUTE, EBS_A1, EBS_A2, EBS_B1, EBS_B2, STANDBY};
 use ::coupled::{Config, CoupledNode, Probe, VolumeNode, VolumeStatus, ZoneLoss};
 use compute::Lsn;
 use contract::Schema;
 use node::{IoClass, NodeId, Rng, Topology};
-use sim::Sim;
+use sim::{Sim, Status};
 
-use super::{Family, Subject, Substance, database};
+use super::watch::{Conditions, Promise, Standing};
+use super::{Subject, Substance, database};
+use crate::engines::LOAD;
 
 /// The copies beside the writer's volume.
 const OTHER_COPIES: [NodeId; 3] = [EBS_A2, EBS_B1, EBS_B2];
@@ -48,6 +52,8 @@ pub struct Coupled {
     status: Option<VolumeStatus>,
     /// Draws what is left of the standby's volume at a promotion.
     rng: Rng,
+    /// Copies that were lost or put back in this run.
+    replaced: BTreeSet<NodeId>,
 }
 
 impl Coupled {
@@ -75,6 +81,14 @@ impl Coupled {
             open: false,
             status: None,
             rng: Rng::new(0),
+            replaced: BTreeSet::new(),
+        }
+    }
+
+    fn all_nodes(&self) -> Vec<NodeId> {
+        match self.place {
+            Place::Local => vec![COMPUTE],
+            Place::Mirrored => vec![COMPUTE, EBS_A1, EBS_A2, STANDBY, EBS_B1, EBS_B2],
         }
     }
 
@@ -188,21 +202,6 @@ impl Subject for Coupled {
         topology
     }
 
-    fn families(&self) -> Vec<Family> {
-        match self.place {
-            Place::Local => vec![
-                Family::DatabaseCrash,
-                Family::Blackout,
-                Family::Pause,
-                Family::SlowDisk,
-                Family::DiskError,
-                Family::FullDisk,
-                Family::ClientLink,
-            ],
-            Place::Mirrored => [&Family::ANYWHERE[..], &[Family::ZoneLoss, Family::FullDisk]].concat(),
-        }
-    }
-
     fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
         let Some(database) = writer(sim) else { return Ok(()) };
         self.check_volume(database.storage().volume_status(), substance)?;
@@ -263,6 +262,38 @@ impl Subject for Coupled {
 
     fn may_halt(&self, _reason: &str) -> bool {
         false
+    }
+
+    fn promise(&self, sim: &Sim, conditions: &Conditions) -> Promise {
+        let nodes = self.all_nodes();
+        let good = nodes.iter().all(|&id| conditions.is_good(sim, id));
+        let joined =
+            nodes.iter().all(|&one| nodes.iter().all(|&other| one == other || conditions.are_joined(one, other)));
+        let running = |id: NodeId| *sim.status(id) == Status::Running;
+        // The volume and its mirror take every write one after the other; the standby's zone may be let go.
+        if !running(COMPUTE) || self.place == Place::Mirrored && !(running(EBS_A1) && running(EBS_A2)) {
+            Promise::NoCommits
+        } else if good && joined && conditions.are_joined(LOAD, COMPUTE) {
+            Promise::Commits
+        } else {
+            Promise::Anything
+        }
+    }
+
+    fn standing(&self, sim: &Sim) -> Standing {
+        let open = writer(sim).is_some_and(CoupledNode::is_serving);
+        let copies: Vec<NodeId> = match self.place {
+            Place::Local => vec![COMPUTE],
+            Place::Mirrored => [EBS_A1].into_iter().chain(OTHER_COPIES).collect(),
+        };
+        let whole = |id: &&NodeId| !self.replaced.contains(id);
+        let durable = copies.iter().any(|id| whole(&id));
+        let repairable = copies.len() > 1 && copies.iter().filter(whole).any(|id| *sim.status(*id) == Status::Running);
+        Standing { open, durable, repairable }
+    }
+
+    fn disk_replaced(&mut self, id: NodeId) {
+        self.replaced.insert(id);
     }
 }
 

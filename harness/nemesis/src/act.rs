@@ -1,0 +1,74 @@
+//! What a script can do to a world: the runtimes' primitive faults, and damage to what lies on a disk.
+
+use node::NodeId;
+use node::fault::Fault;
+
+/// One change to the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// A primitive that a runtime carries out.
+    Primitive(Fault),
+    /// Stored sectors of a node are damaged, whether it runs or not.
+    Damage {
+        /// Whose.
+        node: NodeId,
+        /// How.
+        kind: DamageKind,
+        /// Which files: those whose names begin so.
+        files: String,
+        /// Where among the sectors that hold anything, in millionths.
+        place: u32,
+        /// How many neighbouring sectors.
+        sectors: u32,
+    },
+    /// The disk of a node that is down is emptied.
+    Wipe {
+        /// Whose.
+        node: NodeId,
+    },
+    /// A node's disk is remembered as it is.
+    Keep {
+        /// Whose.
+        node: NodeId,
+    },
+    /// The disk of a node that is down goes back to what was remembered.
+    Rollback {
+        /// Whose.
+        node: NodeId,
+    },
+    /// Two nodes that are down get each other's disks.
+    Swap {
+        /// The one.
+        one: NodeId,
+        /// The other.
+        other: NodeId,
+    },
+}
+
+/// How stored sectors are damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamageKind {
+    /// Bits flip silently.
+    Rot,
+    /// Reads fail until the sectors are written anew.
+    Unreadable,
+}
+
+impl Act {
+    /// The node that is struck; for links the sender.
+    pub fn node(&self) -> NodeId {
+        match self {
+            Act::Primitive(fault) => match *fault {
+                Fault::Crash { node, .. }
+                | Fault::Restart { node }
+                | Fault::Pause { node }
+                | Fault::Resume { node }
+                | Fault::Disk { node, .. }
+                | Fault::DiskClear { node } => node,
+                Fault::Link { from, .. } | Fault::Heal { from, .. } => from,
+            },
+            Act::Damage { node, .. } | Act::Wipe { node } | Act::Keep { node } | Act::Rollback { node } => *node,
+            Act::Swap { one, .. } => *one,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What goes wrong, and when: faults drawn for one seed.
+//!
+//! Each seed leaves out about half of the rows that can strike its engine (swarm testing: Groce et al., ISSTA 2012, found
+//! that leaving features out finds more than using all of them all the time), and about a quarter of its time is quiet.
+//! Every range includes zero. Everything a schedule breaks it mends before its end, stored bytes excepted, so that liveness
+//! can be demanded afterwards.
+
+use node::fault::{Fault, LinkRule};
+use node::{Delay, Nanos, NodeId, Rng};
+
+use crate::act::Act;
+use crate::budget::{Budget, Demand};
+use crate::cast::Cast;
+use crate::catalogue::Row;
+use crate::schedule::{DATABASE_DOWN_MIN, Schedule, Timed};
+
+mod crashes;
+mod disks;
+mod links;
+
+/// Windows that a schedule's time is cut into, each quiet or not.
+const WINDOWS: u64 = 8;
+/// Episodes of a schedule at most.
+const EPISODES_MAX: u64 = 24;
+
+/// What to draw.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Rows to draw from.
+    pub rows: Vec<&'static Row>,
+    /// Whether about half of them are left out.
+    pub swarm: bool,
+    /// What is demanded afterwards, which bounds the damage.
+    pub demand: Demand,
+    /// How long.
+    pub span: Nanos,
+}
+
+impl Schedule {
+    /// Draws a schedule for `cast`.
+    pub fn draw(plan: &Plan, cast: &Cast, rng: &mut Rng) -> Schedule {
+        let rows: Vec<&'static Row> = plan
+            .rows
+            .iter()
+            .copied()
+            .filter(|row| row.strikes(cast.class) && !(plan.swarm && rng.chance(0.5)))
+            .collect();
+        let span = plan.span;
+        let budget = Budget::new(plan.demand, cast.class);
+        let mut draw =
+            Draw { cast, rng, budget, row: &crate::catalogue::ROWS[0], at: span, end: span, span, faults: Vec::new() };
+        let loud: Vec<bool> = (0..WINDOWS).map(|_| !draw.rng.chance(0.25)).collect();
+        let episodes = if rows.is_empty() { 0 } else { draw.rng.between(0, EPISODES_MAX) };
+        for _ in 0..episodes {
+            let window = draw.rng.below(WINDOWS);
+            let row = rows[draw.rng.below(rows.len() as u64) as usize];
+            if loud[window as usize] {
+                draw.episode(row, window);
+            }
+        }
+        let mut faults = draw.faults;
+        faults.sort_by_key(|fault| fault.at);
+        Schedule { rows, faults, span }
+    }
+}
+
+struct Draw<'a> {
+    cast: &'a Cast,
+    rng: &'a mut Rng,
+    budget: Budget,
+    /// The row that is being drawn.
+    row: &'static Row,
+    at: Nanos,
+    end: Nanos,
+    span: Nanos,
+    faults: Vec<Timed>,
+}
+
+impl Draw<'_> {
+    fn episode(&mut self, row: &'static Row, window: u64) {
+        let width = self.span.0 / WINDOWS;
+        self.row = row;
+        self.at = Nanos(window * width + self.rng.below(width.max(1)));
+        // From nothing to two windows, short ones more often.
+        let longest = self.rng.below(2 * width + 1);
+        self.end = (self.at + Nanos(self.rng.below(longest + 1))).min(self.span);
+        match row.id {
+            "P1" => self.crash_some(false),
+            "P2" => self.crash_some(true),
+            "P3" => self.crash_in_recovery(),
+            "P4" => self.pause(),
+            "P8" => self.client_links(),
+            "K1" => self.lose_zones(1, 0),
+            "K2" => self.lose_zones(1, 1),
+            "K3" => self.lose_zone_and_rot(),
+            "K4" => self.lose_zones(2, 0),
+            "K5" => self.black_out(),
+            "K6" => self.restart_in_turn(),
+            id if id.starts_with('N') => self.link_row(id),
+            id => self.disk_row(id),
+        }
+    }
+
+    fn push(&mut self, at: Nanos, fault: Fault) {
+        self.act(at, Act::Primitive(fault));
+    }
+
+    fn act(&mut self, at: Nanos, act: Act) {
+        // Whole microseconds are easier to read.
+        let at = Nanos(at.0 / 1_000 * 1_000);
+        self.faults.push(Timed { at, row: self.row, act });
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.rng.below(from.len() as u64) as usize].clone()
+    }
+
+    /// When a node that crashes at `at` may start again at the earliest.
+    fn earliest_start(&self, at: Nanos, node: NodeId) -> Nanos {
+        if node == self.cast.database { at + DATABASE_DOWN_MIN } else { at }
+    }
+
+    /// Until the episode's end, or a little later for a database.
+    fn restart_at_end(&mut self, at: Nanos, node: NodeId) {
+        let up = self.end.max(self.earliest_start(at, node));
+        self.push(up, Fault::Restart { node });
+    }
+
+    fn pause(&mut self) {
+        let node = self.pick(&self.cast.engine());
+        let (at, end) = (self.at, self.end);
+        self.push(at, Fault::Pause { node });
+        self.push(end, Fault::Resume { node });
+    }
+
+    fn link(&mut self, from: NodeId, to: NodeId, rule: LinkRule) {
+        let (at, end) = (self.at, self.end);
+        self.push(at, Fault::Link { from, to, rule });
+        self.push(end, Fault::Heal { from, to });
+    }
+
+    /// Up to so long, in whole microseconds, with an exponential tail.
+    fn tail(&mut self, max: Nanos) -> Delay {
+        Delay::Tailed { base: Nanos::ZERO, tail: Nanos(self.rng.below(max.0 / 1_000 + 1) * 1_000) }
+    }
+}
+
+/// Never, seldom, often or mostly.
+fn probability(rng: &mut Rng) -> f64 {
+    [0.0, 0.001, 0.01, 0.05, 0.2, 0.5][rng.below(6) as usize]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,285 @@
+//! The promise: from the state of the faults at each instant, what must and must not be available, and what was.
+//!
+//! # Mechanism
+//!
+//! [`Conditions`] follow every act: which links and disks misbehave, which disks were damaged. At each look the engine says
+//! what it owes under them ([`Promise`]) and how it stands ([`Standing`]). Five availabilities are measured apart, each in
+//! slices of virtual time:
+//!
+//! - *commit* and *read*: slices in which such a transaction ended well, among those in which clients waited for anything;
+//! - *open*: slices at whose end the database served;
+//! - *durability*: slices at whose end every acknowledged record was on a disk that was not lost;
+//! - *repairability*: slices at whose end a copy could be made whole again from what was up.
+//!
+//! # Invariants
+//!
+//! - While commits are owed without a break for [`BOUND`], one is acknowledged in every [`BOUND`], or the promise is broken.
+//! - While commits are forbidden, none that was asked for since is acknowledged: see [`Watch::forbidden`].
+//!
+//! # Caveats
+//!
+//! - "Caught up" is not looked at: [`BOUND`] is long enough for that. A node whose disk was ever damaged counts as bad.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use load::Core;
+use node::fault::Fault;
+use node::{Nanos, NodeId};
+use sim::{Sim, Status};
+
+use super::Subject;
+
+/// How long an engine may take to keep its promise once the conditions are good.
+pub const BOUND: Nanos = Nanos::from_secs(2);
+
+/// Which rules are in force, and whose disks were damaged.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    links: BTreeMap<(NodeId, NodeId), bool>,
+    disks: BTreeSet<NodeId>,
+    damaged: BTreeSet<NodeId>,
+}
+
+impl Conditions {
+    /// Whether the direction follows a rule of its own.
+    pub fn is_disturbed(&self, from: NodeId, to: NodeId) -> bool {
+        self.links.contains_key(&(from, to))
+    }
+
+    /// Whether the direction passes nothing.
+    pub fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.links.get(&(from, to)).copied().unwrap_or(false)
+    }
+
+    /// Whether the node runs on a disk that behaves, and was never damaged.
+    pub fn is_good(&self, sim: &Sim, node: NodeId) -> bool {
+        *sim.status(node) == Status::Running && !self.disks.contains(&node) && !self.damaged.contains(&node)
+    }
+
+    /// Whether nothing disturbs the links between the two.
+    pub fn are_joined(&self, one: NodeId, other: NodeId) -> bool {
+        !self.is_disturbed(one, other) && !self.is_disturbed(other, one)
+    }
+
+    fn apply(&mut self, fault: &Fault) {
+        match *fault {
+            Fault::Link { from, to, rule } => {
+                self.links.insert((from, to), rule.cut);
+            }
+            Fault::Heal { from, to } => {
+                self.links.remove(&(from, to));
+            }
+            Fault::Disk { node, .. } => {
+                self.disks.insert(node);
+            }
+            Fault::DiskClear { node } => {
+                self.disks.remove(&node);
+            }
+            Fault::Crash { .. } | Fault::Restart { .. } | Fault::Pause { .. } | Fault::Resume { .. } => {}
+        }
+    }
+}
+
+/// What an engine owes at an instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Promise {
+    /// Commits must go on.
+    Commits,
+    /// Anything that is not wrong.
+    #[default]
+    Anything,
+    /// No commit may be acknowledged: too few can hold it.
+    NoCommits,
+}
+
+/// How an engine stands at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The database serves.
+    pub open: bool,
+    /// Everything acknowledged is on a disk that was not lost.
+    pub durable: bool,
+    /// What is up is enough to make a lost copy again.
+    pub repairable: bool,
+}
+
+/// What the clients have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Transactions that ended well and may have written.
+    pub writes: u64,
+    /// Transactions that ended well and read only.
+    pub reads: u64,
+    /// Whether any is in flight or waits.
+    pub waiting: bool,
+}
+
+impl Progress {
+    /// As a load counts it.
+    pub fn of(load: &Core) -> Progress {
+        let ok = |read: bool| load.interval().ops.iter().filter(|op| (op.name == "read") == read).map(|op| op.ok).sum();
+        Progress { writes: ok(false), reads: ok(true), waiting: load.in_flight() > 0 || load.queued() > 0 }
+    }
+}
+
+/// Slices in which something was so, among those in which it could have been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Slices in which it was.
+    pub had: u64,
+    /// Slices in which it was asked for.
+    pub asked: u64,
+}
+
+impl Share {
+    fn count(&mut self, had: bool) {
+        (self.had, self.asked) = (self.had + u64::from(had), self.asked + 1);
+    }
+
+    /// From 0 to 1; `None` when it was never asked for.
+    pub fn ratio(&self) -> Option<f64> {
+        (self.asked > 0).then(|| self.had as f64 / self.asked as f64)
+    }
+}
+
+/// The five availabilities.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Availability {
+    /// Commits.
+    pub commit: Share,
+    /// Reads.
+    pub read: Share,
+    /// The database serves.
+    pub open: Share,
+    /// Nothing acknowledged is lost for good.
+    pub durability: Share,
+    /// A lost copy could be made again.
+    pub repairability: Share,
+}
+
+/// Follows a run.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    conditions: Conditions,
+    /// The length of a slice; zero measures nothing.
+    pub slice: Nanos,
+    /// What was measured.
+    pub availability: Availability,
+    slice_began: Nanos,
+    at_slice: Progress,
+    waited: bool,
+    owed_since: Option<Nanos>,
+    last_commit: Nanos,
+    writes: u64,
+    forbidden_since: Option<Nanos>,
+    forbidden: Vec<(Nanos, Nanos)>,
+    /// Whether broken promises of progress are errors.
+    pub strict: bool,
+}
+
+impl Default for Watch {
+    fn default() -> Watch {
+        Watch {
+            conditions: Conditions::default(),
+            slice: Nanos::ZERO,
+            availability: Availability::default(),
+            slice_began: Nanos::ZERO,
+            at_slice: Progress::default(),
+            waited: false,
+            owed_since: None,
+            last_commit: Nanos::ZERO,
+            writes: 0,
+            forbidden_since: None,
+            forbidden: Vec::new(),
+            strict: false,
+        }
+    }
+}
+
+impl Watch {
+    /// Measures from `now` on in slices of `slice`; broken promises of progress are errors from then on.
+    pub fn begin(&mut self, now: Nanos, slice: Nanos) {
+        (self.slice, self.slice_began, self.strict, self.waited) = (slice, now, true, false);
+        self.last_commit = now;
+    }
+
+    /// Measures no more.
+    pub fn end(&mut self, now: Nanos) {
+        (self.slice, self.strict) = (Nanos::ZERO, false);
+        if let Some(since) = self.forbidden_since.take() {
+            self.forbidden.push((since, now));
+        }
+    }
+
+    /// The stretches of time in which no commit that was asked for may have been acknowledged.
+    pub fn forbidden(&self) -> &[(Nanos, Nanos)] {
+        &self.forbidden
+    }
+
+    /// Takes note of a primitive that was carried out.
+    pub fn apply(&mut self, fault: &Fault) {
+        self.conditions.apply(fault);
+    }
+
+    /// Takes note of a disk that is no longer what it was.
+    pub fn damaged(&mut self, node: NodeId) {
+        self.conditions.damaged.insert(node);
+    }
+
+    /// Compares what is owed with what is.
+    ///
+    /// # Errors
+    ///
+    /// Commits that were owed and did not come.
+    pub fn look(&mut self, sim: &Sim, subject: &dyn Subject, progress: Progress) -> Result<(), String> {
+        let now = sim.now();
+        let promise = subject.promise(sim, &self.conditions);
+        match promise {
+            Promise::NoCommits => drop(self.forbidden_since.get_or_insert(now)),
+            _ => {
+                let over = self.forbidden_since.take();
+                self.forbidden.extend(over.map(|since| (since, now)));
+            }
+        }
+        if self.slice == Nanos::ZERO {
+            return Ok(());
+        }
+        if progress.writes > self.writes || !progress.waiting {
+            self.last_commit = now;
+        }
+        self.writes = progress.writes;
+        if promise != Promise::Commits {
+            self.owed_since = None;
+        } else if self.strict {
+            let since = *self.owed_since.get_or_insert(now);
+            let idle = now.saturating_sub(since.max(self.last_commit));
+            if idle > BOUND {
+                return Err(format!("commits were owed since {since:?}, and none came until {now:?}"));
+            }
+        }
+        self.measure(now, sim, subject, progress);
+        Ok(())
+    }
+
+    fn measure(&mut self, now: Nanos, sim: &Sim, subject: &dyn Subject, progress: Progress) {
+        self.waited |= progress.waiting;
+        if now.saturating_sub(self.slice_began) < self.slice {
+            return;
+        }
+        let (writes, reads) = (progress.writes - self.at_slice.writes, progress.reads - self.at_slice.reads);
+        if self.waited || writes + reads > 0 {
+            // A slice without a read says nothing of reads as long as commits go on.
+            if writes > 0 || reads == 0 {
+                self.availability.commit.count(writes > 0);
+            }
+            if reads > 0 || writes == 0 {
+                self.availability.read.count(reads > 0);
+            }
+        }
+        let standing = subject.standing(sim);
+        self.availability.open.count(standing.open);
+        self.availability.durability.count(standing.durable);
+        self.availability.repairability.count(standing.repairable);
+        (self.slice_began, self.at_slice, self.waited) = (now, progress, false);
+    }
+}
