@@ -21,7 +21,8 @@ fn schedule_faults(sim: &mut Sim, seed: u64) {
             0 => (Fault::Crash { node, power: rng.chance(0.5) }, Fault::Restart { node }),
             1 => (Fault::Pause { node }, Fault::Resume { node }),
             2 => {
-                let rule = LinkRule { loss: 0.2, duplicate: 0.3, corrupt: 0.2, extra_delay: tail, ..LinkRule::default() };
+                let rule =
+                    LinkRule { loss: 0.2, duplicate: 0.3, corrupt: 0.2, extra_delay: tail, ..LinkRule::default() };
                 (Fault::Link { from: node, to, rule }, Fault::Heal { from: node, to })
             }
             3 => {
@@ -30,13 +31,8 @@ fn schedule_faults(sim: &mut Sim, seed: u64) {
             }
             _ => {
                 let full = rng.chance(0.1);
-                let rule = DiskRule {
-                    extra_delay: tail,
-                    read_error: 0.02,
-                    write_error: 0.02,
-                    full,
-                    ..DiskRule::default()
-                };
+                let rule =
+                    DiskRule { extra_delay: tail, read_error: 0.02, write_error: 0.02, full, ..DiskRule::default() };
                 (Fault::Disk { node, rule }, Fault::DiskClear { node })
             }
         };
