@@ -4,6 +4,9 @@ use node::{Nanos, NodeId, SECTOR_BYTES};
 
 use crate::{VolumeId, quorum::MEMBERS};
 
+/// The most log blocks that a node may have on their way at once.
+pub const WRITES_IN_FLIGHT_MAX: usize = 8;
+
 /// Everything a storage node is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageConfig {
@@ -115,7 +118,7 @@ impl StorageConfig {
             (self.index_log_bytes.is_multiple_of(sector), "index_log_bytes must be whole sectors"),
             (self.block_bytes_max >= 1024, "block_bytes_max must be at least 1024"),
             (self.block_bytes_max as u64 * 2 <= self.extent_bytes, "an extent must hold two blocks of block_bytes_max"),
-            ((1..=8).contains(&self.writes_in_flight), "writes_in_flight must be 1 to 8"),
+            ((1..=WRITES_IN_FLIGHT_MAX).contains(&self.writes_in_flight), "writes_in_flight must be 1 to 8"),
             (self.log_bytes_target >= 2 * self.extent_bytes, "log_bytes_target must be at least two extents"),
             (self.log_bytes_max >= 2 * self.log_bytes_target, "log_bytes_max must be at least twice log_bytes_target"),
             (self.coalesce_chain > 0 && self.coalesce_pages_max > 0, "coalescing needs at least one record and page"),

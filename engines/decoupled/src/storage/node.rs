@@ -38,7 +38,7 @@ impl StorageNode {
     /// What it holds and does, once it serves.
     pub fn probe(&self) -> Option<StorageProbe> {
         match &self.phase {
-            Phase::Serving(server) => Some(server.probe()),
+            Phase::Serving(server) => server.is_ready().then(|| server.probe()),
             Phase::Built | Phase::Opening(_) | Phase::Restoring(_) | Phase::Halted(_) => None,
         }
     }
@@ -74,6 +74,7 @@ impl StorageNode {
                     self.serve(now, out)?;
                 }
             }
+            (Phase::Serving(server), Event::Frame { .. }) if !server.is_ready() => {}
             (Phase::Serving(server), event) => server.handle(now, event, out)?,
             // Whoever speaks to a node that is starting will ask again.
             (Phase::Built | Phase::Opening(_) | Phase::Restoring(_) | Phase::Halted(_), _) => {}

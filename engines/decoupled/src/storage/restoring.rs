@@ -3,6 +3,10 @@
 //! A node may share its thread with nodes that serve. One event for the whole log would keep them waiting for as long as it
 //! takes to read half a million records, and commits wait for four of them.
 //!
+//! That a record can be read does not make it durable: its block's write may have failed, or its sync, and be visible all the
+//! same, and no later sync need make up for it. What was acknowledged was durable, and so was every block when the one
+//! [`WRITES_IN_FLIGHT_MAX`] after it was submitted. Whatever else is found is taken in as if it came from the network.
+//!
 //! The tail rule: a block that cannot be read is a torn tail, and what it had was never acknowledged, unless a claim in
 //! another block or in the superblock vouches for more than the chain reaches. Then the segment is suspect.
 
@@ -12,8 +16,9 @@ use std::vec::IntoIter;
 use compute::PageId;
 
 use super::StorageConfig;
-use super::batch::{Head, decode_batch};
+use super::batch::{Batch, Head, decode_batch};
 use super::block::LogBlock;
+use super::config::WRITES_IN_FLIGHT_MAX;
 use super::open::Opened;
 use super::segment::{Offered, Segment};
 use crate::{PgId, ids};
@@ -24,6 +29,8 @@ pub(super) struct Restoring {
     opened: Opened,
     blocks: IntoIter<LogBlock>,
     segments: BTreeMap<PgId, Segment>,
+    /// Records that may not be durable.
+    in_doubt: Vec<(PgId, Batch)>,
     pages_per_pg: u64,
     slice_bytes: usize,
 }
@@ -57,7 +64,8 @@ impl Restoring {
                 segment.page_coalesced(page, slot.lsn);
             }
         }
-        Restoring { opened, blocks: blocks.into_iter(), segments, pages_per_pg, slice_bytes: config.restore_bytes }
+        let (blocks, slice_bytes) = (blocks.into_iter(), config.restore_bytes);
+        Restoring { opened, blocks, segments, in_doubt: Vec::new(), pages_per_pg, slice_bytes }
     }
 
     /// Takes up the next slice of the log; says whether there is more.
@@ -79,23 +87,29 @@ impl Restoring {
         self.blocks.len()
     }
 
-    /// What the server goes on with.
-    pub(super) fn finish(self) -> (Opened, BTreeMap<PgId, Segment>) {
-        (self.opened, self.segments)
+    /// What the server goes on with, and the records it must take in again.
+    pub(super) fn finish(self) -> (Opened, BTreeMap<PgId, Segment>, Vec<(PgId, Batch)>) {
+        (self.opened, self.segments, self.in_doubt)
     }
 
     fn take_up(&mut self, block: LogBlock) {
         let LogBlock { header, sections, .. } = block;
         let table = &self.opened.superblock.table;
+        let is_recent = header.seq + WRITES_IN_FLIGHT_MAX as u64 > self.opened.found.last_seq;
         for (pg, envelopes) in sections {
             // What was written was checked before; what does not read now was not written by this program.
-            let Ok(batch) = decode_batch(envelopes, pg, self.pages_per_pg) else { continue };
+            let Ok(mut batch) = decode_batch(envelopes, pg, self.pages_per_pg) else { continue };
             let Some(last) = batch.heads.last().map(|last| last.lsn) else { continue };
             if let Some(extent) = self.opened.found.live.get_mut(&header.place.extent) {
                 let top = extent.tops.entry(pg).or_default();
                 *top = last.max(*top);
             }
             let Some(segment) = self.segments.get_mut(&pg) else { continue };
+            if is_recent {
+                let vouched = batch.heads.partition_point(|head| head.lsn <= segment.claim);
+                let heads = batch.heads.split_off(vouched);
+                self.in_doubt.push((pg, Batch { heads, received: batch.received.clone() }));
+            }
             let is_new = |head: &Head| segment.lacks(head.lsn, table) == Offered::New;
             let new: Vec<Head> = batch.heads.into_iter().filter(is_new).collect();
             segment.hold(&new, &batch.received, header.seq);

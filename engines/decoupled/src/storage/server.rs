@@ -116,6 +116,8 @@ pub(super) struct Server {
     pub(super) scrub: Scrub,
     /// Whether deferred work is worked off at once.
     pub(super) settling: bool,
+    /// The block with the last record that the start found in doubt.
+    doubt_until: u64,
 }
 
 impl Server {
@@ -127,7 +129,7 @@ impl Server {
         now: Nanos,
         out: &mut Effects,
     ) -> Result<Server, Trouble> {
-        let (opened, segments) = restored.finish();
+        let (opened, segments, in_doubt) = restored.finish();
         let Opened { superblock, keeper, found, pages, index_lost, .. } = opened;
         let shape = LogShape {
             extent_bytes: config.extent_bytes,
@@ -173,12 +175,16 @@ impl Server {
             peer_pages_begun: 0,
             scrub: Scrub::default(),
             settling: false,
+            doubt_until: 0,
             config,
         };
         out.set_timer(TimerId::new(Owner::TICK, 0), server.config.tick);
         out.set_timer(TimerId::new(Owner::GOSSIP, 0), server.config.catch_up_every);
         out.set_timer(TimerId::new(Owner::SCRUB, 0), server.config.scrub_every);
         server.take_up_pages(index_lost, out)?;
+        for (pg, batch) in in_doubt {
+            server.doubt_until = server.take_records(pg, batch).unwrap_or_default().max(server.doubt_until);
+        }
         server.flush(out);
         Ok(server)
     }
@@ -192,6 +198,12 @@ impl Server {
         }
         self.flush(out);
         Ok(())
+    }
+
+    /// Whether what the start found in doubt is durable by now: until then the node would say less than it once said. On a full
+    /// disk that may be long, and the node serves what it has.
+    pub(super) fn is_ready(&self) -> bool {
+        self.log.durable_seq() >= self.doubt_until || self.log.is_full()
     }
 
     fn on_frame(&mut self, now: Nanos, from: NodeId, frame: &Frame, out: &mut Effects) -> Result<(), Trouble> {

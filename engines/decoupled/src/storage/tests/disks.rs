@@ -65,6 +65,35 @@ fn a_failed_write_halts_the_node_and_what_it_acknowledged_is_there_afterwards() 
     }
 }
 
+/// A block whose durable write failed stays visible, and once a sync of it has failed too, no later sync makes it durable:
+/// the kernel takes it for clean. A start that could not sync it halted, the next one synced, read it, took its records for
+/// durable and acknowledged them; the power failure after that took them, and three copies were left where four were
+/// promised. Campaign seed 708 found it.
+#[test]
+fn what_a_failed_write_left_visible_is_written_again_before_it_is_acknowledged() {
+    for seed in 0..8 {
+        let mut world = World::created(SimConfig::shuffled(90 + seed), config(90 + seed), 1);
+        churn(&mut world, &[0], 8, 5);
+        rule(&mut world, 0, DiskRule { write_error: 1.0, ..DiskRule::default() });
+        world.write_to(&[0], &[1, 2, 3], 77);
+        world.run(20);
+        world.restart(0);
+        assert_eq!(world.sim.halts().len(), 2, "every write and every sync failed");
+        world.sim.apply(&Fault::DiskClear { node: NodeId(2) });
+        world.restart(0);
+        let last = world.last;
+        for append in world.sent.clone() {
+            world.tell(0, &append);
+        }
+        world.run(50);
+        assert_eq!(world.acked()[&(0, PgId(0))], last);
+        world.crash(0, Survival::None);
+        world.restart(0);
+        let segment = world.probe(0).segments[0];
+        assert_eq!((segment.scl, segment.standing), (last, Standing::Clean));
+    }
+}
+
 #[test]
 fn exchanged_directories_are_refused_by_both_nodes() {
     let mut world = World::created(SimConfig::shuffled(71), config(71), 1);
