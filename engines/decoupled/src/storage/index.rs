@@ -104,6 +104,8 @@ pub struct Index {
     pub generation: u64,
     /// The position of its last batch.
     pub position: u64,
+    /// Where the last block begins, in bytes: the snapshot, or the last batch.
+    pub last_bytes: u64,
     /// Where the next batch goes, in bytes.
     pub end_bytes: u64,
     /// The pages.
@@ -117,6 +119,7 @@ impl Index {
         let mut index = Index {
             generation: snapshot.generation,
             position: snapshot.position,
+            last_bytes: 0,
             end_bytes: snapshot.len_bytes as u64,
             slots: BTreeMap::new(),
         };
@@ -126,6 +129,7 @@ impl Index {
                 break;
             }
             index.position = batch.position;
+            index.last_bytes = index.end_bytes;
             index.end_bytes += batch.len_bytes as u64;
             index.apply(&batch.entries);
         }

@@ -1,9 +1,14 @@
 //! The part of a start that finds the page store.
+//!
+//! The last block of the index is written again, where it is, unless a superblock vouches for it: its first write may have
+//! failed and be visible all the same, and log is collected on its word. Every block before it was durable when it was begun.
+//! Should the second write be torn, what is left is the index before it: no superblock has named that batch yet, and a
+//! snapshot's former file still says the same.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use node::{DiskOp, DiskReply, DiskResult, Effects, FileName, IoClass, Token};
+use node::{Block, DiskOp, DiskReply, DiskResult, Effects, FileName, IoClass, Token};
 
 use super::config::StorageConfig;
 use super::index::{self, Index};
@@ -21,6 +26,8 @@ pub struct OpeningPages {
     reading: WholeRead,
     lengths: [u64; 2],
     found: Option<(usize, Index)>,
+    /// The last block of what was found.
+    last_block: Bytes,
     pages_len_bytes: u64,
     lost: bool,
 }
@@ -36,6 +43,7 @@ enum Todo {
     MakeIndex(usize),
     SyncNames,
     WriteIndex(usize),
+    WriteLast,
 }
 
 impl OpeningPages {
@@ -65,6 +73,7 @@ impl OpeningPages {
             reading: WholeRead::default(),
             lengths: [0; 2],
             found: None,
+            last_block: Bytes::new(),
             pages_len_bytes: 0,
             lost: false,
         };
@@ -89,6 +98,7 @@ impl OpeningPages {
                     |index: &Index| self.found.as_ref().is_none_or(|(_, held)| index.generation > held.generation);
                 let bytes = Bytes::from(std::mem::take(&mut self.reading).finish());
                 if let Some(index) = Index::read(&bytes).filter(newer) {
+                    self.last_block = bytes.slice(index.last_bytes as usize..index.end_bytes as usize);
                     self.found = Some((file, index));
                 }
             }
@@ -108,6 +118,12 @@ impl OpeningPages {
             return Ok(None);
         }
         let (file, index) = self.found.take().expect("just seen");
+        if !self.last_block.is_empty() && (index.position > self.vouched || index.last_bytes == 0) {
+            self.found = Some((file, index));
+            self.todo.push_back(Todo::WriteLast);
+            self.next(out);
+            return Ok(None);
+        }
         let store = PageStore::new(self.pages_len_bytes, index, file, self.lengths[file], self.sizes);
         Ok(Some((store, self.lost)))
     }
@@ -116,12 +132,13 @@ impl OpeningPages {
     /// is noticed again at the next start unless a superblock was written that knows of it.
     fn start_over(&mut self, out: &mut Effects) {
         let former = self.found.take();
+        self.last_block = Bytes::new();
         self.lost = self.vouched > 0;
         let file = former.as_ref().map_or(0, |(file, _)| 1 - file);
         let generation = former.map_or(0, |(_, index)| index.generation) + 1;
         let end_bytes = index::block_bytes(0) as u64;
         self.lengths[file] = end_bytes + self.sizes.1;
-        self.found = Some((file, Index { generation, position: 0, end_bytes, slots: BTreeMap::new() }));
+        self.found = Some((file, Index { generation, position: 0, last_bytes: 0, end_bytes, slots: BTreeMap::new() }));
         self.todo.extend([Todo::MakeIndex(file), Todo::SyncNames, Todo::WriteIndex(file)]);
         self.next(out);
     }
@@ -142,6 +159,11 @@ impl OpeningPages {
                 len_bytes: self.lengths[file],
             },
             Todo::SyncNames => DiskOp::SyncDir,
+            Todo::WriteLast => {
+                let (file, index) = self.found.as_ref().expect("found before this step");
+                let data = Block::padded(&std::mem::take(&mut self.last_block));
+                DiskOp::Write { file: INDEX_FILES[*file], offset: index.last_bytes, data, durable: true }
+            }
             Todo::WriteIndex(file) => {
                 let (_, index) = self.found.as_ref().expect("made with this step");
                 let data = index::encode(index.generation, index.position, &[]);
@@ -149,5 +171,58 @@ impl OpeningPages {
             }
         };
         out.disk(Token::new(Owner::OPEN, 0), op, IoClass::Recovery);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use compute::{Lsn, PageId};
+    use node::{Effect, NodeId};
+
+    use super::index::{Slot, encode};
+    use super::*;
+    use crate::VolumeId;
+
+    /// Opens a store whose index file has these blocks, under a superblock that names `vouched`; gives the durable writes.
+    fn writes_of_a_start(blocks: &[Block], vouched: u64) -> Vec<(u64, Block)> {
+        let bytes: Vec<u8> = blocks.iter().flat_map(|block| block.iter().copied()).chain([0; 1024]).collect();
+        let config = StorageConfig::small(VolumeId(7), [2, 3, 4, 5, 6, 7].map(NodeId), 1);
+        let names = [(INDEX_NAMES[0], bytes.len() as u64), (PAGES_NAME, 0)];
+        let names = names.map(|(name, len_bytes)| (FileName::new(name), len_bytes)).into();
+        let (mut out, mut writes) = (Effects::default(), Vec::new());
+        let mut opening = OpeningPages::new(&config, &names, vouched, &mut out);
+        loop {
+            let Some(Effect::Disk { op, .. }) = out.drain().next() else { panic!("a start that waits for nothing") };
+            let reply = match op {
+                DiskOp::Open { .. } => DiskReply::Opened { len_bytes: bytes.len() as u64 },
+                DiskOp::Read { offset, len_bytes, .. } => {
+                    DiskReply::Data(Block::padded(&bytes[offset as usize..offset as usize + len_bytes]))
+                }
+                DiskOp::Write { offset, data, durable, .. } => {
+                    assert!(durable);
+                    writes.push((offset, data));
+                    DiskReply::Done
+                }
+                _ => DiskReply::Done,
+            };
+            if opening.handle(Ok(reply), &mut out).expect("nothing failed").is_some() {
+                return writes;
+            }
+        }
+    }
+
+    /// A start that believed a batch whose write had failed went on to collect log on its word. A power failure took the
+    /// batch then, the index no longer reached to what the superblock named, and the segment was lost as a whole, with
+    /// what it had acknowledged.
+    #[test]
+    fn the_last_block_is_written_again_unless_a_superblock_vouches_for_it() {
+        let entry = |page| (PageId(page), Slot { slot: page as u32, lsn: Lsn(9) });
+        let snapshot = encode(1, 10, &[entry(1)]);
+        let batch = encode(1, 11, &[entry(2)]);
+        let at = snapshot.len() as u64;
+        let both = [snapshot.clone(), batch.clone()];
+        assert_eq!(writes_of_a_start(&both, 10), [(at, batch)]);
+        assert_eq!(writes_of_a_start(&both, 11), []);
+        assert_eq!(writes_of_a_start(std::slice::from_ref(&snapshot), 10), [(0, snapshot.clone())]);
     }
 }
