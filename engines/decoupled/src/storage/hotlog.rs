@@ -349,6 +349,11 @@ impl HotLog {
         self.no_space
     }
 
+    /// Whether [`HotLog::retry`] has something to do: the device is full, or refused a block that is still to find a place.
+    pub fn is_held_up(&self) -> bool {
+        self.no_space || self.in_flight.iter().any(|block| block.state == State::Refused)
+    }
+
     /// The last block durable together with all before it.
     pub fn durable_seq(&self) -> u64 {
         self.durable_seq

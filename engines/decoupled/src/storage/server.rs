@@ -284,7 +284,7 @@ impl Server {
     fn tick(&mut self, out: &mut Effects) -> Result<(), Trouble> {
         self.keeper.retry(out);
         self.pages.retry(out);
-        if self.log.is_full() {
+        if self.log.is_held_up() {
             let Server { log, segments, claimed, vouched_vdl, vdl, keeper, .. } = self;
             log.retry(|full| vouch(segments, claimed, vouched_vdl, *vdl, keeper.durable(), full), out);
         }

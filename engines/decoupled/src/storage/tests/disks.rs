@@ -45,6 +45,28 @@ fn a_full_disk_stops_acknowledgements_not_reads_and_space_brings_them_back() {
     assert_model(&mut world, 0, 8);
 }
 
+/// A block that a full disk refused found no extent with room when there was space again, and was not tried once there was
+/// one: the log stood still for good, and with it a copy of everything. Campaign seed 219 found it.
+#[test]
+fn a_refused_block_is_tried_until_there_is_an_extent_for_it() {
+    for seed in 0..4 {
+        let mut world = World::created(SimConfig::shuffled(300 + seed), config(300 + seed), 1);
+        churn(&mut world, &[0], 8, seed);
+        rule(&mut world, 0, DiskRule { full: true, ..DiskRule::default() });
+        world.write_to(&[0], &[0, 1, 2, 3, 4, 5, 6, 7], 99);
+        // Each attempt takes a new place, until no extent has any.
+        world.run(3000);
+        world.sim.apply(&Fault::DiskClear { node: NodeId(2) });
+        world.run(100);
+        for append in world.sent.clone() {
+            world.tell(0, &append);
+        }
+        world.run(200);
+        let last = world.last;
+        assert_eq!(world.acked().get(&(0, PgId(0))), Some(&last), "seed {seed}");
+    }
+}
+
 #[test]
 fn a_failed_write_halts_the_node_and_what_it_acknowledged_is_there_afterwards() {
     for seed in 0..8 {
