@@ -53,7 +53,7 @@ pub struct Opening {
     superblock: Option<Superblock>,
     keeper: Option<Keeper>,
     extents: VecDeque<u32>,
-    extent: WholeRead,
+    whole: WholeRead,
     blocks: Vec<LogBlock>,
     found: Found,
     pages: Option<OpeningPages>,
@@ -86,7 +86,7 @@ impl Opening {
             superblock: None,
             keeper: None,
             extents: VecDeque::new(),
-            extent: WholeRead::default(),
+            whole: WholeRead::default(),
             blocks: Vec::new(),
             found: Found::default(),
             pages: None,
@@ -107,11 +107,13 @@ impl Opening {
             (Step::CreatingSuperblock, Ok(_)) => self.go(Step::SyncingNames, DiskOp::SyncDir, out),
             (Step::SyncingNames, Ok(_)) => self.count(out)?,
             (Step::OpeningSuperblock, Ok(_)) => {
-                let len_bytes = self.config.superblock_bytes * PLACES;
-                let op = DiskOp::Read { file: SUPERBLOCK_FILE, offset: 0, len_bytes };
-                self.go(Step::ReadingSuperblock, op, out);
+                self.whole = WholeRead::new((self.config.superblock_bytes * PLACES) as u64);
+                self.read_superblock_on(out)?;
             }
-            (Step::ReadingSuperblock, Ok(DiskReply::Data(data))) => self.read_superblock(&data, out)?,
+            (Step::ReadingSuperblock, result) => {
+                self.whole.take(result);
+                self.read_superblock_on(out)?;
+            }
             (Step::Counting, result) => {
                 let keeper = self.keeper.as_mut().expect("counting writes a superblock");
                 let counted = keeper.handle(token, result, out)?.is_some();
@@ -123,11 +125,11 @@ impl Opening {
                 }
             }
             (Step::OpeningExtent(extent), Ok(DiskReply::Opened { len_bytes })) => {
-                self.extent = WholeRead::new(len_bytes);
+                self.whole = WholeRead::new(len_bytes);
                 self.read_on(extent, out);
             }
             (Step::ReadingExtent(extent), result) => {
-                self.extent.take(result);
+                self.whole.take(result);
                 self.read_on(extent, out);
             }
             (Step::SyncingExtent(extent), Ok(_)) => self.scan(extent, out),
@@ -188,6 +190,20 @@ impl Opening {
             }
         }
         Ok(())
+    }
+
+    /// One copy that cannot be read is not the end of the others.
+    fn read_superblock_on(&mut self, out: &mut Effects) -> Result<(), Trouble> {
+        match self.whole.next(SUPERBLOCK_FILE) {
+            Some(op) => {
+                self.go(Step::ReadingSuperblock, op, out);
+                Ok(())
+            }
+            None => {
+                let file = std::mem::take(&mut self.whole).finish_marked();
+                self.read_superblock(&file, out)
+            }
+        }
     }
 
     fn read_superblock(&mut self, file: &[u8], out: &mut Effects) -> Result<(), Trouble> {
@@ -262,14 +278,14 @@ impl Opening {
     }
 
     fn read_on(&mut self, extent: u32, out: &mut Effects) {
-        match self.extent.next(extent_file(extent)) {
+        match self.whole.next(extent_file(extent)) {
             Some(op) => self.go(Step::ReadingExtent(extent), op, out),
             None => self.go(Step::SyncingExtent(extent), DiskOp::Sync { file: extent_file(extent) }, out),
         }
     }
 
     fn scan(&mut self, extent: u32, out: &mut Effects) {
-        let bytes = Bytes::from(std::mem::take(&mut self.extent).finish());
+        let bytes = Bytes::from(std::mem::take(&mut self.whole).finish());
         let identity = LogIdentity { volume: self.config.volume, member: self.member };
         let floor = self.superblock.as_ref().map_or(0, |superblock| superblock.log_floor);
         let mut blocks = block::scan(identity, extent, &bytes);
