@@ -30,6 +30,8 @@ pub struct Config {
     pub page_file_chunk_bytes: u64,
     /// How recovery reads.
     pub recovery: RecoveryConfig,
+    /// Whether a database that does not exist is created, or its absence an error.
+    pub create: bool,
     /// A local disk operation that takes longer halts the node.
     pub io_timeout: Nanos,
     /// The mirrored topology's part.
@@ -137,6 +139,7 @@ impl Config {
             },
             page_file_chunk_bytes: 16 << 20,
             recovery: RecoveryConfig { reads_max: 32, chunk_bytes: 1 << 20 },
+            create: true,
             io_timeout: Nanos::from_secs(30),
             mirror: MirrorConfig {
                 zone_loss: ZoneLoss::Stop,

@@ -27,6 +27,7 @@ fn config(setup: &Setup) -> Config {
     if setup.options.binlog {
         config = config.with_binlog();
     }
+    config.create = setup.create;
     config.compute.page_bytes = setup.page_bytes;
     config.compute.cache_bytes = setup.cache_bytes as usize;
     config.mirror.zone_loss = match setup.options.standby_loss {

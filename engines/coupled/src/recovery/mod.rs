@@ -189,20 +189,24 @@ impl Recovery {
             self.phase = Phase::Superblock { names, reading: false };
             open(io, SUPERBLOCK);
         } else {
-            self.probe(io, has(log_file(LogKind::Redo, 0)), "the superblock is missing");
+            self.probe(io, has(log_file(LogKind::Redo, 0)), "the superblock is missing")?;
         }
         Ok(None)
     }
 
     /// Without a superblock a log that holds anything must not be overwritten. A log in which no block ever started is
     /// that of a database whose making was cut short.
-    fn probe(&mut self, io: &mut Io<'_>, has_log: bool, otherwise: &'static str) {
+    fn probe(&mut self, io: &mut Io<'_>, has_log: bool, otherwise: &'static str) -> Result<(), CoupledError> {
+        if !self.config.create {
+            return Err(CoupledError::Refused(format!("{otherwise}: there is no database here; restore from a copy")));
+        }
         if has_log {
             self.phase = Phase::Probing { reading: false, otherwise };
             open(io, log_file(LogKind::Redo, 0));
         } else {
             self.phase = Phase::Creating(Create::start(io, &self.config));
         }
+        Ok(())
     }
 
     fn probed(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
@@ -241,7 +245,7 @@ impl Recovery {
         let geometry = self.config.geometry();
         let Some(found) = Superblock::open(&file, self.config.volume, &geometry)? else {
             let has_log = names.iter().any(|(name, _)| *name == name_of(log_file(LogKind::Redo, 0)));
-            self.probe(io, has_log, "no copy of the superblock is whole");
+            self.probe(io, has_log, "no copy of the superblock is whole")?;
             return Ok(None);
         };
         let files: Vec<FileId> = [DOUBLE_WRITE, PAGES].into_iter().chain(log_files(&self.config).into_keys()).collect();

@@ -10,6 +10,9 @@ use crate::mirror::{Answer, Attachment, Call, Copies, Label};
 const RESYNC: [IoClass; 2] = [IoClass::Mirror, IoClass::Mirror];
 pub(super) const REPAIR: [IoClass; 2] = [IoClass::Repair, IoClass::Repair];
 
+const REPLACED: &str = "the writer's volume is empty and has no label, and its mirror holds files: it was lost or replaced; \
+                        restore it from its mirror and restart";
+
 impl MirroredVolume {
     pub(super) fn own_answered(&mut self, now: Nanos, own: Own, answer: Answer, out: &mut Effects) {
         if let Answer::Failed(error) = &answer
@@ -75,7 +78,14 @@ impl MirroredVolume {
                     self.ask_standby(now, Own::StandbyList, Call::List, RESYNC, out);
                 }
             }
-            Stage::Listing if resync.primary.is_some() && resync.standby.is_some() => self.align_files(now, out),
+            Stage::Listing if resync.primary.is_some() && resync.standby.is_some() => {
+                // An empty volume in the place of the writer's must not empty the others.
+                let first_label = self.labels[0].as_ref().and_then(|labels| labels.first().copied().flatten());
+                if first_label.is_none() && resync.is_only_first_empty() {
+                    return out.halt(REPLACED);
+                }
+                self.align_files(now, out);
+            }
             Stage::Files(0) => {
                 resync.stage = Stage::Regions;
                 resync.plan_regions(self.config.region_bytes);

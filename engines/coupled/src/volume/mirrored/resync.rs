@@ -143,6 +143,14 @@ impl Resync {
         }
     }
 
+    /// Whether the writer's volume has no file, and its mirror has.
+    pub fn is_only_first_empty(&self) -> bool {
+        match self.primary.as_deref() {
+            Some([own, mirror, ..]) => own.is_empty() && !mirror.is_empty(),
+            _ => false,
+        }
+    }
+
     /// What must be made or grown: for the writer's mirror, and for the standby's side.
     pub fn file_calls(&self) -> (Vec<Call>, Vec<Call>) {
         let Some([volume, mirror @ ..]) = self.primary.as_deref() else { return (Vec::new(), Vec::new()) };
