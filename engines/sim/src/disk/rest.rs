@@ -2,12 +2,21 @@
 
 use node::{Digest, FileName};
 
+use super::operation::Operation;
 use super::{Inode, SimDisk};
 
 impl SimDisk {
     /// The directory as names and lengths, sorted by name.
     pub fn list(&self) -> Vec<(FileName, u64)> {
         self.names.iter().map(|(name, inode)| (name.clone(), self.files[inode].1.len_bytes())).collect()
+    }
+
+    /// Whether a write is in flight to a file whose name begins with `files`.
+    pub fn is_writing(&self, files: &str) -> bool {
+        self.in_flight.iter().flatten().any(|flying| match &flying.operation {
+            Operation::Write { inode, .. } => self.files[inode].0.as_str().starts_with(files),
+            _ => false,
+        })
     }
 
     /// The bytes of `name` as a read would see them, or `None` when there is no such file.
