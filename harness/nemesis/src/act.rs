@@ -1,13 +1,23 @@
 //! What a script can do to a world: the runtimes' primitive faults, and damage to what lies on a disk.
 
-use node::NodeId;
 use node::fault::Fault;
+use node::{Nanos, NodeId};
+
+/// How long a crash waits for the write that it is meant for.
+pub const WAIT_MAX: Nanos = Nanos::from_millis(20);
 
 /// One change to the world.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
     /// A primitive that a runtime carries out.
     Primitive(Fault),
+    /// Power fails at the node as soon as it writes to a file whose name begins so; if it does not for [`WAIT_MAX`], then.
+    CrashWriting {
+        /// Who.
+        node: NodeId,
+        /// Which files.
+        files: String,
+    },
     /// Stored sectors of a node are damaged, whether it runs or not.
     Damage {
         /// Whose.
@@ -67,7 +77,11 @@ impl Act {
                 | Fault::DiskClear { node } => node,
                 Fault::Link { from, .. } | Fault::Heal { from, .. } => from,
             },
-            Act::Damage { node, .. } | Act::Wipe { node } | Act::Keep { node } | Act::Rollback { node } => *node,
+            Act::CrashWriting { node, .. }
+            | Act::Damage { node, .. }
+            | Act::Wipe { node }
+            | Act::Keep { node }
+            | Act::Rollback { node } => *node,
             Act::Swap { one, .. } => *one,
         }
     }

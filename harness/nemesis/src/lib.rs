@@ -29,7 +29,7 @@ pub mod schedule;
 pub mod script;
 pub mod words;
 
-pub use act::{Act, DamageKind};
+pub use act::{Act, DamageKind, WAIT_MAX};
 pub use budget::{Budget, Demand};
 pub use cast::{Cast, Names};
 pub use catalogue::{EngineClass, Owed, ROWS, Reach, Row};

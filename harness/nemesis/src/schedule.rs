@@ -39,7 +39,7 @@ pub struct Schedule {
 impl Schedule {
     /// Whether nodes may halt because of their disks.
     pub fn fails_disks(&self) -> bool {
-        let halts = |row: &Row| row.damages() || ["D7", "D11", "D12", "D13", "D16", "K3"].contains(&row.id);
+        let halts = |row: &Row| row.damages() || ["D7", "D11", "D12", "D13", "D16", "D21", "K3"].contains(&row.id);
         self.rows.iter().any(|row| halts(row))
     }
 }

@@ -1,7 +1,7 @@
 //! Acts as text, one line each: what a script file holds and a person reads.
 //!
 //! ```text
-//! crash NODE [power]                restart NODE        pause NODE       resume NODE
+//! crash NODE [power [writing FILES]]        restart NODE        pause NODE       resume NODE
 //! link FROM > TO [cut] [loss P] [duplicate P] [later DELAY] [corrupt P] [delay DELAY] [rate BYTES]      heal FROM > TO
 //! disk NODE [full] [delay DELAY] [read-error P] [write-error P] [sync-error P] [lost-write P] [misdirected-write P]
 //!           [misdirected-read P]                                                                        clear NODE
@@ -61,6 +61,7 @@ pub fn of_act(act: &Act, names: &Names) -> String {
     let name = |node: &NodeId| names.name(*node);
     match act {
         Act::Primitive(fault) => of_fault(fault, names),
+        Act::CrashWriting { node, files } => format!("crash {} power writing {files}", name(node)),
         Act::Damage { node, kind, files, place, sectors } => {
             let word = match kind {
                 DamageKind::Rot => "rot",
@@ -145,6 +146,9 @@ pub fn parse_act(line: &str, names: &Names) -> Result<Act, String> {
     Ok(match words.as_slice() {
         ["crash", name] => Act::Primitive(Fault::Crash { node: node(name)?, power: false }),
         ["crash", name, "power"] => Act::Primitive(Fault::Crash { node: node(name)?, power: true }),
+        ["crash", name, "power", "writing", files] => {
+            Act::CrashWriting { node: node(name)?, files: (*files).to_owned() }
+        }
         ["restart", name] => Act::Primitive(Fault::Restart { node: node(name)? }),
         ["pause", name] => Act::Primitive(Fault::Pause { node: node(name)? }),
         ["resume", name] => Act::Primitive(Fault::Resume { node: node(name)? }),

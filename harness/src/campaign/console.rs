@@ -71,12 +71,14 @@ pub struct Console {
     open: bool,
     /// Waits for recoveries count here.
     pub refusals: u64,
+    /// What the engine said was damaged, if it did.
+    pub corrupt: Option<String>,
 }
 
 impl Console {
     /// A client of `database`.
     pub fn new(database: NodeId) -> Console {
-        Console { database, txn: 0, step: 0, open: false, refusals: 0 }
+        Console { database, txn: 0, step: 0, open: false, refusals: 0, corrupt: None }
     }
 
     /// Another client in the place of an earlier one: it goes on where that one cannot have come.
@@ -149,7 +151,12 @@ impl Console {
                     self.refusals += 1;
                     let _ = sim.run_for(PAUSE);
                 }
-                Err(error) => return Err(format!("{statement:?}: {error}")),
+                Err(error) => {
+                    if let Error::Corrupt(what) = &error {
+                        self.corrupt = Some(what.clone());
+                    }
+                    return Err(format!("{statement:?}: {error}"));
+                }
             }
         }
         Err(format!("{statement:?}: unavailable {ATTEMPTS_MAX} times"))

@@ -1,6 +1,6 @@
 //! The decoupled engine under a campaign: sizes, invariants between steps, and the comparison of six copies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::decoupled::message::{PageResult, Standing, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
 use ::decoupled::quorum::WRITE_QUORUM;
@@ -24,6 +24,10 @@ const LEASE_WAIT: &str = "an earlier writer's lease";
 /// The longest six nodes may take to answer for one page.
 const PAGE_PATIENCE: Nanos = Nanos::from_secs(2);
 
+/// How often, and after which pause, six nodes are asked again for a page that one of them found damaged.
+const REPAIR_ATTEMPTS: u32 = 40;
+const REPAIR_PAUSE: Nanos = Nanos::from_millis(50);
+
 /// The decoupled engine's database node.
 pub type Database = ComputeNode<VolumeDriver>;
 
@@ -42,6 +46,8 @@ pub struct Decoupled {
     waited_for_lease: Option<Epoch>,
     /// What the last writer counted as complete, by group.
     acknowledged: BTreeMap<PgId, Lsn>,
+    /// Nodes whose disks do not hold what they were told to: nothing is expected of what they have.
+    damaged: BTreeSet<NodeId>,
 }
 
 impl Decoupled {
@@ -161,18 +167,24 @@ fn probe(sim: &Sim, id: NodeId) -> Option<StorageProbe> {
 }
 
 /// Four segments must have what the writer counts as complete. Nodes that are down or opening are given the benefit of the
-/// doubt; a node that promised a later epoch may have truncated.
-fn check_quorums(database: &Database, status: &WriterStatus, probes: &[Option<StorageProbe>]) -> Result<(), String> {
-    if probes.iter().flatten().any(|probe| probe.promised > status.epoch) {
+/// doubt, and so are those left out of `probes`; a node that promised a later epoch may have truncated.
+fn check_quorums<'a>(
+    database: &Database,
+    status: &WriterStatus,
+    probes: impl Iterator<Item = &'a Option<StorageProbe>>,
+) -> Result<(), String> {
+    let probes: Vec<&Option<StorageProbe>> = probes.collect();
+    let untold = STORAGE.len() - probes.len();
+    if probes.iter().copied().flatten().any(|probe| probe.promised > status.epoch) {
         return Ok(());
     }
     for group in database.storage().groups() {
-        let complete = |probe: &Option<StorageProbe>| {
+        let complete = |probe: &&&Option<StorageProbe>| {
             probe.as_ref().is_none_or(|probe| {
                 probe.segments.iter().any(|segment| segment.pg == group.pg() && segment.scl >= group.pgcl())
             })
         };
-        let count = probes.iter().filter(|probe| complete(probe)).count();
+        let count = probes.iter().filter(complete).count() + untold;
         if count < WRITE_QUORUM && group.pgcl() > Lsn::ZERO {
             let scls: Vec<Option<Lsn>> = probes
                 .iter()
@@ -202,7 +214,7 @@ impl Subject for Decoupled {
     fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
         let probes: Vec<Option<StorageProbe>> = STORAGE.iter().map(|&id| probe(sim, id)).collect();
         for (&id, probe) in STORAGE.iter().zip(&probes) {
-            if let Some(probe) = probe {
+            if let Some(probe) = probe.as_ref().filter(|_| !self.damaged.contains(&id)) {
                 self.check_storage(id, probe)?;
             }
         }
@@ -213,7 +225,8 @@ impl Subject for Decoupled {
         }
         if status.stage == "open" {
             self.check_writer(&status, substance)?;
-            check_quorums(database, &status, &probes)?;
+            let trusted = STORAGE.iter().zip(&probes).filter(|(id, _)| !self.damaged.contains(id));
+            check_quorums(database, &status, trusted.map(|(_, probe)| probe))?;
             self.acknowledged = database.storage().groups().iter().map(|group| (group.pg(), group.pgcl())).collect();
         }
         Ok(())
@@ -275,15 +288,17 @@ impl Subject for Decoupled {
         let among_themselves =
             good.iter().all(|&one| good.iter().all(|&other| one == other || conditions.are_joined(one, other)));
         let clients = conditions.are_joined(LOAD, COMPUTE) && *sim.status(COMPUTE) == Status::Running;
+        if clients && good.len() >= WRITE_QUORUM && among_themselves { Promise::Commits } else { Promise::Anything }
+    }
+
+    fn silent(&self, sim: &Sim, conditions: &Conditions) -> Vec<NodeId> {
         // Appends may arrive by gossip, acknowledgements only by the node's own way to the writer.
-        let silent = |&&id: &&NodeId| *sim.status(id) != Status::Running || conditions.is_cut(id, COMPUTE);
-        if STORAGE.iter().filter(silent).count() > STORAGE.len() - WRITE_QUORUM {
-            Promise::NoCommits
-        } else if clients && good.len() >= WRITE_QUORUM && among_themselves {
-            Promise::Commits
-        } else {
-            Promise::Anything
-        }
+        let silent = |id: &NodeId| *sim.status(*id) != Status::Running || conditions.is_cut(*id, COMPUTE);
+        STORAGE.into_iter().filter(silent).collect()
+    }
+
+    fn cannot_commit(&self, silent: &BTreeSet<NodeId>) -> bool {
+        silent.len() > STORAGE.len() - WRITE_QUORUM
     }
 
     fn standing(&self, sim: &Sim) -> watch::Standing {
@@ -296,9 +311,10 @@ impl Subject for Decoupled {
         watch::Standing { open, durable: !holding.is_empty(), repairable }
     }
 
-    fn disk_replaced(&mut self, id: NodeId) {
+    fn disk_damaged(&mut self, id: NodeId, _lost: bool) {
         self.nodes.remove(&id);
         self.segments.forget(id);
+        self.damaged.insert(id);
     }
 }
 
@@ -330,7 +346,7 @@ fn six_alike(sim: &mut Sim, volume: VolumeId) -> Result<Vec<Page>, String> {
         let pg = PgId((number / pages_per_pg) as u32);
         let (epoch, read_point, required) = (status.epoch, status.vdl, ends[pg.0 as usize]);
         let question = ToStorage::Read { volume, epoch, request: number, pg, page, read_point, required };
-        let copies = ask_six(sim, &question, number)?;
+        let copies = ask_six_until_whole(sim, &question, number)?;
         let (member, first) = &copies[0];
         if let Some((other, _)) = copies.iter().find(|(_, copy)| copy != first) {
             return Err(format!(
@@ -350,6 +366,24 @@ fn six_alike(sim: &mut Sim, volume: VolumeId) -> Result<Vec<Page>, String> {
         pages.push(opened);
     }
     Ok(pages)
+}
+
+/// As [`ask_six`], again for as long as a node that found its page damaged may take to repair it.
+fn ask_six_until_whole(
+    sim: &mut Sim,
+    question: &ToStorage,
+    request: u64,
+) -> Result<Vec<(MemberIndex, bytes::Bytes)>, String> {
+    for _ in 0..REPAIR_ATTEMPTS {
+        match ask_six(sim, question, request) {
+            Ok(copies) => return Ok(copies),
+            Err(_) => {
+                let _ = sim.run_for(REPAIR_PAUSE);
+                while sim.node_mut::<Mailbox>(CONSOLE).is_some_and(|mailbox| mailbox.take(TO_WRITER).is_some()) {}
+            }
+        }
+    }
+    ask_six(sim, question, request)
 }
 
 fn ask_six(sim: &mut Sim, question: &ToStorage, request: u64) -> Result<Vec<(MemberIndex, bytes::Bytes)>, String> {

@@ -71,10 +71,16 @@ impl Hits {
         self.settle(sim);
         let row = fault.row;
         match fault.act {
+            // The crash itself is noted when it comes.
+            Act::CrashWriting { .. } => {}
             Act::Primitive(Fault::Crash { node, power }) => {
                 let up = matches!(sim.status(node), Status::Running | Status::Paused);
                 let struck = if up { of_crash(row, &sim.undurable(node, power)) } else { 0 };
                 self.add(row, struck);
+                // A power failure that took nothing of what its row is about is one all the same.
+                if up && struck == 0 {
+                    self.add(Row::find("P2").expect("the catalogue has it"), 1);
+                }
             }
             Act::Primitive(Fault::Pause { node }) => self.add(row, u64::from(*sim.status(node) == Status::Running)),
             Act::Primitive(Fault::Link { from, to, .. }) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use checker::{Verdict, durability, replay};
-use contract::{Key, Model, Reply, Row, TableId, Transaction};
+use contract::{Key, Model, Outcome, Reply, Row, Statement, TableId, Transaction};
 use load::Phase;
 use nemesis::{Demand, Plan, ROWS, Schedule};
 use node::{Nanos, Rng};
@@ -23,7 +23,7 @@ pub type Trace = Box<dyn FnMut(&str)>;
 
 /// What came of a seed that kept every promise.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct Account {
     /// The hash over every event of the run.
     pub digest: u128,
     /// Events delivered to nodes.
@@ -43,7 +43,7 @@ pub struct Outcome {
 /// # Errors
 ///
 /// The promise that was broken, in words. The seed alone reproduces it.
-pub fn run(subject: &mut dyn Subject, seed: u64, trace: Option<Trace>) -> Result<Outcome, String> {
+pub fn run(subject: &mut dyn Subject, seed: u64, trace: Option<Trace>) -> Result<Account, String> {
     let rng = Rng::new(seed).fork("campaign", 0);
     let (workload, page_bytes) = draw_workload(seed, &mut rng.fork("workload", 0));
     let engine = subject.topology(workload.schema(), page_bytes, seed, &mut rng.fork("sizes", 0))?;
@@ -53,7 +53,7 @@ pub fn run(subject: &mut dyn Subject, seed: u64, trace: Option<Trace>) -> Result
         world.sim.trace_to(trace);
     }
     let rows = world.strike(&*workload, rng)?;
-    let outcome = |world: &World<'_>| Outcome {
+    let account = |world: &World<'_>| Account {
         digest: world.sim.digest().0,
         events: world.sim.events(),
         span: world.sim.now(),
@@ -61,7 +61,7 @@ pub fn run(subject: &mut dyn Subject, seed: u64, trace: Option<Trace>) -> Result
         rows: rows.clone(),
         substance: world.substance.clone(),
     };
-    Ok(outcome(&world))
+    Ok(account(&world))
 }
 
 impl World<'_> {
@@ -85,7 +85,7 @@ impl World<'_> {
         self.settle()?;
         self.audit()?;
         self.close()?;
-        self.judge(initial, rows)?;
+        self.judge(initial, Some(rows))?;
         Ok(schedule.rows.iter().map(|row| row.id).collect())
     }
 
@@ -96,11 +96,23 @@ impl World<'_> {
         Schedule::draw(&plan, self.cast(), rng)
     }
 
-    fn audit(&mut self) -> Result<(), String> {
+    /// Compares all copies: see [`Subject::audit`].
+    ///
+    /// # Errors
+    ///
+    /// A difference, in words.
+    pub fn audit(&mut self) -> Result<(), String> {
         self.subject.audit(&mut self.sim, &mut self.substance)
     }
 
-    fn judge(&mut self, initial: Model, rows: Vec<Transaction>) -> Result<(), String> {
+    /// Judges what clients saw, from `initial` on: durability of what was acknowledged against `rows`, the final reading
+    /// (which an engine that refuses to serve has not given), strict serializability of everything, and that nothing was
+    /// acknowledged while too few nodes could hold it.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be, in words.
+    pub fn judge(&mut self, initial: Model, rows: Option<Vec<Transaction>>) -> Result<(), String> {
         let interval = self.load().interval();
         if interval.findings_count > 0 || interval.acks_dropped + interval.history_dropped > 0 {
             return Err(format!(
@@ -109,14 +121,19 @@ impl World<'_> {
             ));
         }
         let acks = self.load().take_acks();
-        let first = placed_of(&initial);
-        let last = rows.iter().flat_map(placed);
-        let report = durability::Check { unjournalled: 0 }.run(acks, first.into_iter(), last);
+        let durable = match &rows {
+            Some(rows) => {
+                let (first, last) = (placed_of(&initial), rows.iter().flat_map(placed));
+                durability::Check { unjournalled: 0 }.run(acks, first.into_iter(), last).verdict
+            }
+            None => Verdict::Valid,
+        };
         let mut history = self.load().take_history();
-        history.extend(rows);
+        self.check_forbidden(&history)?;
+        history.extend(rows.into_iter().flatten());
         let serial = replay::check(initial, &history, REPLAY_BUDGET);
-        if matches!(report.verdict, Verdict::Invalid(_)) || matches!(serial.verdict, Verdict::Invalid(_)) {
-            return Err(format!("strict serializability is {}; durability is {}", serial.verdict, report.verdict));
+        if matches!(durable, Verdict::Invalid(_)) || matches!(serial.verdict, Verdict::Invalid(_)) {
+            return Err(format!("strict serializability is {}; durability is {durable}", serial.verdict));
         }
         self.substance.add("verdicts unknown", u64::from(serial.verdict != Verdict::Valid));
         self.substance.add("transactions acknowledged", serial.committed);
@@ -124,6 +141,30 @@ impl World<'_> {
         self.substance.add("outcomes unknown that took effect", serial.unknown_applied);
         Ok(())
     }
+}
+
+impl World<'_> {
+    /// No commit that was asked for while too few nodes could hold it was acknowledged in that time.
+    fn check_forbidden(&self, history: &[Transaction]) -> Result<(), String> {
+        for txn in history.iter().filter(|txn| must_change(txn)) {
+            let (since, until) = (Nanos(txn.invoked_ns), Nanos(txn.completed_ns.unwrap_or(u64::MAX)));
+            let silent = self.watch.silent_throughout(since, until);
+            if self.subject.cannot_commit(&silent) {
+                return Err(format!(
+                    "a commit asked for at {since:?} was acknowledged at {until:?}, and {silent:?} were silent all that time: {:?}",
+                    txn.calls
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the transaction committed and left something that was not there before: a row put, and not removed again.
+fn must_change(txn: &Transaction) -> bool {
+    let puts = txn.calls.iter().filter(|(statement, _)| matches!(statement, Statement::Put { .. }));
+    let removes = txn.calls.iter().any(|(statement, _)| matches!(statement, Statement::Delete { .. }));
+    matches!(txn.outcome, Outcome::Ok(_)) && puts.count() > 0 && !removes
 }
 
 fn placed_of(model: &Model) -> Vec<durability::Placed> {

@@ -1,5 +1,7 @@
 //! What a campaign needs to know of an engine: how to build it small, and how to look inside.
 
+use std::collections::BTreeSet;
+
 use contract::Schema;
 use node::{NodeId, Rng, Topology};
 use sim::Sim;
@@ -51,9 +53,23 @@ pub trait Subject {
     /// What the engine owes its clients while things are as `conditions` say.
     fn promise(&self, sim: &Sim, conditions: &Conditions) -> Promise;
 
+    /// Nodes of which no acknowledgement can reach the database now.
+    fn silent(&self, sim: &Sim, conditions: &Conditions) -> Vec<NodeId>;
+
+    /// Whether no commit can be durable that is asked for and acknowledged while all of `silent` are silent.
+    fn cannot_commit(&self, silent: &BTreeSet<NodeId>) -> bool;
+
     /// What can be said from inside: whether it is open, whether what was acknowledged is on a survivor.
     fn standing(&self, sim: &Sim) -> Standing;
 
-    /// The disk of `id` was emptied or put back: what is known of it no longer holds.
-    fn disk_replaced(&mut self, id: NodeId);
+    /// What the disk of `id` holds is no longer what the node was told: what is known of it no longer holds. `lost` says
+    /// whether all of it is gone or old.
+    fn disk_damaged(&mut self, id: NodeId, lost: bool);
+
+    /// Whether a halt for `reason` says that stored data is damaged or not its own.
+    fn names_damage(&self, reason: &str) -> bool {
+        ["corrupt", "damaged", "refused", "belongs to", "superblock", "replaced", "cannot read"]
+            .iter()
+            .any(|word| reason.contains(word))
+    }
 }

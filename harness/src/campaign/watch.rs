@@ -14,7 +14,8 @@
 //! # Invariants
 //!
 //! - While commits are owed without a break for [`BOUND`], one is acknowledged in every [`BOUND`], or the promise is broken.
-//! - While commits are forbidden, none that was asked for since is acknowledged: see [`Watch::forbidden`].
+//! - No commit is acknowledged that was asked for after too many nodes fell silent, and before any of them spoke again: see
+//!   [`Watch::silent_throughout`].
 //!
 //! # Caveats
 //!
@@ -88,8 +89,6 @@ pub enum Promise {
     /// Anything that is not wrong.
     #[default]
     Anything,
-    /// No commit may be acknowledged: too few can hold it.
-    NoCommits,
 }
 
 /// How an engine stands at an instant.
@@ -171,8 +170,8 @@ pub struct Watch {
     owed_since: Option<Nanos>,
     last_commit: Nanos,
     writes: u64,
-    forbidden_since: Option<Nanos>,
-    forbidden: Vec<(Nanos, Nanos)>,
+    silent_since: BTreeMap<NodeId, Nanos>,
+    silences: Vec<(NodeId, Nanos, Nanos)>,
     /// Whether broken promises of progress are errors.
     pub strict: bool,
 }
@@ -189,8 +188,8 @@ impl Default for Watch {
             owed_since: None,
             last_commit: Nanos::ZERO,
             writes: 0,
-            forbidden_since: None,
-            forbidden: Vec::new(),
+            silent_since: BTreeMap::new(),
+            silences: Vec::new(),
             strict: false,
         }
     }
@@ -206,14 +205,15 @@ impl Watch {
     /// Measures no more.
     pub fn end(&mut self, now: Nanos) {
         (self.slice, self.strict) = (Nanos::ZERO, false);
-        if let Some(since) = self.forbidden_since.take() {
-            self.forbidden.push((since, now));
+        for (node, since) in std::mem::take(&mut self.silent_since) {
+            self.silences.push((node, since, now));
         }
     }
 
-    /// The stretches of time in which no commit that was asked for may have been acknowledged.
-    pub fn forbidden(&self) -> &[(Nanos, Nanos)] {
-        &self.forbidden
+    /// The nodes of which nothing was heard from `since` to `until`.
+    pub fn silent_throughout(&self, since: Nanos, until: Nanos) -> BTreeSet<NodeId> {
+        let throughout = self.silences.iter().filter(|(_, from, to)| *from < since && until < *to);
+        throughout.map(|(node, _, _)| *node).collect()
     }
 
     /// Takes note of a primitive that was carried out.
@@ -234,12 +234,14 @@ impl Watch {
     pub fn look(&mut self, sim: &Sim, subject: &dyn Subject, progress: Progress) -> Result<(), String> {
         let now = sim.now();
         let promise = subject.promise(sim, &self.conditions);
-        match promise {
-            Promise::NoCommits => drop(self.forbidden_since.get_or_insert(now)),
-            _ => {
-                let over = self.forbidden_since.take();
-                self.forbidden.extend(over.map(|since| (since, now)));
-            }
+        let silent = subject.silent(sim, &self.conditions);
+        for &node in &silent {
+            self.silent_since.entry(node).or_insert(now);
+        }
+        let spoken: Vec<NodeId> = self.silent_since.keys().copied().filter(|node| !silent.contains(node)).collect();
+        for node in spoken {
+            let since = self.silent_since.remove(&node).unwrap_or(now);
+            self.silences.push((node, since, now));
         }
         if self.slice == Nanos::ZERO {
             return Ok(());

@@ -23,8 +23,13 @@ const REVIVE_WITHIN: Nanos = Nanos::from_millis(8);
 /// After everything is healed: the longest until a transaction commits, until the load has its answers, and until all
 /// copies agree.
 const CONVERGE_WITHIN: Nanos = Nanos::from_secs(20);
+/// A database that names damage in so many halts, with nothing wrong around it, refuses to serve.
+const HALTS_OF_REFUSAL: usize = 3;
 /// Rows in one insert of the first load.
 const ROWS_PER_INSERT: usize = 4;
+
+/// Spoils the world after an act, behind everybody's back: a planted fault that no script tells of.
+pub type Sabotage = fn(&mut Sim, &Act);
 
 /// A seed's world.
 pub struct World<'a> {
@@ -46,13 +51,23 @@ pub struct World<'a> {
     pub hits: Hits,
     /// What was available, and what was owed.
     pub watch: Watch,
+    /// Whether any disk holds what it should not, or may.
+    pub damage: bool,
+    /// Whether progress that was owed did not come: what ended the run is no wrong answer.
+    pub stalled: bool,
+    /// From the mending of everything to the first commit after it.
+    pub recovery: Option<Nanos>,
+    /// The halts before everything was mended.
+    halts_before_healing: usize,
     /// Acts, halts and the like as they happened, if anybody wants to know.
     pub timeline: Option<Vec<(Nanos, String)>>,
+    /// A planted fault, for tests of the instrument.
+    pub sabotage: Option<Sabotage>,
     /// Disks as they were when a script said to keep them.
     kept: BTreeMap<NodeId, SimDisk>,
     /// Nodes whose operations hang until they are reset.
     stuck: BTreeSet<NodeId>,
-    /// Disks that are in each other's place.
+    /// Disks that took each other's place, in order.
     swapped: Vec<(NodeId, NodeId)>,
 }
 
@@ -96,7 +111,12 @@ impl<'a> World<'a> {
             halts_allowed: false,
             hits: Hits::default(),
             watch: Watch::default(),
+            damage: false,
+            stalled: false,
+            recovery: None,
+            halts_before_healing: 0,
             timeline: None,
+            sabotage: None,
             kept: BTreeMap::new(),
             stuck: BTreeSet::new(),
             swapped: Vec::new(),
@@ -156,6 +176,14 @@ impl<'a> World<'a> {
         }
         match &fault.act {
             Act::Primitive(fault) => self.apply(fault)?,
+            Act::CrashWriting { node, files } => {
+                let writing = |sim: &Sim| sim.disk(*node).is_some_and(|disk| disk.is_writing(files));
+                if self.sim.run_until(nemesis::WAIT_MAX, writing) == Stop::Livelock {
+                    return Err(format!("a livelock at {:?}", self.sim.now()));
+                }
+                let crash = Act::Primitive(Fault::Crash { node: *node, power: true });
+                return self.carry_out(&Timed { act: crash, ..fault.clone() });
+            }
             Act::Damage { node, kind, files, place, sectors } => {
                 let ailment = match kind {
                     DamageKind::Rot => Ailment::Rotten,
@@ -165,14 +193,13 @@ impl<'a> World<'a> {
                 let disk = self.sim.disk_mut(*node);
                 let struck = disk.and_then(|disk| disk.ail(files, *place, u64::from(*sectors), ailment));
                 if let Some((file, sectors)) = struck {
-                    self.watch.damaged(*node);
+                    self.damaged(*node, false);
                     self.tell(format!("     {} sectors {sectors:?}", file.as_str()));
                 }
             }
             Act::Wipe { node } => {
                 self.put_down(*node)?;
-                self.watch.damaged(*node);
-                self.subject.disk_replaced(*node);
+                self.damaged(*node, true);
                 if let Some(disk) = self.sim.disk_mut(*node) {
                     disk.wipe();
                 }
@@ -185,14 +212,16 @@ impl<'a> World<'a> {
             Act::Rollback { node } => self.roll_back(*node)?,
             Act::Swap { one, other } => self.swap(*one, *other)?,
         }
+        if let Some(sabotage) = self.sabotage {
+            sabotage(&mut self.sim, &fault.act);
+        }
         self.look()
     }
 
     fn roll_back(&mut self, node: NodeId) -> Result<(), String> {
         let Some(mut kept) = self.kept.get(&node).cloned() else { return Ok(()) };
         self.put_down(node)?;
-        self.watch.damaged(node);
-        self.subject.disk_replaced(node);
+        self.damaged(node, true);
         kept.crash(false, Survival::All);
         if let Some(disk) = self.sim.disk_mut(node) {
             kept.set_rule(DiskRule::default());
@@ -207,13 +236,10 @@ impl<'a> World<'a> {
             return Ok(());
         };
         for (node, disk) in [(one, second), (other, first)] {
+            self.damaged(node, false);
             *self.sim.disk_mut(node).expect("it has one") = disk;
         }
-        let pair = (one.min(other), one.max(other));
-        match self.swapped.iter().position(|swapped| *swapped == pair) {
-            Some(at) => drop(self.swapped.remove(at)),
-            None => self.swapped.push(pair),
-        }
+        self.swapped.push((one, other));
         Ok(())
     }
 
@@ -224,6 +250,12 @@ impl<'a> World<'a> {
         } else {
             self.apply(&Fault::Crash { node, power: false })
         }
+    }
+
+    fn damaged(&mut self, node: NodeId, lost: bool) {
+        self.damage = true;
+        self.watch.damaged(node);
+        self.subject.disk_damaged(node, lost);
     }
 
     fn tell(&mut self, what: String) {
@@ -252,6 +284,11 @@ impl<'a> World<'a> {
                     && delay >= nemesis::STUCK
                 {
                     self.stuck.insert(node);
+                }
+                if let Fault::Disk { node, rule } = *fault
+                    && rule.lies()
+                {
+                    self.damaged(node, false);
                 }
                 self.sim.apply(fault);
             }
@@ -306,7 +343,9 @@ impl<'a> World<'a> {
         self.subject.observe(&self.sim, &mut self.substance)?;
         if let Some(load) = self.sim.node::<LoadNode>(LOAD) {
             let progress = Progress::of(load.core_ref());
-            self.watch.look(&self.sim, &*self.subject, progress)?;
+            let kept = self.watch.look(&self.sim, &*self.subject, progress);
+            self.stalled |= kept.is_err();
+            kept?;
         }
         let fresh: Vec<_> = self.sim.halts()[self.halts_seen..].to_vec();
         self.halts_seen = self.sim.halts().len();
@@ -339,8 +378,10 @@ impl<'a> World<'a> {
 
     fn heal(&mut self) -> Result<(), String> {
         self.tell("     everything is mended".to_owned());
+        self.halts_before_healing = self.sim.halts().len();
         self.hits.heal(&self.sim);
-        for (one, other) in std::mem::take(&mut self.swapped) {
+        // Backwards: what was exchanged three ways comes apart in no other order.
+        for (one, other) in std::mem::take(&mut self.swapped).into_iter().rev() {
             self.swap(one, other)?;
         }
         self.swapped.clear();
@@ -361,16 +402,26 @@ impl<'a> World<'a> {
     /// What did not happen, or a broken invariant.
     pub fn converge(&mut self) -> Result<(), String> {
         self.heal()?;
-        let before = self.committed();
+        let (before, healed_at) = (self.committed(), self.sim.now());
         self.await_that("no transaction commits", |world| {
             (world.committed() <= before).then(|| world.subject.unsettled(&world.sim).unwrap_or_default())
         })?;
+        self.recovery = Some(self.sim.now() - healed_at);
         self.load().set_phase(Phase::Idle);
         self.await_that("requests stay unanswered", |world| {
             let in_flight = world.load().in_flight();
             (!world.load().is_quiet()).then(|| format!("{in_flight} in flight"))
         })?;
         self.settle()
+    }
+
+    /// Why the engine refuses to serve, when it does so since everything was mended and says that its data is damaged.
+    pub fn refusal(&self) -> Option<String> {
+        let since = &self.sim.halts()[self.halts_before_healing..];
+        let damage = |halt: &&sim::Halt| self.subject.names_damage(&halt.reason);
+        let of_database = since.iter().filter(|halt| halt.node == DATABASE).filter(damage).nth(HALTS_OF_REFUSAL - 1);
+        let elsewhere = since.iter().filter(damage).nth(8 * HALTS_OF_REFUSAL);
+        of_database.or(elsewhere).map(|halt| halt.reason.clone()).or_else(|| self.console.corrupt.clone())
     }
 
     /// Waits for all copies to become equal.
@@ -389,7 +440,11 @@ impl<'a> World<'a> {
     fn await_that(&mut self, trouble: &str, unmet: impl Fn(&mut Self) -> Option<String>) -> Result<(), String> {
         let deadline = self.sim.now() + CONVERGE_WITHIN;
         while let Some(what) = unmet(self) {
+            if let Some(reason) = self.refusal() {
+                return Err(format!("{trouble}: {reason}"));
+            }
             if self.sim.now() >= deadline {
+                self.stalled = true;
                 let halts = self.sim.halts();
                 return Err(format!("{trouble} within {CONVERGE_WITHIN:?} of healing: {what}; halts {halts:?}"));
             }
@@ -413,7 +468,10 @@ impl<'a> World<'a> {
         self.database_crashed_at = Some(self.sim.now());
         self.run_to(self.sim.now() + DATABASE_DOWN_MIN)?;
         nodes.into_iter().try_for_each(|node| self.restart(node))?;
-        let rows = self.console.read_all(&mut self.sim, schema)?;
+        let rows = self.console.read_all(&mut self.sim, schema);
+        // An answer that names damage is a refusal; none is a lack of progress.
+        self.stalled |= rows.is_err() && self.console.corrupt.is_none();
+        let rows = rows?;
         self.look()?;
         Ok(rows)
     }

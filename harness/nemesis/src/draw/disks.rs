@@ -4,7 +4,7 @@ use node::fault::{DiskRule, Fault};
 use node::{Delay, Nanos, NodeId, Rng};
 
 use super::{Draw, probability};
-use crate::act::{Act, DamageKind};
+use crate::act::{Act, DamageKind, WAIT_MAX};
 use crate::schedule::STUCK;
 
 /// The longest mean of what a slow disk adds.
@@ -21,7 +21,9 @@ impl Draw<'_> {
             DiskRule { extra_delay: Some(Delay::Tailed { base: Nanos::ZERO, tail }), ..DiskRule::default() }
         };
         match id {
-            "D1" | "D2" | "D3" | "D4" => self.cut_power(&nodes),
+            "D1" => self.cut_power(&nodes, Some("log")),
+            "D2" => self.cut_power(&nodes, Some("pages")),
+            "D3" | "D4" => self.cut_power(&nodes, None),
             "D5" => self.lie(|p| DiskRule { lost_write: p, ..DiskRule::default() }),
             "D6" => self.lie(|p| DiskRule { misdirected_write: p, ..DiskRule::default() }),
             "D7" => self.lie(|p| DiskRule { misdirected_read: p, ..DiskRule::default() }),
@@ -51,12 +53,18 @@ impl Draw<'_> {
         }
     }
 
-    /// Power fails at nodes with disks, one or all.
-    fn cut_power(&mut self, nodes: &[NodeId]) {
+    /// Power fails at nodes with disks, one or all; at one of them while it writes.
+    fn cut_power(&mut self, nodes: &[NodeId], writing: Option<&str>) {
         let struck = if self.rng.chance(0.2) { nodes.to_vec() } else { vec![self.pick(nodes)] };
         let at = self.at;
-        for node in struck {
-            self.push(at, Fault::Crash { node, power: true });
+        for (number, node) in struck.into_iter().enumerate() {
+            match writing {
+                Some(files) if number == 0 => {
+                    self.act(at, Act::CrashWriting { node, files: files.to_owned() });
+                    self.end = self.end.max(at + WAIT_MAX);
+                }
+                _ => self.push(at, Fault::Crash { node, power: true }),
+            }
             self.restart_at_end(at, node);
         }
     }

@@ -14,6 +14,8 @@ mod copies;
 mod sizes;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::coupled::topology::{COMPUTE, EBS_A1, EBS_A2, EBS_B1, EBS_B2, STANDBY};
 use ::coupled::{Config, CoupledNode, Probe, VolumeNode, VolumeStatus, ZoneLoss};
@@ -54,6 +56,10 @@ pub struct Coupled {
     rng: Rng,
     /// Copies that were lost or put back in this run.
     replaced: BTreeSet<NodeId>,
+    /// Copies that may hold what they should not.
+    damaged: BTreeSet<NodeId>,
+    /// Whether the database was seen open, so that it must be there from then on.
+    exists: Arc<AtomicBool>,
 }
 
 impl Coupled {
@@ -82,6 +88,8 @@ impl Coupled {
             status: None,
             rng: Rng::new(0),
             replaced: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+            exists: Arc::default(),
         }
     }
 
@@ -114,6 +122,20 @@ impl Coupled {
         topology.map_err(|error| error.to_string())
     }
 
+    /// The nodes of an engine that makes its database once: where it was seen open before, its absence is an error.
+    fn reopening(&self, config: &Config) -> Result<Topology, String> {
+        let mut topology = self.nodes(config)?;
+        let mut later = self.nodes(&Config { create: false, ..config.clone() })?;
+        let at = |topology: &Topology| topology.members.iter().position(|member| member.id == COMPUTE);
+        let (Some(first), Some(again)) = (at(&topology), at(&later)) else { return Ok(topology) };
+        let again = later.members.swap_remove(again).build;
+        let exists = Arc::clone(&self.exists);
+        let first = &mut topology.members[first].build;
+        let make = std::mem::replace(first, Box::new(|_| unreachable!("replaced below")));
+        *first = Box::new(move |starts| if exists.load(Ordering::Relaxed) { again(starts) } else { make(starts) });
+        Ok(topology)
+    }
+
     fn drawn(&self) -> Result<&Config, String> {
         self.config.as_ref().ok_or_else(|| "no topology was made".into())
     }
@@ -127,6 +149,7 @@ impl Coupled {
     }
 
     fn check_log(&mut self, sim: &Sim, probe: &Probe, substance: &mut Substance) -> Result<(), String> {
+        self.exists.store(true, Ordering::Relaxed);
         if !std::mem::replace(&mut self.open, true) {
             substance.add("openings", 1);
         }
@@ -161,7 +184,9 @@ impl Coupled {
     /// The writer's zone might never return.
     fn check_standby(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
         let config = self.drawn()?.clone();
-        if self.durable == Lsn::ZERO || !copies::may_promote(sim, &config) {
+        // What is left of a damaged copy is mended by the resync, which a standby that is promoted has not had.
+        let damaged = [EBS_B1, EBS_B2].iter().any(|id| self.damaged.contains(id));
+        if damaged || self.durable == Lsn::ZERO || !copies::may_promote(sim, &config) {
             return Ok(());
         }
         let probe = copies::promote(sim, &config, self.rng.next_u64(), substance)?;
@@ -197,9 +222,9 @@ impl Subject for Coupled {
 
     fn topology(&mut self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Result<Topology, String> {
         let config = self.config(schema, page_bytes, seed, rng);
-        let topology = self.nodes(&config);
+        let topology = self.reopening(&config)?;
         (self.config, self.rng) = (Some(config), rng.fork("promotion", 0));
-        topology
+        Ok(topology)
     }
 
     fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
@@ -269,15 +294,20 @@ impl Subject for Coupled {
         let good = nodes.iter().all(|&id| conditions.is_good(sim, id));
         let joined =
             nodes.iter().all(|&one| nodes.iter().all(|&other| one == other || conditions.are_joined(one, other)));
-        let running = |id: NodeId| *sim.status(id) == Status::Running;
+        if good && joined && conditions.are_joined(LOAD, COMPUTE) { Promise::Commits } else { Promise::Anything }
+    }
+
+    fn silent(&self, sim: &Sim, _conditions: &Conditions) -> Vec<NodeId> {
+        self.all_nodes().into_iter().filter(|id| *sim.status(*id) != Status::Running).collect()
+    }
+
+    fn cannot_commit(&self, silent: &BTreeSet<NodeId>) -> bool {
         // The volume and its mirror take every write one after the other; the standby's zone may be let go.
-        if !running(COMPUTE) || self.place == Place::Mirrored && !(running(EBS_A1) && running(EBS_A2)) {
-            Promise::NoCommits
-        } else if good && joined && conditions.are_joined(LOAD, COMPUTE) {
-            Promise::Commits
-        } else {
-            Promise::Anything
-        }
+        let needed: &[NodeId] = match self.place {
+            Place::Local => &[COMPUTE],
+            Place::Mirrored => &[COMPUTE, EBS_A1, EBS_A2],
+        };
+        needed.iter().any(|id| silent.contains(id))
     }
 
     fn standing(&self, sim: &Sim) -> Standing {
@@ -292,8 +322,11 @@ impl Subject for Coupled {
         Standing { open, durable, repairable }
     }
 
-    fn disk_replaced(&mut self, id: NodeId) {
-        self.replaced.insert(id);
+    fn disk_damaged(&mut self, id: NodeId, lost: bool) {
+        self.damaged.insert(id);
+        if lost {
+            self.replaced.insert(id);
+        }
     }
 }
 
