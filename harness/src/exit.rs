@@ -72,6 +72,13 @@ impl Failure {
     }
 }
 
+impl From<String> for Failure {
+    /// What the harness itself could not do.
+    fn from(message: String) -> Failure {
+        Failure::unknown(message)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -11,6 +11,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub mod acks;
 pub mod aftermath;
 pub mod campaign;
+pub mod chaos;
 pub mod cli;
 pub mod data;
 pub mod devices;

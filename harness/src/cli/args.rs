@@ -37,6 +37,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Judge anybody's history of operations, in JSON lines or Jepsen's EDN
     Check(CheckArgs),
+    /// The same seeded faults on every engine, judged against what each owes
+    Chaos(ChaosArgs),
     /// What this machine can do, and two floors measured on the spot
     Doctor(DoctorArgs),
     /// Engines, workloads, distributions, profiles and faults
@@ -204,6 +206,75 @@ pub enum ModelArg {
     Register,
     /// Reads, writes and compare-and-sets of keys, with any values, also in transactions
     Kv,
+}
+
+/// `chaos`.
+#[derive(Debug, Args)]
+pub struct ChaosArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: ChaosCommand,
+}
+
+/// What `chaos` can do.
+#[derive(Debug, Subcommand)]
+pub enum ChaosCommand {
+    /// Suites, and every fault there is a word for: what is owed, and where it can be injected
+    List,
+    /// Draw the scripts of a suite, play them, and print what was owed and seen
+    Run(RunChaosArgs),
+    /// Play a script file twice, and tell what happened
+    Replay(ReplayArgs),
+    /// Make a failing script small
+    Shrink(ShrinkArgs),
+}
+
+/// `chaos run`.
+#[derive(Debug, Args)]
+pub struct RunChaosArgs {
+    /// A suite from `sextant chaos list`, `all` of them, or a .toml file
+    pub suite: String,
+    /// Only these of the suite's engines
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub engine: Vec<String>,
+    /// How many seeds, from 1 on, or a range A..B without its end; the suite's own number when absent
+    #[arg(long, value_name = "N|A..B")]
+    pub seeds: Option<String>,
+    /// One seed
+    #[arg(long, conflicts_with = "seeds")]
+    pub seed: Option<u64>,
+    /// Scripts played at once; as many as there are cores when absent
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+    /// Play one part of the seeds, on one of several machines
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// Begin no script after this time
+    #[arg(long, value_name = "TIME")]
+    pub time_limit: Option<Span>,
+    /// Where verdicts, failing scripts and their timelines go
+    #[arg(long, value_name = "DIR", default_value = ".sextant/chaos")]
+    pub out: PathBuf,
+}
+
+/// `chaos replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The script file
+    pub script: PathBuf,
+}
+
+/// `chaos shrink`.
+#[derive(Debug, Args)]
+pub struct ShrinkArgs {
+    /// The script file
+    pub script: PathBuf,
+    /// Where the small script goes; beside the other when absent
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Try no more after this time
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub time_limit: Span,
 }
 
 /// `doctor`.

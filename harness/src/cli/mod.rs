@@ -2,6 +2,7 @@
 
 pub mod args;
 mod bench;
+mod chaos;
 mod check;
 mod compare;
 mod doctor;
@@ -49,6 +50,7 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
         Command::Compare(compare) => compare::run(compare),
         Command::Verify(verify) => verify::run(verify),
         Command::Check(check) => check::run(check),
+        Command::Chaos(chaos) => chaos::run_command(chaos),
         Command::Doctor(doctor) => doctor::run(doctor),
     }
 }

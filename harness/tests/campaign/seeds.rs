@@ -7,12 +7,12 @@ use std::io::{BufWriter, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use harness::campaign::{Coupled, Decoupled, Outcome, Subject, Substance, Trace, run};
+use harness::campaign::{Account, Coupled, Decoupled, Subject, Substance, Trace, run};
 
 use crate::number;
 
 /// One seed, its failure in words. An engine that panics has failed too.
-fn one(subject: &mut dyn Subject, seed: u64) -> Result<Outcome, String> {
+fn one(subject: &mut dyn Subject, seed: u64) -> Result<Account, String> {
     let file = std::env::var_os("SEXTANT_TRACE")
         .map(|path| Rc::new(RefCell::new(BufWriter::new(File::create(path).expect("the trace's file can be made")))));
     let trace = file.map(|file| -> Trace {
@@ -30,7 +30,7 @@ fn campaign(test: &str, subject: impl Fn() -> Box<dyn Subject>, count: u64) -> S
                 events += outcome.events;
                 substance.merge(&outcome.substance);
                 if std::env::var_os("SEXTANT_VERBOSE").is_some() {
-                    let Outcome { workload, span, rows, substance, digest, .. } = outcome;
+                    let Account { workload, span, rows, substance, digest, .. } = outcome;
                     println!("{seed} {digest:032x} {workload} {span:?} {rows:?}: {substance}");
                 }
             }

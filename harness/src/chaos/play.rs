@@ -1,0 +1,291 @@
+//! Playing a script, and what was seen of it.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use load::{Arrivals, Failure, Phase, Retry};
+use nemesis::{Cast, Demand, EngineClass, Header, Owed, Row, Script};
+use node::{Nanos, Rng};
+use sim::SimConfig;
+use workloads::Workload;
+
+use super::operations::Scripted;
+use crate::campaign::world::Sabotage;
+use crate::campaign::{Availability, Coupled, Decoupled, Subject, Substance, World};
+use crate::engines::DATABASE;
+
+/// Slices that a script's time is measured in.
+const SLICES: u64 = 40;
+/// The least length of one.
+const SLICE_MIN: Nanos = Nanos::from_millis(10);
+
+/// How a run came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing wrong, and nothing worse than this.
+    Kept(Owed),
+    /// More was lost than is owed: availability, or service altogether.
+    Broken {
+        /// What is owed.
+        owed: Owed,
+        /// What was seen.
+        seen: Owed,
+        /// In words.
+        what: String,
+    },
+    /// Wrong: acknowledged data lost, a reply that cannot be right, an invariant that does not hold.
+    Violation(String),
+    /// No progress where progress was owed.
+    Liveness(String),
+    /// No verdict could be reached.
+    Unknown(String),
+}
+
+impl Seen {
+    /// The name in matrices and records.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Seen::Kept(owed) => owed.name(),
+            Seen::Broken { .. } => "broken",
+            Seen::Violation(_) => "violation",
+            Seen::Liveness(_) => "liveness",
+            Seen::Unknown(_) => "unknown",
+        }
+    }
+
+    /// What went wrong, if anything did.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Seen::Kept(_) => None,
+            Seen::Broken { what, .. } | Seen::Violation(what) | Seen::Liveness(what) | Seen::Unknown(what) => {
+                Some(what)
+            }
+        }
+    }
+}
+
+/// A script that was played.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// How it came out.
+    pub seen: Seen,
+    /// What was owed under the faults that took effect.
+    pub owed: Owed,
+    /// Effects, by row id.
+    pub hits: BTreeMap<&'static str, u64>,
+    /// The five availabilities while the script was played.
+    pub availability: Availability,
+    /// From the mending of everything to the first commit after it.
+    pub recovery: Option<Nanos>,
+    /// The hash over every event.
+    pub digest: u128,
+    /// Events delivered.
+    pub events: u64,
+    /// Virtual time.
+    pub span: Nanos,
+    /// What happened inside.
+    pub substance: Substance,
+    /// Acts, halts and the like, when they were asked for.
+    pub timeline: Vec<(Nanos, String)>,
+}
+
+/// How to play.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Playing {
+    /// Keep a timeline.
+    pub timeline: bool,
+    /// Spoils the world after an act, for tests of the instrument itself: what breaks then is the engine's fault as far as
+    /// anybody can see.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// The engine of a class, for one run.
+pub fn subject_of(class: EngineClass) -> Box<dyn Subject> {
+    match class {
+        EngineClass::Coupled => Box::new(Coupled::local()),
+        EngineClass::Mirrored => Box::new(Coupled::mirrored()),
+        EngineClass::Decoupled => Box::new(Decoupled::any()),
+    }
+}
+
+/// Who may be struck in a header's world.
+///
+/// # Errors
+///
+/// The engine cannot be built.
+pub fn cast_of(subject: &mut dyn Subject, header: &Header) -> Result<Cast, String> {
+    let script = Script { header: header.clone(), operations: Vec::new(), faults: Vec::new() };
+    let workload: Arc<dyn Workload> = Arc::new(Scripted::new(&script));
+    world(subject, &script, &workload, &Playing::default()).map(|world| world.cast().clone())
+}
+
+fn world<'a>(
+    subject: &'a mut dyn Subject,
+    script: &Script,
+    workload: &Arc<dyn Workload>,
+    playing: &Playing,
+) -> Result<World<'a>, String> {
+    let header = &script.header;
+    let mut sizes = Rng::new(header.seed).fork("sizes", 0);
+    let engine = subject.topology(workload.schema(), header.page_bytes as usize, header.seed, &mut sizes)?;
+    let mut load = load::Config::closed(DATABASE, header.clients);
+    load.seed = header.seed;
+    load.arrivals = Arrivals::Listed;
+    load.timeout = Nanos::from_millis(600);
+    load.attempts_max = 50;
+    load.unavailable_pause = Nanos::from_millis(4);
+    load.tick = Nanos::from_millis(2);
+    (load.acks_max, load.history_max) = (1_000_000, 1_000_000);
+    let mut world = World::new(subject, engine, load, Arc::clone(workload), SimConfig::shuffled(header.seed));
+    world.sabotage = playing.sabotage;
+    Ok(world)
+}
+
+/// Plays `script`. An engine that panics has failed too.
+pub fn play(script: &Script, playing: &Playing) -> Played {
+    catch_unwind(AssertUnwindSafe(|| run(script, playing))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        nothing(Seen::Violation(format!("a node panicked: {}", text.unwrap_or("without a text"))))
+    })
+}
+
+fn nothing(seen: Seen) -> Played {
+    Played {
+        seen,
+        owed: Owed::Masked,
+        hits: BTreeMap::new(),
+        availability: Availability::default(),
+        recovery: None,
+        digest: 0,
+        events: 0,
+        span: Nanos::ZERO,
+        substance: Substance::default(),
+        timeline: Vec::new(),
+    }
+}
+
+fn run(script: &Script, playing: &Playing) -> Played {
+    let mut subject = subject_of(script.class());
+    let workload: Arc<dyn Workload> = Arc::new(Scripted::new(script));
+    let mut world = match world(subject.as_mut(), script, &workload, playing) {
+        Ok(world) => world,
+        Err(what) => return nothing(Seen::Unknown(format!("the world cannot be built: {what}"))),
+    };
+    world.timeline = playing.timeline.then(Vec::new);
+    let ended = strike(&mut world, script, workload.as_ref());
+    world.hits.settle(&world.sim);
+    let hits = world.hits.counts().clone();
+    let owed = owed(script, &hits);
+    let seen = judged(ended, owed, script);
+    Played {
+        seen,
+        owed,
+        hits,
+        availability: world.watch.availability,
+        recovery: world.recovery,
+        digest: world.sim.digest().0,
+        events: world.sim.events(),
+        span: world.sim.now(),
+        substance: world.substance.clone(),
+        timeline: world.timeline.take().unwrap_or_default(),
+    }
+}
+
+/// How a run ended, before it is compared with what is owed.
+enum Ended {
+    Well { degraded: Option<String> },
+    Refused(String),
+    Wrong(String),
+    Stalled(String),
+}
+
+fn strike(world: &mut World<'_>, script: &Script, workload: &dyn Workload) -> Ended {
+    let initial = match world.fill(workload) {
+        Ok(initial) => initial,
+        Err(what) => return Ended::Wrong(format!("the first rows, before any fault: {what}")),
+    };
+    let rows = between(world, script, workload);
+    let refusal = world.refusal();
+    let (rows, ended) = match (rows, refusal) {
+        (Ok(rows), _) => (Some(rows), None),
+        (Err(_), Some(reason)) => (None, Some(Ended::Refused(reason))),
+        (Err(what), None) if world.stalled => return Ended::Stalled(what),
+        (Err(what), None) => return Ended::Wrong(what),
+    };
+    let degraded = disturbance(world);
+    match (world.judge(initial, rows), ended) {
+        (Err(what), _) => Ended::Wrong(what),
+        (Ok(()), Some(ended)) => ended,
+        (Ok(()), None) => Ended::Well { degraded },
+    }
+}
+
+/// From the first rows to the last reading.
+fn between(
+    world: &mut World<'_>,
+    script: &Script,
+    workload: &dyn Workload,
+) -> Result<Vec<contract::Transaction>, String> {
+    let (start, span) = (world.sim.now(), script.span());
+    world.watch.begin(start, Nanos(span.0 / SLICES).max(SLICE_MIN));
+    world.load().start_at(script.operations.iter().map(|operation| start + operation.at));
+    world.load().set_phase(Phase::Measure);
+    let played = world.play(&script.schedule());
+    let now = world.sim.now();
+    world.watch.end(now);
+    played?;
+    world.load().set_arrivals(Arrivals::Closed);
+    world.converge()?;
+    // Damage that nobody has met yet is still there: only copies that mend themselves are compared at once.
+    let mends = script.class() == EngineClass::Decoupled;
+    if !world.damage || mends {
+        world.audit()?;
+    }
+    let rows = world.power_cycle(&workload.schema())?;
+    world.settle()?;
+    if !world.damage || mends {
+        world.audit()?;
+    }
+    world.close()?;
+    Ok(rows)
+}
+
+/// What clients saw beside latency.
+fn disturbance(world: &mut World<'_>) -> Option<String> {
+    let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for op in &world.load().interval().ops {
+        for failure in [Failure::Unavailable, Failure::Timeout, Failure::Unknown, Failure::Corrupt] {
+            *seen.entry(failure.name()).or_default() += op.failed[failure as usize];
+        }
+        *seen.entry("refusals").or_default() += op.retries[Retry::Unavailable as usize];
+    }
+    seen.retain(|_, count| *count > 0);
+    (!seen.is_empty()).then(|| format!("clients saw {seen:?}"))
+}
+
+/// The worst that is owed under the rows that took effect.
+fn owed(script: &Script, hits: &BTreeMap<&'static str, u64>) -> Owed {
+    let class = script.class();
+    let effective = hits.keys().filter_map(|id| Row::find(id));
+    let worst = effective.clone().map(|row| row.owed_by(class)).max().unwrap_or(Owed::Masked).max(Owed::Masked);
+    let unbounded = script.header.demand() == Ok(Demand::Safety) && effective.clone().any(Row::damages);
+    if unbounded { worst.max(Owed::Halt) } else { worst }
+}
+
+fn judged(ended: Ended, owed: Owed, script: &Script) -> Seen {
+    let held = |seen: Owed, what: String| {
+        if seen <= owed { Seen::Kept(seen) } else { Seen::Broken { owed, seen, what } }
+    };
+    match ended {
+        Ended::Well { degraded: None } => held(Owed::Masked, String::new()),
+        Ended::Well { degraded: Some(what) } => held(Owed::Degraded, what),
+        Ended::Refused(what) => held(Owed::Halt, format!("the engine refuses to serve: {what}")),
+        Ended::Wrong(_) | Ended::Stalled(_) if owed == Owed::KnownLimit => Seen::Kept(Owed::KnownLimit),
+        Ended::Stalled(_) if script.header.demand() == Ok(Demand::Safety) && owed >= Owed::Halt => {
+            Seen::Kept(Owed::Halt)
+        }
+        Ended::Wrong(what) => Seen::Violation(what),
+        Ended::Stalled(what) => Seen::Liveness(what),
+    }
+}

@@ -1,0 +1,87 @@
+//! Many seeds: drawn, played side by side, and gathered in order.
+
+use std::time::{Duration, Instant};
+
+use nemesis::{EngineClass, Script};
+use rayon::prelude::*;
+
+use super::author;
+use super::play::{Played, Playing, play};
+use super::suite::Suite;
+use crate::interrupt;
+
+/// Seeds that are played between two looks at the time and at interrupts, for each job.
+const BATCH: usize = 4;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The suite.
+    pub suite: Suite,
+    /// Its engines, or some of them.
+    pub classes: Vec<EngineClass>,
+    /// The seeds.
+    pub seeds: std::ops::Range<u64>,
+    /// Which part of them: the `i`th of `n`, counted from 1.
+    pub shard: (u64, u64),
+}
+
+/// A seed that was played.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// What was played.
+    pub script: Script,
+    /// What came of it.
+    pub played: Played,
+    /// How long it took on the wall clock.
+    pub wall: Duration,
+}
+
+/// Why a run of many ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything was played.
+    Complete,
+    /// The time was over.
+    OutOfTime,
+    /// Somebody asked for an end.
+    Interrupted,
+}
+
+/// Plays all of `order` with as many threads as rayon has, and gives each turn to `take` in order of engine and seed.
+/// `until` is when to begin no more.
+///
+/// # Errors
+///
+/// A script that cannot be drawn, or what `take` says.
+pub fn run<E: From<String>>(
+    order: &Order,
+    until: Option<Instant>,
+    mut take: impl FnMut(Turn) -> Result<(), E>,
+) -> Result<Ending, E> {
+    let (part, parts) = order.shard;
+    let seeds = || order.seeds.clone().filter(|seed| seed % parts == part - 1);
+    let all: Vec<(EngineClass, u64)> =
+        order.classes.iter().flat_map(|&class| seeds().map(move |seed| (class, seed))).collect();
+    for batch in all.chunks(BATCH * rayon::current_num_threads()) {
+        if interrupt::asked() {
+            return Ok(Ending::Interrupted);
+        }
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Ok(Ending::OutOfTime);
+        }
+        let turns: Vec<Result<Turn, String>> =
+            batch.par_iter().map(|&(class, seed)| turn(&order.suite, class, seed)).collect();
+        for turn in turns {
+            take(turn?)?;
+        }
+    }
+    Ok(Ending::Complete)
+}
+
+fn turn(suite: &Suite, class: EngineClass, seed: u64) -> Result<Turn, String> {
+    let script = author(suite, class, seed)?;
+    let began = Instant::now();
+    let played = play(&script, &Playing::default());
+    Ok(Turn { script, played, wall: began.elapsed() })
+}

@@ -1,0 +1,255 @@
+//! `sextant chaos`: scripts of operations and faults, drawn, played, replayed and shrunk.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use nemesis::{EngineClass, ROWS, Script};
+
+use super::args::{ChaosArgs, ChaosCommand, ReplayArgs, RunChaosArgs, ShrinkArgs};
+use crate::chaos::matrix::Matrix;
+use crate::chaos::play::{Played, Playing, Seen, play};
+use crate::chaos::runner::{Ending, Order, Turn, run};
+use crate::chaos::shrink::shrink;
+use crate::chaos::suite::Suite;
+use crate::chaos::timeline;
+use crate::chaos::verdicts::Verdicts;
+use crate::exit::{Exit, Failure};
+use crate::{interrupt, names};
+
+/// Failures that get a script and a timeline of their own; more are only counted.
+const KEPT_MAX: u64 = 100;
+
+pub(super) fn run_command(args: &ChaosArgs) -> Result<Exit, Failure> {
+    match &args.command {
+        ChaosCommand::List => list(),
+        ChaosCommand::Run(args) => run_suites(args),
+        ChaosCommand::Replay(args) => replay(args),
+        ChaosCommand::Shrink(args) => make_small(args),
+    }
+}
+
+fn list() -> Result<Exit, Failure> {
+    println!("suites");
+    for suite in Suite::built_in() {
+        println!("  {:8}  {} ({} seeds, {})", suite.name, suite.about, suite.seeds, suite.engines.join(", "));
+    }
+    println!("\nfaults, what is owed at worst, and where they are injected");
+    let [coupled, mirrored, decoupled] = EngineClass::ALL.map(EngineClass::name);
+    println!("  {:4} {:26} {coupled:>12} {mirrored:>17} {decoupled:>12}  simulator", "row", "fault");
+    for row in &ROWS {
+        let [coupled, mirrored, decoupled] = row.owed;
+        let (id, slug, sim) = (row.id, row.slug, row.sim.describe());
+        println!("  {id:4} {slug:26} {coupled:>12} {mirrored:>17} {decoupled:>12}  {sim}");
+        println!("       {}; real disks: {}; processes: {}", row.about, row.real.describe(), row.process.describe());
+    }
+    Ok(Exit::Ok)
+}
+
+/// What a run of suites leaves on disk and on the terminal.
+struct Report {
+    out: PathBuf,
+    verdicts: Verdicts,
+    matrix: Matrix,
+    worst: Exit,
+    turns: u64,
+    failures: u64,
+    events: u64,
+    virtual_s: f64,
+    wall_s: f64,
+}
+
+impl Report {
+    fn create(out: &Path) -> Result<Report, Failure> {
+        let io = |error: std::io::Error| Failure::io(format!("cannot write to {}: {error}", out.display()));
+        fs::create_dir_all(out).map_err(io)?;
+        let verdicts = Verdicts::create(&out.join("verdicts.csv")).map_err(io)?;
+        Ok(Report {
+            out: out.to_owned(),
+            verdicts,
+            matrix: Matrix::default(),
+            worst: Exit::Ok,
+            turns: 0,
+            failures: 0,
+            events: 0,
+            virtual_s: 0.0,
+            wall_s: 0.0,
+        })
+    }
+
+    fn take(&mut self, turn: &Turn) -> Result<(), Failure> {
+        let io = |error: std::io::Error| Failure::io(format!("cannot write verdicts.csv: {error}"));
+        self.verdicts.add(turn).map_err(io)?;
+        self.matrix.add(turn.script.class(), &turn.played);
+        self.turns += 1;
+        self.events += turn.played.events;
+        self.virtual_s += turn.played.span.as_secs_f64();
+        self.wall_s += turn.wall.as_secs_f64();
+        self.worst = worse(self.worst, exit_of(&turn.played.seen));
+        match turn.played.seen.failure() {
+            Some(what) => self.keep(turn, what),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps a failing script, its timeline, and says how to see it again.
+    fn keep(&mut self, turn: &Turn, what: &str) -> Result<(), Failure> {
+        self.failures += 1;
+        if self.failures > KEPT_MAX {
+            return Ok(());
+        }
+        let header = &turn.script.header;
+        let stem = format!("{}-{}-{}", header.suite, header.engine, header.seed);
+        let path = self.out.join(format!("{stem}.jsonl"));
+        let io = |error: std::io::Error| Failure::io(format!("cannot write {}: {error}", path.display()));
+        fs::write(&path, turn.script.to_text()).map_err(io)?;
+        let again = play(&turn.script, &Playing { timeline: true, sabotage: None });
+        fs::write(self.out.join(format!("{stem}.txt")), timeline::render(&turn.script, &again)).map_err(io)?;
+        let (name, first) = (turn.played.seen.name(), what.lines().next().unwrap_or(""));
+        println!("{stem}: {name}: {}", first.chars().take(240).collect::<String>());
+        println!("    sextant chaos replay {}", path.display());
+        if again.digest != turn.played.digest {
+            println!("    it ran in two ways: {:032x} and {:032x}", turn.played.digest, again.digest);
+            self.worst = worse(self.worst, Exit::Nondeterminism);
+        }
+        Ok(())
+    }
+
+    fn print(&self, classes: &[EngineClass], began: Instant) {
+        println!("\n{}\n", self.matrix.render(classes));
+        println!(
+            "{} scripts, {} failed, {} events, {:.1} s virtual in {:.1} s ({:.1} s of cores, {:.1} scripts a second)",
+            self.turns,
+            self.failures,
+            self.events,
+            self.virtual_s,
+            began.elapsed().as_secs_f64(),
+            self.wall_s,
+            self.turns as f64 / began.elapsed().as_secs_f64().max(1e-9)
+        );
+        println!("verdicts  {}", self.out.join("verdicts.csv").display());
+    }
+}
+
+fn exit_of(seen: &Seen) -> Exit {
+    match seen {
+        Seen::Kept(_) => Exit::Ok,
+        Seen::Broken { .. } | Seen::Violation(_) => Exit::Violation,
+        Seen::Liveness(_) => Exit::Liveness,
+        Seen::Unknown(_) => Exit::Unknown,
+    }
+}
+
+/// A wrong answer is worse than one that differs from run to run, than none, than no verdict.
+fn worse(one: Exit, other: Exit) -> Exit {
+    let order = [Exit::Ok, Exit::Unknown, Exit::Liveness, Exit::Nondeterminism, Exit::Violation];
+    let rank = |exit: Exit| order.iter().position(|at| *at == exit).unwrap_or(order.len());
+    if rank(other) > rank(one) { other } else { one }
+}
+
+fn run_suites(args: &RunChaosArgs) -> Result<Exit, Failure> {
+    let suites = if args.suite == "all" { Suite::built_in() } else { vec![Suite::find(&args.suite)?] };
+    let chosen: Vec<EngineClass> = args.engine.iter().map(|name| engine(name)).collect::<Result<_, _>>()?;
+    let shard = shard(args.shard.as_deref().unwrap_or("1/1"))?;
+    let mut report = Report::create(&args.out)?;
+    let began = Instant::now();
+    let until = args.time_limit.map(|limit| began + limit.0);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
+    let pool = pool.map_err(|error| Failure::io(format!("cannot start threads: {error}")))?;
+    let (mut classes, mut ending) = (Vec::new(), Ending::Complete);
+    for suite in suites {
+        let mine: Vec<EngineClass> =
+            suite.classes().into_iter().filter(|class| chosen.is_empty() || chosen.contains(class)).collect();
+        if mine.is_empty() && args.suite != "all" {
+            return Err(Failure::usage(format!("suite {} strikes none of these engines", suite.name)));
+        }
+        classes.extend(mine.iter().copied());
+        let seeds = seeds(args, &suite)?;
+        eprintln!("{}: {} on {} engines", suite.name, suite.about, mine.len());
+        let order = Order { suite, classes: mine, seeds, shard };
+        ending = pool.install(|| run(&order, until, |turn| report.take(&turn)))?;
+        if ending != Ending::Complete {
+            break;
+        }
+    }
+    classes.sort_unstable();
+    classes.dedup();
+    report.print(&classes, began);
+    match ending {
+        Ending::Interrupted => interrupt::check().map(|()| Exit::Interrupted),
+        Ending::OutOfTime => {
+            println!("stopped at the time limit, before all seeds were played");
+            Ok(report.worst)
+        }
+        Ending::Complete => Ok(report.worst),
+    }
+}
+
+fn engine(name: &str) -> Result<EngineClass, Failure> {
+    let known = EngineClass::ALL.map(EngineClass::name);
+    EngineClass::find(name).ok_or_else(|| Failure::usage(names::unknown("engine under chaos", name, known)))
+}
+
+fn seeds(args: &RunChaosArgs, suite: &Suite) -> Result<Range<u64>, Failure> {
+    let wrong = |text: &str| Failure::usage(format!("--seeds {text}: a number, or a range such as 100..200"));
+    match (args.seed, args.seeds.as_deref()) {
+        (Some(seed), _) => Ok(seed..seed + 1),
+        (None, None) => Ok(1..1 + suite.seeds),
+        (None, Some(text)) => match text.split_once("..") {
+            Some((from, to)) => {
+                let (from, to) = (from.parse().map_err(|_| wrong(text))?, to.parse().map_err(|_| wrong(text))?);
+                if from < to { Ok(from..to) } else { Err(wrong(text)) }
+            }
+            None => {
+                let count: u64 = text.parse().map_err(|_| wrong(text))?;
+                if count > 0 { Ok(1..1 + count) } else { Err(wrong(text)) }
+            }
+        },
+    }
+}
+
+fn shard(text: &str) -> Result<(u64, u64), Failure> {
+    let parts = text.split_once('/').and_then(|(part, parts)| Some((part.parse().ok()?, parts.parse().ok()?)));
+    match parts {
+        Some((part, parts)) if part >= 1 && part <= parts => Ok((part, parts)),
+        _ => Err(Failure::usage(format!("--shard {text}: a part and how many there are, such as 1/4"))),
+    }
+}
+
+fn read(path: &Path) -> Result<Script, Failure> {
+    let text =
+        fs::read_to_string(path).map_err(|error| Failure::io(format!("cannot read {}: {error}", path.display())))?;
+    Script::from_text(&text).map_err(|error| Failure::usage(format!("script {}: {error}", path.display())))
+}
+
+fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
+    let script = read(&args.script)?;
+    let played = play(&script, &Playing { timeline: true, sabotage: None });
+    let again = play(&script, &Playing { timeline: true, sabotage: None });
+    print!("{}", timeline::render(&script, &played));
+    println!("script {:016x}, events {:032x}", script.hash(), played.digest);
+    if again.digest != played.digest {
+        println!("played again, it ran in another way: {:032x}", again.digest);
+        return Ok(Exit::Nondeterminism);
+    }
+    Ok(exit_of(&played.seen))
+}
+
+fn make_small(args: &ShrinkArgs) -> Result<Exit, Failure> {
+    let script = read(&args.script)?;
+    let until = Instant::now() + args.time_limit.0;
+    let small = shrink(&script, Playing::default(), || Instant::now() < until && !interrupt::asked());
+    let Some(small) = small else {
+        println!("the script does not fail: there is nothing to shrink");
+        return Ok(Exit::Ok);
+    };
+    let out = args.out.clone().unwrap_or_else(|| args.script.with_extension("small.jsonl"));
+    fs::write(&out, small.script.to_text())
+        .map_err(|error| Failure::io(format!("cannot write {}: {error}", out.display())))?;
+    let played: Played = play(&small.script, &Playing { timeline: true, sabotage: None });
+    print!("{}", timeline::render(&small.script, &played));
+    println!("{} events are left of {}, after {} tries", small.script.events(), script.events(), small.tries);
+    println!("    sextant chaos replay {}", out.display());
+    Ok(exit_of(&played.seen))
+}

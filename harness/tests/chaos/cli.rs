@@ -1,0 +1,99 @@
+//! `sextant chaos` as a process.
+
+use std::fs;
+use std::path::Path;
+
+use crate::process::{expect, workplace};
+
+const OK: i32 = 0;
+const USAGE: i32 = 64;
+const IO: i32 = 74;
+
+#[test]
+fn the_list_names_every_row_and_says_what_is_not_injected() {
+    let place = workplace();
+    let output = expect(place.path(), &["chaos", "list"], OK, &[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    for row in &nemesis::ROWS {
+        assert!(text.contains(row.slug), "{} is not listed", row.id);
+    }
+    assert!(text.contains("not injected yet") && text.contains("swarm"), "{text}");
+}
+
+#[test]
+fn a_run_leaves_a_matrix_and_a_line_for_every_script() {
+    let place = workplace();
+    let arguments = ["chaos", "run", "rows", "--engine", "coupled,decoupled", "--seeds", "3..7", "--out", "out"];
+    let output = expect(place.path(), &arguments, OK, &[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("bit-rot") && text.contains("8 scripts, 0 failed"), "{text}");
+    let verdicts = fs::read_to_string(place.path().join("out/verdicts.csv")).expect("verdicts");
+    let lines: Vec<&str> = verdicts.lines().collect();
+    assert_eq!(lines.len(), 9, "{verdicts}");
+    assert_eq!(lines[0], harness::chaos::verdicts::COLUMNS.join(","));
+    // The same seeds in two shards are the same scripts and runs.
+    let hashes = |lines: &[&str]| -> Vec<String> {
+        let mut hashes: Vec<String> = lines[1..]
+            .iter()
+            .map(|line| {
+                line.split(',').enumerate().filter(|(at, _)| [1, 2, 3, 8].contains(at)).map(|(_, cell)| cell).collect()
+            })
+            .collect();
+        hashes.sort();
+        hashes
+    };
+    let mut parts = Vec::new();
+    for shard in ["1/2", "2/2"] {
+        let out = shard.replace('/', "-");
+        let mut arguments = arguments.to_vec();
+        arguments[8] = &out;
+        arguments.extend(["--shard", shard, "--jobs", "1"]);
+        expect(place.path(), &arguments, OK, &[]);
+        let text = fs::read_to_string(place.path().join(&out).join("verdicts.csv")).expect("verdicts");
+        parts.extend(hashes(&text.lines().collect::<Vec<_>>()));
+    }
+    parts.sort();
+    assert_eq!(parts, hashes(&lines));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let place = workplace();
+    fs::write(place.path().join("mine.toml"), "name = \"mine\"\nfautls = [\"D9\"]\n").expect("written");
+    fs::write(place.path().join("torn.jsonl"), "{\"format\":\"sextant-script\"").expect("written");
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["chaos", "run", "swrm"], USAGE, "did you mean `swarm`?"),
+        (&["chaos", "run", "mine.toml"], USAGE, "did you mean `faults`?"),
+        (&["chaos", "run", "none.toml"], IO, "none.toml"),
+        (&["chaos", "run", "swarm", "--engine", "decopled"], USAGE, "did you mean `decoupled`?"),
+        (&["chaos", "run", "swarm", "--seeds", "7..3"], USAGE, "--seeds 7..3"),
+        (&["chaos", "run", "swarm", "--shard", "3/2"], USAGE, "--shard 3/2"),
+        (&["chaos", "replay", "torn.jsonl"], USAGE, "line 1"),
+        (&["chaos", "shrink", "none.jsonl"], IO, "none.jsonl"),
+    ];
+    for (arguments, code, about) in cases {
+        expect(place.path(), arguments, code, &[about]);
+    }
+}
+
+#[test]
+fn a_script_is_replayed_and_told() {
+    let place = workplace();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chaos/scripts/lost-disk.jsonl");
+    let kept = kept.to_str().expect("a path of text");
+    let output = expect(place.path(), &["chaos", "replay", kept], OK, &[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("wipe compute") && text.contains("seen halt"), "{text}");
+    let output = expect(place.path(), &["chaos", "shrink", kept], OK, &[]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("does not fail"));
+}
+
+#[test]
+fn every_column_of_the_verdicts_is_described() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/README.md");
+    let text = fs::read_to_string(page).expect("the schema page");
+    let section =
+        text.split("### `verdicts.csv`").nth(1).and_then(|rest| rest.split("\n### ").next()).expect("a section");
+    let described: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(described, harness::chaos::verdicts::COLUMNS);
+}
