@@ -5,6 +5,7 @@
 //! - [`history`]: the input of the checkers below: anybody's histories, as JSON lines or as Jepsen's EDN.
 //! - [`register`]: registers whose writes are all different; exact at any concurrency.
 //! - [`kv`]: key-value stores with any values, by replay where positions are known and by search where not.
+//! - [`list_append`]: transactions on lists, judged by cycles of their dependencies, in Elle's manner.
 //! - [`simulated`]: histories of a store that keeps its promise, for tests and benchmarks of checkers.
 //! - [`durability`]: after a crash, every key holds its last acknowledged version or a later unknown one.
 //!
@@ -22,6 +23,7 @@ mod access;
 pub mod durability;
 pub mod history;
 pub mod kv;
+pub mod list_append;
 mod prose;
 pub mod register;
 pub mod replay;

@@ -134,4 +134,40 @@ impl Plan {
         };
         self.run(request, apply)
     }
+
+    /// Transactions of one to `parts` appends and reads, on `lists` lists at a time; a list is given up for a new one when it has
+    /// had about `appends` appends.
+    pub fn lists(&self, lists: u64, parts: u64, appends: u64) -> Vec<Op> {
+        let mut held: Vec<Vec<Value>> = Vec::new();
+        // Half of the parts are appends.
+        let each = (2 * lists * appends / (parts + 1).div_ceil(2)).max(1);
+        let request = |draw: &mut Draw, number: i64| {
+            let first = number as u64 / each * lists;
+            let part = |at: u64, draw: &mut Draw| {
+                let key = Value::Int((first + draw.below(lists)) as i64);
+                match draw.below(2) {
+                    0 => Value::list([Value::keyword("r"), key, Value::Nil]),
+                    _ => Value::list([Value::keyword("append"), key, Value::Int(number * parts as i64 + at as i64)]),
+                }
+            };
+            let count = 1 + draw.below(parts);
+            ("txn", Value::list((0..count).map(|at| part(at, draw)).collect::<Vec<_>>()))
+        };
+        let apply = |_: &'static str, value: &Value| {
+            let carry_out = |part: &Value| {
+                let [f, key, element] = part.as_list().expect("as requested") else { unreachable!("as requested") };
+                let at = key.as_int().expect("as requested") as usize;
+                if held.len() <= at {
+                    held.resize(at + 1, Vec::new());
+                }
+                if *element == Value::Nil {
+                    return Value::list([f.clone(), key.clone(), Value::list(held[at].iter().cloned())]);
+                }
+                held[at].push(element.clone());
+                part.clone()
+            };
+            Value::list(value.as_list().expect("as requested").iter().map(carry_out).collect::<Vec<_>>())
+        };
+        self.run(request, apply)
+    }
 }
