@@ -6,6 +6,8 @@
 //! - [`register`]: registers whose writes are all different; exact at any concurrency.
 //! - [`kv`]: key-value stores with any values, by replay where positions are known and by search where not.
 //! - [`list_append`]: transactions on lists, judged by cycles of their dependencies, in Elle's manner.
+//! - [`bank`]: totals that never change.
+//! - [`recorded`]: what our own clients did, as such a history.
 //! - [`simulated`]: histories of a store that keeps its promise, for tests and benchmarks of checkers.
 //! - [`durability`]: after a crash, every key holds its last acknowledged version or a later unknown one.
 //!
@@ -20,11 +22,13 @@
 //!   in another order than it claims is judged invalid, which is intended.
 
 mod access;
+pub mod bank;
 pub mod durability;
 pub mod history;
 pub mod kv;
 pub mod list_append;
 mod prose;
+pub mod recorded;
 pub mod register;
 pub mod replay;
 mod report;

@@ -8,8 +8,14 @@ use node::{Delay, LinkModel, Member, Nanos, Node, NodeId, Rng, Role, Topology, Z
 use sim::{Sim, SimConfig, Stop};
 use workloads::{Settings, Workload, build};
 
+use crate::bank::Bank;
 use crate::durability::Check;
+use crate::history::Value;
+use crate::kv::Store;
+use crate::recorded::Rows;
+use crate::register::Register;
 use crate::replay::check;
+use crate::{list_append, recorded};
 
 const LOAD: NodeId = NodeId(0);
 const ENGINE: NodeId = NodeId(1);
@@ -93,28 +99,67 @@ fn runs_against_the_model_are_valid_and_durable_whatever_was_lost() {
     assert!(unknown > 40 && applied > 10, "{unknown} unknown, {applied} applied");
 }
 
+/// What the checkers of anybody's histories say of a run.
+fn as_anybody(name: &str, history: &[Transaction]) -> crate::Report {
+    let initial = Value::Int(0);
+    let recorded = |rows| recorded::history(history, rows).expect("sessions do one thing at a time");
+    match name {
+        "register" => Register { initial }.check(&recorded(Rows::Registers)),
+        "kv" => Store { initial, ..Store::default() }.check(&recorded(Rows::Registers)),
+        "list-append" => list_append::check(&recorded(Rows::Lists)),
+        _ => Bank { total: Some(40 * 1_000), negative: false }.check(&recorded(Rows::Accounts)),
+    }
+    .expect("a history of the model")
+}
+
+#[test]
+fn the_checkers_of_anybodys_histories_agree_on_whole_runs_and_on_spoilt_ones() {
+    let mut spoilt = 0;
+    for (name, model) in
+        [("register", "register"), ("register", "kv"), ("list-append", "list-append"), ("bank", "bank")]
+    {
+        for seed in 0..3 {
+            let run = run(name, seed);
+            let report = as_anybody(model, &run.history);
+            assert!(report.verdict.is_valid(), "{model} seed {seed}: {report:?}");
+            let mut rng = Rng::new(seed);
+            for _ in 0..20 {
+                let mut history = run.history.clone();
+                let Some(at) = spoil(&mut history, &mut rng) else { continue };
+                // A bank's transfers are nothing to a checker of totals, nor is a register's own name to one of its writers.
+                if model == "list-append" || (model == "bank" && history[at].name == "check") {
+                    let report = as_anybody(model, &history);
+                    assert_eq!(report.verdict.name(), "invalid", "{model} seed {seed}: {report:?}");
+                    spoilt += 1;
+                }
+            }
+        }
+    }
+    assert!(spoilt > 20, "{spoilt} spoilt");
+}
+
 /// Changes one reply of a committed transaction as a broken engine would have given it.
-fn spoil(history: &mut [Transaction], rng: &mut Rng) -> bool {
+fn spoil(history: &mut [Transaction], rng: &mut Rng) -> Option<usize> {
     let at = rng.below(history.len() as u64) as usize;
     let txn = &mut history[at];
     if !matches!(txn.outcome, Outcome::Ok(_)) {
-        return false;
+        return None;
     }
     for (_, reply) in &mut txn.calls {
         match reply {
             Some(Ok(Reply::Row { row: Some(row), .. })) => {
                 let zero = [0u8; 8];
                 *row = row.with_field(0, &zero).unwrap();
-                return true;
+                return Some(at);
             }
             Some(Ok(Reply::Value { value, .. })) => {
                 *value += 1;
-                return true;
+                return Some(at);
             }
             _ => {}
         }
     }
-    false
+    None
 }
 
 #[test]
@@ -125,7 +170,7 @@ fn one_wrong_reply_among_thousands_is_found() {
         let mut rng = Rng::new(seed);
         for _ in 0..20 {
             let mut history = run.history.clone();
-            if spoil(&mut history, &mut rng) {
+            if spoil(&mut history, &mut rng).is_some() {
                 let report = check(run.initial.clone(), &history, 50);
                 assert_eq!(report.verdict.name(), "invalid", "{}", report.verdict);
                 found += 1;
