@@ -50,6 +50,45 @@ fn the_verdict_comes_first_and_the_exit_code_says_it() {
 }
 
 #[test]
+fn every_model_tells_a_bad_history_from_its_clean_twin_in_both_formats() {
+    let place = workplace();
+    let call = |process: u32, f: &str, asked: &str, found: &str| {
+        format!(
+            "{{:process {process}, :type :invoke, :f :{f}, :value {asked}}}\n\
+             {{:process {process}, :type :ok, :f :{f}, :value {found}}}\n"
+        )
+    };
+    let append = call(0, "txn", "[[:append 1 7]]", "[[:append 1 7]]");
+    let lists = |seen: &str| append.clone() + &call(1, "txn", "[[:r 1 nil]]", &format!("[[:r 1 {seen}]]"));
+    let bank = |second: &str| call(0, "read", "nil", "{:a 40, :b 60}") + &call(0, "read", "nil", second);
+    let cases: [(&[&str], String, String, &str); 4] = [
+        (&["list-append"], lists("[7]"), lists("[]"), "invalid: 1 G-single-realtime"),
+        (&["bank", "--total", "100"], bank("{:a 41, :b 59}"), bank("{:a 41, :b 60}"), "invalid: 1 wrong-total"),
+        (&["bank", "--allow-negative"], bank("{:a -1, :b 101}"), bank("{:a -1, :b 100}"), "invalid: 1 wrong-total"),
+        (&["register"], registers(2), registers(1), "invalid: 1 stale-value"),
+    ];
+    for (number, (model, good, bad, verdict)) in cases.into_iter().enumerate() {
+        let [good_edn, good_json] = ["edn", "jsonl"].map(|format| format!("good{number}.{format}"));
+        let [bad_edn, bad_json] = ["edn", "jsonl"].map(|format| format!("bad{number}.{format}"));
+        write(place.path(), &good_edn, &good);
+        write(place.path(), &bad_edn, &bad);
+        let check = |file: &str, more: &[&str], code| {
+            let arguments = [&["check", file, "--model"], model, more].concat();
+            said(place.path(), &arguments, code)
+        };
+        assert!(check(&good_edn, &["--export", &good_json], OK).starts_with("valid\n"));
+        assert!(check(&good_json, &[], OK).starts_with("valid\n"));
+        let found = check(&bad_edn, &["--export", &bad_json], VIOLATION);
+        assert!(found.starts_with(verdict), "{found}");
+        assert_eq!(check(&bad_json, &[], VIOLATION), found);
+    }
+    let text = said(place.path(), &["check", "bad0.edn", "--model", "list-append"], VIOLATION);
+    for words in ["T1 = process", "however, T2 < T1, because", ": a contradiction", "\nnot: strict-serializable\n"] {
+        assert!(text.contains(words), "{text} does not say {words}");
+    }
+}
+
+#[test]
 fn a_history_goes_from_one_format_to_the_other_and_back() {
     let place = workplace();
     write(place.path(), "first.edn", &registers(1));

@@ -1,4 +1,5 @@
 //! An engine at work, for every benchmark that needs one.
+#![allow(dead_code, reason = "each benchmark uses its own part")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -191,6 +191,12 @@ pub struct CheckArgs {
     /// What every register or key holds at first, as EDN
     #[arg(long, value_name = "VALUE", default_value = "nil")]
     pub initial: Value,
+    /// What all accounts hold together; that of the first read when absent
+    #[arg(long, value_name = "N")]
+    pub total: Option<i64>,
+    /// Accounts may be overdrawn
+    #[arg(long)]
+    pub allow_negative: bool,
     /// Also write the history to this new file, in the format of its extension
     #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
@@ -202,8 +208,12 @@ pub struct CheckArgs {
 /// A model of a history by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ModelArg {
+    /// Transactions that append to lists and read them; judged by cycles of their dependencies, as Elle does
+    ListAppend,
     /// Reads and writes of registers, every write another value; exact, and fast at any concurrency
     Register,
+    /// Reads of all accounts, which must come to one total
+    Bank,
     /// Reads, writes and compare-and-sets of keys, with any values, also in transactions
     Kv,
 }

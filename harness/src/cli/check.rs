@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use checker::bank::Bank;
 use checker::history::{Format, History, Reader};
 use checker::kv::Store;
 use checker::register::Register;
-use checker::{Report, Verdict};
+use checker::{Report, Verdict, list_append};
 use serde_json::json;
 use uring::MappedFile;
 
@@ -76,6 +77,8 @@ fn export(history: &History, path: &Path) -> Result<(), Failure> {
 fn judge(args: &CheckArgs, history: &History) -> Result<Report, checker::history::Malformed> {
     let initial = args.initial.clone();
     match args.model {
+        ModelArg::ListAppend => list_append::check(history),
+        ModelArg::Bank => Bank { total: args.total, negative: args.allow_negative }.check(history),
         ModelArg::Register => Register { initial }.check(history),
         ModelArg::Kv => Store { initial, ..Store::default() }.check(history),
     }

@@ -69,7 +69,9 @@ pub struct Registered<'a> {
     pub key: &'a Value,
     /// Its values, in the order they were first mentioned.
     pub clusters: Vec<Cluster<'a>>,
-    /// Which cluster a value is.
+    /// Which cluster an integer is. Most values are integers, and comparing them here spares a look at the history.
+    by_number: Map<i64, u32>,
+    /// Which cluster any other value is.
     by_value: Map<&'a Value, u32>,
     /// Further writes of a value already written: its cluster, and the call.
     pub again: Vec<(u32, u32)>,
@@ -81,7 +83,8 @@ impl<'a> Registered<'a> {
     /// A register with its first value.
     pub fn new(key: &'a Value, initial: &'a Value) -> Registered<'a> {
         let (clusters, again, forks) = (Vec::new(), Vec::new(), Vec::new());
-        let mut register = Registered { key, clusters, by_value: Map::default(), again, forks };
+        let (by_number, by_value) = (Map::default(), Map::default());
+        let mut register = Registered { key, clusters, by_number, by_value, again, forks };
         let first = register.cluster(initial);
         register.clusters[first as usize].writer = Writer::Initial;
         register.clusters[first as usize].first_ended = EARLY;
@@ -91,7 +94,7 @@ impl<'a> Registered<'a> {
     /// The cluster of a value.
     pub fn cluster(&mut self, value: &'a Value) -> u32 {
         let clusters = &mut self.clusters;
-        *self.by_value.entry(value).or_insert_with(|| {
+        let add = || {
             clusters.push(Cluster {
                 value,
                 writer: Writer::Nobody,
@@ -103,7 +106,11 @@ impl<'a> Registered<'a> {
                 has_previous: false,
             });
             clusters.len() as u32 - 1
-        })
+        };
+        match value {
+            Value::Int(number) => *self.by_number.entry(*number).or_insert_with(add),
+            value => *self.by_value.entry(value).or_insert_with(add),
+        }
     }
 
     /// A read of a value. Gives its cluster.
