@@ -17,10 +17,10 @@
 #[cfg(test)]
 mod tests;
 
-use crate::Report;
 use crate::history::{History, Malformed, Outcome, Value};
 use crate::prose;
 use crate::report::Findings;
+use crate::{Report, Set};
 
 /// What is known of the bank.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Bank {
         let mut findings = Findings::default();
         let mut reads = 0;
         let mut total = self.total.map(i128::from);
-        let mut accounts: Option<Vec<&Value>> = None;
+        let mut accounts: Option<Set<&Value>> = None;
         for call in history.calls() {
             let op = history.last_known(call);
             if call.outcome != Outcome::Ok || !matches!(&*op.f, "read" | "r") {
@@ -72,14 +72,12 @@ impl Bank {
                             format!("{} found {balance} in account {account}", who())
                         });
                     }
-                    let mut found: Vec<&Value> = balances.iter().map(|(account, _)| *account).collect();
-                    found.sort_unstable_by_key(|account| account.to_string());
-                    match &accounts {
-                        Some(known) if *known != found => findings.add("other-accounts", ops(), || {
-                            format!("{} found {} accounts, an earlier read {} others", who(), found.len(), known.len())
-                        }),
-                        Some(_) => {}
-                        None => accounts = Some(found),
+                    let known = accounts.get_or_insert_with(|| balances.iter().map(|(account, _)| *account).collect());
+                    if balances.len() != known.len() || balances.iter().any(|(account, _)| !known.contains(account)) {
+                        findings.add("other-accounts", ops(), || {
+                            let (found, known) = (balances.len(), known.len());
+                            format!("{} found {found} accounts that are not the {known} of the first read", who())
+                        });
                     }
                     balances.iter().filter_map(|(_, balance)| *balance).map(i128::from).sum()
                 }

@@ -131,8 +131,9 @@ pub fn order<'a>(history: &'a History, lists: &mut Lists<'a>, findings: &mut Fin
     let Lists { lists, appends, effective, .. } = lists;
     for list in lists.iter_mut() {
         let longest = list.reads.iter().max_by_key(|read| read.seen.len());
-        list.order = longest.map_or(&[], |read| read.seen);
-        let mut judge = Judge { history, list, appends, findings };
+        let (order, longest): (&[Value], u32) = longest.map_or((&[], 0), |read| (read.seen, read.txn));
+        list.order = order;
+        let mut judge = Judge { history, list, longest, appends, findings };
         judge.elements();
         judge.own_order();
         judge.reads();
@@ -155,6 +156,8 @@ pub fn order<'a>(history: &'a History, lists: &mut Lists<'a>, findings: &mut Fin
 struct Judge<'j, 'a> {
     history: &'a History,
     list: &'j mut List<'a>,
+    /// Whose read is the longest, and so the order; nobody's when there is none.
+    longest: u32,
     appends: &'j mut Vec<Append<'a>>,
     findings: &'j mut Findings,
 }
@@ -176,7 +179,7 @@ impl<'a> Judge<'_, 'a> {
             let writer = found.filter(|(_, has_failed)| !has_failed && !again).map(|(append, _)| append);
             self.list.writers.push(writer);
             match found {
-                None => self.garbage(value),
+                None => self.garbage(self.longest, value),
                 Some((append, has_failed)) => {
                     self.appends[append as usize].place = place;
                     if has_failed {
@@ -189,8 +192,7 @@ impl<'a> Judge<'_, 'a> {
         }
     }
 
-    fn garbage(&mut self, value: &Value) {
-        let reader = self.list.reads.iter().find(|read| read.seen.contains(value)).map_or(0, |read| read.txn);
+    fn garbage(&mut self, reader: u32, value: &Value) {
         self.found("garbage-read", &[reader], |who, key| {
             format!("{} read {key} with {value}, which nobody appended", who[0])
         });
@@ -260,12 +262,11 @@ impl<'a> Judge<'_, 'a> {
     fn incompatible(&mut self, txn: u32, seen: &[Value]) {
         let order = self.list.order;
         let at = seen.iter().zip(order).position(|(a, b)| a != b).unwrap_or(0);
-        let longest = self.list.reads.iter().max_by_key(|read| read.seen.len()).map_or(txn, |read| read.txn);
         self.list.is_ordered = false;
         if let Some(value) = seen.iter().find(|value| !self.list.appends.contains_key(value)) {
-            self.garbage(value);
+            self.garbage(txn, value);
         }
-        self.found("incompatible-order", &[txn, longest], |who, key| {
+        self.found("incompatible-order", &[txn, self.longest], |who, key| {
             let (here, there) = (&seen[at], &order[at]);
             format!("{} read {key} with {here} at place {at}, where {} has {there}", who[0], who[1])
         });

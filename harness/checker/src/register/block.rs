@@ -2,6 +2,7 @@
 
 use super::cluster::{Cluster, EARLY, LATE, Mark, Registered, Writer, began, ended};
 use super::witness;
+use crate::Set;
 use crate::history::{History, Outcome};
 use crate::prose;
 use crate::report::Findings;
@@ -21,7 +22,7 @@ pub struct Block {
 /// not explained, or not known to be of one write, there are no zones to compare.
 pub fn blocks(history: &History, register: &Registered<'_>, findings: &mut Findings) -> Vec<Block> {
     let Some(mut blocks) = written_again(history, register, findings) else {
-        let again: Vec<u32> = register.again.iter().map(|(at, _)| *at).collect();
+        let again: Set<u32> = register.again.iter().map(|(at, _)| *at).collect();
         for (at, cluster) in (0u32..).zip(&register.clusters) {
             if !again.contains(&at) {
                 explains_its_reads(history, register, cluster, findings);
