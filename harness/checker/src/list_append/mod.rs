@@ -3,8 +3,8 @@
 //! # Mechanism
 //!
 //! K. Kingsbury and P. Alvaro, *Elle: inferring isolation anomalies from experimental observations*, VLDB 2020. Every append adds a
-//! value that its list never had, so a read of a list tells all versions before it, in order ([`list`]). From the
-//! orders follow dependencies between transactions ([`graph`]):
+//! value that its list never had, so a read of a list tells all versions before it, in order (`list`). From the
+//! orders follow dependencies between transactions (`edges`):
 //!
 //! - *ww*: one appended right after another; *wr*: one read what another appended last; *rw*: one did not see what another
 //!   appended next. An append that nobody saw came after everything that was seen of its list.
@@ -13,7 +13,7 @@
 //!   precedes the next, and whoever began after it. That is linear, and a path through moments is one realtime step.
 //!
 //! A cycle is an anomaly. Strongly connected components (Tarjan) hold all of them, and a valid history has none; in each
-//! component a shortest cycle of each kind is looked for ([`cycle`]):
+//! component a shortest cycle of each kind is looked for (`cycle`):
 //!
 //! | kind | edges |
 //! |---|---|
