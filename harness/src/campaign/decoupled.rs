@@ -48,6 +48,8 @@ pub struct Decoupled {
     acknowledged: BTreeMap<PgId, Lsn>,
     /// Nodes whose disks do not hold what they were told to: nothing is expected of what they have.
     damaged: BTreeSet<NodeId>,
+    /// Lives of the database node that ended.
+    lives: u64,
 }
 
 impl Decoupled {
@@ -233,10 +235,11 @@ impl Subject for Decoupled {
     }
 
     fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance) -> Result<(), String> {
-        if id == COMPUTE
-            && let Some(database) = writer(sim)
-        {
-            count_database(database, substance);
+        if id == COMPUTE {
+            self.lives += 1;
+            if let Some(database) = writer(sim) {
+                count_database(database, substance);
+            }
         }
         if let Some(probe) = probe(sim, id) {
             count_storage(&probe, substance);
@@ -278,8 +281,9 @@ impl Subject for Decoupled {
         database::walk(&pages, substance)
     }
 
-    fn may_halt(&self, _reason: &str) -> bool {
-        false
+    fn may_halt(&self, reason: &str) -> bool {
+        // A database that comes back may duel with the epoch that its last life left at nodes that were away.
+        self.lives > 0 && reason.starts_with("fenced: ")
     }
 
     fn promise(&self, sim: &Sim, conditions: &Conditions) -> Promise {

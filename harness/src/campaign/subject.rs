@@ -68,7 +68,7 @@ pub trait Subject {
 
     /// Whether a halt for `reason` says that stored data is damaged or not its own.
     fn names_damage(&self, reason: &str) -> bool {
-        ["corrupt", "damaged", "refused", "belongs to", "superblock", "replaced", "cannot read"]
+        ["corrupt", "damaged", "refused", "belongs to", "superblock", "replaced", "cannot read", "reading the label"]
             .iter()
             .any(|word| reason.contains(word))
     }

@@ -67,6 +67,8 @@ pub struct World<'a> {
     kept: BTreeMap<NodeId, SimDisk>,
     /// Nodes whose operations hang until they are reset.
     stuck: BTreeSet<NodeId>,
+    /// Disks that were emptied.
+    wiped: BTreeSet<NodeId>,
     /// Disks that took each other's place, in order.
     swapped: Vec<(NodeId, NodeId)>,
 }
@@ -119,6 +121,7 @@ impl<'a> World<'a> {
             sabotage: None,
             kept: BTreeMap::new(),
             stuck: BTreeSet::new(),
+            wiped: BTreeSet::new(),
             swapped: Vec::new(),
         }
     }
@@ -197,9 +200,12 @@ impl<'a> World<'a> {
                     self.tell(format!("     {} sectors {sectors:?}", file.as_str()));
                 }
             }
+            // A disk that is in another's place is not emptied or put back too: it would come home with a stranger's name.
+            Act::Wipe { node } | Act::Keep { node } | Act::Rollback { node } if self.is_exchanged(*node) => {}
             Act::Wipe { node } => {
                 self.put_down(*node)?;
                 self.damaged(*node, true);
+                self.wiped.insert(*node);
                 if let Some(disk) = self.sim.disk_mut(*node) {
                     disk.wipe();
                 }
@@ -210,6 +216,8 @@ impl<'a> World<'a> {
                 }
             }
             Act::Rollback { node } => self.roll_back(*node)?,
+            // Nor is a disk that was emptied exchanged: whoever found it blank would take it for its own.
+            Act::Swap { one, other } if [one, other].iter().any(|node| self.wiped.contains(node)) => {}
             Act::Swap { one, other } => self.swap(*one, *other)?,
         }
         if let Some(sabotage) = self.sabotage {
@@ -239,8 +247,15 @@ impl<'a> World<'a> {
             self.damaged(node, false);
             *self.sim.disk_mut(node).expect("it has one") = disk;
         }
-        self.swapped.push((one, other));
+        match self.swapped.last() {
+            Some(last) if *last == (one, other) => drop(self.swapped.pop()),
+            _ => self.swapped.push((one, other)),
+        }
         Ok(())
+    }
+
+    fn is_exchanged(&self, node: NodeId) -> bool {
+        self.swapped.iter().any(|(one, other)| [*one, *other].contains(&node))
     }
 
     /// Crashes a node unless it is down, for what can be done to a disk only then.
@@ -391,7 +406,8 @@ impl<'a> World<'a> {
         for node in std::mem::take(&mut self.stuck) {
             self.apply(&Fault::Crash { node, power: false })?;
         }
-        self.engine().into_iter().try_for_each(|node| self.restart(node))
+        self.engine().into_iter().try_for_each(|node| self.restart(node))?;
+        self.look()
     }
 
     /// Mends everything and demands that transactions commit again, that all requests are answered, and that the copies
@@ -468,6 +484,7 @@ impl<'a> World<'a> {
         self.database_crashed_at = Some(self.sim.now());
         self.run_to(self.sim.now() + DATABASE_DOWN_MIN)?;
         nodes.into_iter().try_for_each(|node| self.restart(node))?;
+        self.look()?;
         let rows = self.console.read_all(&mut self.sim, schema);
         // An answer that names damage is a refusal; none is a lack of progress.
         self.stalled |= rows.is_err() && self.console.corrupt.is_none();
