@@ -29,7 +29,8 @@
 //!
 //! - A database node that crashes stays down until frames of its last life have died out, as a connection would
 //!   break.
-//! - Damage to stored bytes, lost disks, lying disks and operations that never complete are not among the faults here.
+//! - Damage to stored bytes, lost disks and lying disks are not among the faults drawn here; [`crate::chaos`] plays them in the
+//!   same worlds.
 //! - A full disk refuses writes into existing files too, which halts a node as any failed write does; growth that is refused
 //!   alone, while a database goes on, is tested apart.
 
