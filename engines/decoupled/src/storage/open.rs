@@ -67,6 +67,7 @@ enum Step {
     SyncingNames,
     OpeningSuperblock,
     ReadingSuperblock,
+    SyncingSuperblock,
     Counting,
     OpeningExtent(u32),
     ReadingExtent(u32),
@@ -114,6 +115,7 @@ impl Opening {
                 self.whole.take(result);
                 self.read_superblock_on(out)?;
             }
+            (Step::SyncingSuperblock, Ok(_)) => self.next_extent(out),
             (Step::Counting, result) => {
                 let keeper = self.keeper.as_mut().expect("counting writes a superblock");
                 let counted = keeper.handle(token, result, out)?.is_some();
@@ -219,7 +221,7 @@ impl Opening {
         self.superblock = superblock;
         match self.superblock {
             // All there is is read before the superblock changes: a node that must not start leaves it as it was.
-            Some(_) => self.next_extent(out),
+            Some(_) => self.go(Step::SyncingSuperblock, DiskOp::Sync { file: SUPERBLOCK_FILE }, out),
             // The first superblock is there before any other file.
             None => self.count(out)?,
         }

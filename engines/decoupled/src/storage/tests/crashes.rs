@@ -1,13 +1,13 @@
 //! A crash at every effect of a short run through append, coalescing, collection and truncation.
 
 use compute::Lsn;
-use node::{Nanos, NodeId};
-use sim::{SimConfig, Survival};
+use node::{FileName, Nanos, NodeId, SECTOR_BYTES};
+use sim::{SimConfig, Survival, Unit};
 
 use super::world::{VOLUME, World, all, config, epoch};
 use crate::PgId;
 use crate::message::{Standing, ToStorage, ToWriter};
-use crate::storage::StorageConfig;
+use crate::storage::{StorageConfig, StorageNode};
 
 const VICTIM: u32 = 2;
 
@@ -146,4 +146,51 @@ fn whatever_was_said_holds_after_a_crash_at_any_effect() {
         assert!(said.truncated < 2 || !world.table.annuls(segment.scl), "crash at {stop}: {segment:?}");
     }
     assert_eq!(reached, end - begin - 1, "every effect was a place to crash");
+}
+
+/// A process was killed with a superblock in flight: its copies could be read, and were not durable. The next start took them
+/// for the newest generation and wrote its own over the bank of the one before. When the power failed then, neither was
+/// left: the node refused to start, and all it had acknowledged was a copy short until a person wiped its disk. A start now
+/// makes what it read durable before it writes.
+#[test]
+fn a_superblock_that_only_a_killed_process_wrote_is_durable_before_the_next_one_is_begun() {
+    let node = NodeId(2 + VICTIM);
+    let name = FileName::new("superblock");
+    let in_flight_of = |unit: Unit| match unit {
+        Unit::SectorInFlight { file, sector } if file.as_str() == "superblock" => Some(sector),
+        _ => None,
+    };
+    let (mut undurable, mut begun) = (0, 0);
+    for (killed_at, lost_at) in (1..6u64).flat_map(|first| (1..24u64).map(move |second| (first, second))) {
+        let mut world = peers_down(41);
+        world.sim.watch(&[node]);
+        let before = world.sim.effects();
+        let table = world.table.clone();
+        world.tell(VICTIM, &ToStorage::Prepare { volume: VOLUME, epoch: epoch(2), table });
+        let _ = world.sim.run_until_effect(before + killed_at, Nanos::from_millis(8));
+        let promised = world.promises().iter().any(|(from, _)| *from == node);
+        world.sim.crash(node, false, Survival::All);
+        let read = world.sim.undurable(node, true);
+        undurable += u64::from(read.iter().any(|unit| matches!(unit, Unit::Sector { file, .. } if *file == name)));
+        let before = world.sim.effects();
+        world.sim.restart(node);
+        let _ = world.sim.run_until_effect(before + lost_at, Nanos::from_millis(8));
+        let in_flight: Vec<u64> = world.sim.undurable(node, true).into_iter().filter_map(in_flight_of).collect();
+        begun += u64::from(!in_flight.is_empty());
+        // Nothing that was not durable survives, and what was in flight is garbled, every sector of it.
+        world.crash(VICTIM, Survival::None);
+        for sector in in_flight {
+            let disk = world.sim.disk_mut(node).expect("a disk");
+            assert!(disk.damage(&name, sector * SECTOR_BYTES as u64, &[0xa5; SECTOR_BYTES]));
+        }
+        world.restart(VICTIM);
+        let victim = world.sim.node::<StorageNode>(node).expect("restarted");
+        let promise = victim.probe().map(|probe| probe.promised.number);
+        assert!(
+            promise.is_some_and(|number| number == 2 || !promised),
+            "killed at {killed_at}, lost at {lost_at}: promised {promise:?}, {:?}",
+            victim.halted()
+        );
+    }
+    assert!(undurable > 40 && begun > 10, "{undurable} read undurable superblocks, {begun} begun anew");
 }
