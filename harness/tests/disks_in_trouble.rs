@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::SystemTime;
 
 use process::{DURABLE, Running, bench, expect, only_run, run, runs, sextant, stderr, workplace};
 use record::Run;
@@ -99,6 +100,66 @@ fn superblocks_may_lose_a_copy_but_not_all() {
         for (file, bytes) in files.iter().zip(&kept) {
             fs::write(file, bytes).expect("written");
         }
+        expect(place.path(), &verify, OK, &[]);
+    }
+}
+
+/// Every file of every node below a data directory, with its length and when it was last changed.
+fn files(data: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
+    let nodes = fs::read_dir(data).expect("a data directory").map(|entry| entry.expect("an entry").path());
+    let entries = nodes.filter(|node| node.is_dir()).flat_map(|node| fs::read_dir(node).expect("a node's directory"));
+    let about = entries.map(|entry| {
+        let entry = entry.expect("an entry");
+        let about = entry.metadata().expect("a file");
+        (entry.path(), about.len(), about.modified().expect("a time"))
+    });
+    let mut all: Vec<_> = about.collect();
+    all.sort();
+    all
+}
+
+/// Gives every copy in a superblock's file another format version, as a program of that version would have written it:
+/// with a checksum that holds.
+fn set_version(file: &Path, engine: &str, version: u8) {
+    let mut bytes = fs::read(file).expect("a superblock");
+    let word = |copy: &[u8], at: usize| u32::from_le_bytes(copy[at..at + 4].try_into().expect("four bytes")) as usize;
+    let (copies, version_at, len_at, crc_at) = if engine == "decoupled" { (8, 8, 12, 16) } else { (4, 4, 16, 20) };
+    let copy_bytes = bytes.len() / copies;
+    for copy in bytes.chunks_mut(copy_bytes).filter(|copy| copy.iter().any(|byte| *byte != 0)) {
+        copy[version_at] = version;
+        let body = 24..24 + word(copy, len_at);
+        let crc = if engine == "decoupled" {
+            copy[crc_at..crc_at + 4].fill(0);
+            crc32c::crc32c(&copy[..body.end])
+        } else {
+            crc32c::crc32c_append(crc32c::crc32c(&copy[..crc_at]), &copy[body])
+        };
+        copy[crc_at..crc_at + 4].copy_from_slice(&crc.to_le_bytes());
+    }
+    fs::write(file, bytes).expect("written");
+}
+
+#[test]
+fn superblocks_of_another_format_version_are_refused_and_kept() {
+    for engine in DURABLE {
+        let place = workplace();
+        let data = place.path().join("data");
+        let mut arguments = bench(engine, "data", "100ms");
+        arguments.extend(["--acks", "acks"]);
+        expect(place.path(), &arguments, OK, &[]);
+        let kept: Vec<_> = superblocks(&data).into_iter().map(|file| (fs::read(&file).expect("read"), file)).collect();
+        assert!(!kept.is_empty(), "{engine}");
+        kept.iter().for_each(|(_, file)| set_version(file, engine, 9));
+        let before = files(&data);
+        let verify = ["verify", "--data-dir", "data", "--acks", "acks"];
+        expect(place.path(), &verify, IO, &["format version 9", "use the program that wrote it"]);
+        // A mirrored volume makes its copies equal before anybody asks what they hold; then there is nothing left to write.
+        let before = if engine == "coupled-mirrored" { files(&data) } else { before };
+        let mut again = bench(engine, "data", "100ms");
+        again.push("--reuse");
+        expect(place.path(), &again, IO, &["format version 9"]);
+        assert_eq!(files(&data), before, "{engine}: nothing is changed");
+        kept.iter().for_each(|(bytes, file)| fs::write(file, bytes).expect("written"));
         expect(place.path(), &verify, OK, &[]);
     }
 }

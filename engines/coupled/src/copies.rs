@@ -68,9 +68,7 @@ pub fn encode(kind: u16, generation: u64, body: &[u8]) -> Block {
 /// Reads the whole file and picks the newest whole copy of this kind.
 pub fn pick(kind: u16, file: &[u8]) -> Picked {
     let copies: Vec<&[u8]> = file.chunks_exact(COPY_BYTES as usize).collect();
-    let version_of = |copy: &&[u8]| u16::from_le_bytes([copy[4], copy[5]]);
-    let is_ours = |copy: &&&[u8]| copy[0..4] == MAGIC.to_le_bytes();
-    if let Some(other) = copies.iter().filter(is_ours).map(version_of).find(|version| *version != FORMAT_VERSION) {
+    if let Some(other) = copies.iter().find_map(|copy| other_version(copy)) {
         return Picked::Version(other);
     }
     let each: Vec<Option<(u64, &[u8])>> = copies.iter().map(|copy| decode(kind, copy)).collect();
@@ -93,13 +91,27 @@ pub fn pick(kind: u16, file: &[u8]) -> Picked {
     }
 }
 
+/// The format version of a whole copy that is not of ours. A version number that rotted is damage like any other.
+fn other_version(copy: &[u8]) -> Option<u16> {
+    let version = u16::from_le_bytes([copy[4], copy[5]]);
+    (version != FORMAT_VERSION && is_whole(copy)).then_some(version)
+}
+
 fn decode(kind: u16, copy: &[u8]) -> Option<(u64, &[u8])> {
-    let field = |at: usize| u32::from_le_bytes(copy[at..at + 4].try_into().expect("four bytes"));
-    let body_bytes = field(16) as usize;
-    let ours = field(0) == MAGIC && u16::from_le_bytes([copy[6], copy[7]]) == kind;
-    let body = copy.get(HEADER_BYTES..HEADER_BYTES.checked_add(body_bytes)?)?;
+    let ours = u16::from_le_bytes([copy[6], copy[7]]) == kind;
     let generation = u64::from_le_bytes(copy[8..16].try_into().expect("eight bytes"));
-    (ours && field(20) == checksum(copy, body_bytes)).then_some((generation, body))
+    (ours && is_whole(copy)).then(|| (generation, &copy[HEADER_BYTES..HEADER_BYTES + field(copy, 16) as usize]))
+}
+
+/// Magic and checksum, which are the same in every version.
+fn is_whole(copy: &[u8]) -> bool {
+    let body_bytes = field(copy, 16) as usize;
+    let fits = body_bytes <= copy.len() - HEADER_BYTES;
+    fits && field(copy, 0) == MAGIC && field(copy, 20) == checksum(copy, body_bytes)
+}
+
+fn field(copy: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(copy[at..at + 4].try_into().expect("four bytes"))
 }
 
 fn checksum(copy: &[u8], body_bytes: usize) -> u32 {
@@ -283,7 +295,19 @@ mod tests {
         let mut file = vec![0; FILE_BYTES as usize];
         let mut block = encode(1, 5, b"record");
         block[4] = 9;
+        let crc = checksum(&block, 6).to_le_bytes();
+        block[20..24].copy_from_slice(&crc);
         file[..4096].copy_from_slice(&block);
         assert_eq!(pick(1, &file), Picked::Version(9));
+    }
+
+    /// One bit of one copy's version number rotted, and the database was refused as another program's although three whole
+    /// copies were left. The version of a copy counts when its checksum holds.
+    #[test]
+    fn a_rotten_version_number_is_damage_like_any_other() {
+        let mut file = encode(1, 5, b"record").repeat(4);
+        file[4] ^= 1;
+        let standing = Standing { generation: 5, weaker: 0 };
+        assert_eq!(pick(1, &file), Picked::Found { standing, body: b"record".to_vec(), stale: 1 });
     }
 }

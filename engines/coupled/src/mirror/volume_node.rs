@@ -43,6 +43,7 @@ pub struct VolumeNode {
     label_writer: CopyWriter,
     jobs: BTreeMap<u64, Job>,
     next_job: u64,
+    full: bool,
 }
 
 /// Before serving, everything found is synced: a killed process may have left writes that are visible and not durable.
@@ -86,6 +87,7 @@ impl VolumeNode {
             label_writer: CopyWriter::new(LABEL_KIND, Standing::default()),
             jobs: BTreeMap::new(),
             next_job: 1,
+            full: false,
         }
     }
 
@@ -99,10 +101,15 @@ impl VolumeNode {
         matches!(self.phase, Phase::Serving)
     }
 
-    fn booted(&mut self, result: DiskResult, out: &mut Effects) -> Result<(), (&'static str, DiskError)> {
+    /// Whether its disk had no space for the last file that was to be made or grown.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    fn booted(&mut self, result: DiskResult, out: &mut Effects) -> Result<(), String> {
         match &mut self.phase {
             Phase::Listing => {
-                let DiskReply::Names(names) = result.map_err(|error| ("listing the directory", error))? else {
+                let DiskReply::Names(names) = result.map_err(failed("listing the directory"))? else {
                     unreachable!("a listing is answered by names")
                 };
                 for (name, len_bytes) in names {
@@ -114,17 +121,28 @@ impl VolumeNode {
                 self.boot_further(out);
             }
             Phase::Opening(left) | Phase::Syncing(left) | Phase::MakingLabel(left) => {
-                result.map_err(|error| ("opening and syncing what was found", error))?;
+                result.map_err(failed("opening and syncing what was found"))?;
                 *left -= 1;
                 self.boot_further(out);
             }
             Phase::ReadingLabel => {
-                let DiskReply::Data(file) = result.map_err(|error| ("reading the label", error))? else {
+                let DiskReply::Data(file) = result.map_err(failed("reading the label"))? else {
                     unreachable!("a read is answered by data")
                 };
-                if let Picked::Found { standing, body, .. } = copies::pick(LABEL_KIND, &file) {
-                    self.label = Label::decode(&body);
-                    self.label_writer = CopyWriter::new(LABEL_KIND, standing);
+                match copies::pick(LABEL_KIND, &file) {
+                    Picked::Found { standing, body, .. } => {
+                        self.label = Label::decode(&body);
+                        self.label_writer = CopyWriter::new(LABEL_KIND, standing);
+                    }
+                    Picked::Version(found) => {
+                        return Err(format!(
+                            "the volume's label has format version {found}, this program reads {}; use the program that \
+                             wrote it",
+                            copies::FORMAT_VERSION
+                        ));
+                    }
+                    // Without a label the copies are compared.
+                    Picked::Blank | Picked::Damaged => {}
                 }
                 self.files.remove(&FileName::new(LABEL_NAME));
                 self.phase = Phase::Serving;
@@ -244,8 +262,11 @@ impl VolumeNode {
     }
 
     /// A disk operation of a job has completed.
-    fn completed(&mut self, id: u64, result: DiskResult, out: &mut Effects) -> Result<(), (&'static str, DiskError)> {
+    fn completed(&mut self, id: u64, result: DiskResult, out: &mut Effects) -> Result<(), String> {
         let Some(job) = self.jobs.get_mut(&id) else { return Ok(()) };
+        if matches!(job.call, Call::Create { .. } | Call::Extend { .. }) {
+            self.full = matches!(result, Err(DiskError::NoSpace));
+        }
         let own = match (&job.call, result) {
             (Call::Hash { .. }, Ok(DiskReply::Data(block))) => {
                 out.charge(Work::Kilobyte, block.len() as u64 / 1024);
@@ -255,7 +276,7 @@ impl VolumeNode {
             (Call::Read { .. }, Ok(DiskReply::Data(block))) => Answer::Data(Bytes::copy_from_slice(&block)),
             (Call::Read { .. }, Err(error)) => Answer::Failed(error),
             (Call::Create { .. } | Call::Extend { .. }, Err(DiskError::NoSpace)) => Answer::Failed(DiskError::NoSpace),
-            (_, Err(error)) => return Err(("a durable operation", error)),
+            (_, Err(error)) => return Err(failed("a durable operation")(error)),
             (Call::SetLabel(label), Ok(_)) => match self.label_writer.completed() {
                 Progress::Wait => return Ok(()),
                 Progress::Write(writes) => {
@@ -336,6 +357,10 @@ fn merge(own: Answer, mirror: Answer) -> Answer {
     }
 }
 
+fn failed(during: &'static str) -> impl Fn(DiskError) -> String {
+    move |error| format!("the volume's disk failed during {during}: {error}; restart to recover")
+}
+
 fn is_whole(len_bytes: usize) -> bool {
     len_bytes > 0 && len_bytes.is_multiple_of(node::SECTOR_BYTES)
 }
@@ -394,8 +419,8 @@ impl Node for VolumeNode {
             Event::Disk { token, result } if self.is_serving() => self.completed(token.own(), result, out),
             Event::Disk { result, .. } => self.booted(result, out),
         };
-        if let Err((during, error)) = outcome {
-            out.halt(format!("the volume's disk failed during {during}: {error}; restart to recover"));
+        if let Err(reason) = outcome {
+            out.halt(reason);
         }
     }
 
