@@ -45,7 +45,7 @@ pub trait Storage: Send + 'static {
     fn handle(&mut self, cx: &mut Context<'_>, event: Event);
 
     /// Whether pages up to and including `page` exist. When not, the storage starts to make room and says
-    /// [`Upcall::Reserved`] later; the commit that needs the page is parked.
+    /// [`Upcall::Reserved`] or [`Upcall::Full`] later; the commit that needs the page is parked.
     fn reserve(&mut self, cx: &mut Context<'_>, page: PageId) -> bool;
 
     /// Whether a group that ends at `last` with `bytes` encoded bytes may be appended now. When not (log full, LSN
@@ -125,6 +125,9 @@ pub enum Upcall {
     },
     /// [`Storage::reserve`] would now say yes for pages up to this one.
     Reserved(PageId),
+    /// There is no space for the pages that [`Storage::reserve`] was asked for. Commits that wait for them fail; the
+    /// storage goes on asking for space, and says [`Upcall::Reserved`] when it has some.
+    Full,
     /// [`Storage::admits`] is worth asking again.
     Admits,
     /// A page may have become evictable without the durable LSN having moved (it was flushed).

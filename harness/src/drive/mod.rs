@@ -22,7 +22,7 @@ use crate::engines::Gauges;
 use crate::exit::Failure;
 use crate::interrupt;
 use crate::progress::Progress;
-use crate::rig::Rig;
+use crate::rig::{Rig, SpaceWatch};
 use counts::Counter;
 use faults::Injector;
 use intervals::to_record;
@@ -158,6 +158,7 @@ impl Drive<'_> {
         let clock = Clock::start(self.rig);
         let mut ends_at = plan.interval;
         let mut silence_from = 0.0;
+        let mut space = SpaceWatch::default();
         while clock.elapsed(self.rig) < plan.length {
             self.wait_until(clock, ends_at.min(plan.length), &mut injector)?;
             let interval = self.take_interval()?;
@@ -169,9 +170,9 @@ impl Drive<'_> {
             self.keep(plan, &interval, &mut outcome)?;
             let rate = interval.all().ok as f64 / (interval.end.saturating_sub(interval.start)).as_secs_f64().max(1e-9);
             self.progress.show(plan.phase.name(), clock.elapsed(self.rig), plan.length, Some(rate));
-            if outcome.degraded.is_none() {
-                outcome.degraded = self.rig.gauges().degraded;
-            }
+            let gauges = self.rig.gauges();
+            self.watch_space(&mut space, &gauges)?;
+            outcome.degraded = outcome.degraded.or(gauges.degraded);
             counter.interval(self)?;
             ends_at += plan.interval;
         }
@@ -244,6 +245,16 @@ impl Drive<'_> {
                 return Err(halted.failure("the run ends here"));
             }
             outcome.halts.push(words);
+        }
+        Ok(())
+    }
+
+    /// Notes disks that are full, and ends the run when the engine cannot do without them: nothing after that is a figure.
+    fn watch_space(&mut self, space: &mut SpaceWatch, gauges: &Gauges) -> Result<(), Failure> {
+        for disk in space.look(self.rig, gauges)? {
+            let detail = serde_json::json!({ "node": disk.node, "directory": disk.directory });
+            self.writer.event(self.segment, self.rig.now().0, "disk_full", detail).map_err(record_failure)?;
+            self.writer.notice(format!("{} has no space left on its disk", disk.node)).map_err(record_failure)?;
         }
         Ok(())
     }

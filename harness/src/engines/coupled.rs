@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use compute::ComputeNode;
+use coupled::mirror::VolumeNode;
 use coupled::{Config, CoupledStorage, VolumeStatus, ZoneLoss};
 use node::{Frame, Nanos, NodeId, Topology};
 use serde_json::{Value, json};
@@ -105,8 +106,11 @@ impl Engine for Coupled {
         vec![(DATABASE, coupled::settle_frame(on))]
     }
 
-    fn gauge(&self, _id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
+    fn gauge(&self, id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
         gauge(node, gauges);
+        let compute = node.downcast_ref::<ComputeNode<CoupledStorage>>();
+        let is_full = compute.and_then(|compute| compute.storage().probe()).is_some_and(|probe| probe.page_file_full);
+        gauges.full.extend(is_full.then_some(id));
     }
 }
 
@@ -150,7 +154,10 @@ impl Engine for CoupledMirrored {
         vec![(DATABASE, coupled::settle_frame(on))]
     }
 
-    fn gauge(&self, _id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
+    /// The compute node has no disk of its own: the volumes know which is full.
+    fn gauge(&self, id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
         gauge(node, gauges);
+        let volume = node.downcast_ref::<VolumeNode>();
+        gauges.full.extend(volume.is_some_and(VolumeNode::is_full).then_some(id));
     }
 }

@@ -52,6 +52,10 @@ impl Engine for Decoupled {
         Some(floors::QUORUM)
     }
 
+    fn full_disks_max(&self) -> usize {
+        2
+    }
+
     fn topology(&self, setup: &Setup) -> Result<Topology, Failure> {
         decoupled::topology(&config(setup)).map_err(|error| Failure::usage(format!("decoupled: {error}")))
     }
@@ -80,7 +84,7 @@ impl Engine for Decoupled {
         STORAGE.into_iter().map(|node| (node, settle_frame(on))).collect()
     }
 
-    fn gauge(&self, _id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
+    fn gauge(&self, id: NodeId, node: &mut dyn Any, gauges: &mut Gauges) {
         if let Some(compute) = node.downcast_ref::<ComputeNode<VolumeDriver>>() {
             compute_gauges(compute, gauges);
             let status = compute.storage().status();
@@ -90,6 +94,7 @@ impl Engine for Decoupled {
             let Some(probe) = storage.probe() else { return };
             *gauges.uncoalesced_records.get_or_insert(0) += probe.uncoalesced;
             *gauges.log_bytes.get_or_insert(0) += probe.log_bytes;
+            gauges.full.extend(probe.is_full.then_some(id));
         }
     }
 }

@@ -86,6 +86,8 @@ pub struct Gauges {
     pub log_bytes: Option<u64>,
     /// The durability class now, when it differs from the engine's own (a detached standby).
     pub degraded: Option<String>,
+    /// Nodes whose disk has no space for their files to grow.
+    pub full: Vec<NodeId>,
     /// What the engine is doing, when it does not serve.
     pub waiting: Option<String>,
 }
@@ -126,6 +128,11 @@ pub trait Engine: Send + Sync {
     /// Which of [`crate::floors`] its commit is held against.
     fn floor(&self) -> Option<&'static str> {
         None
+    }
+
+    /// How many nodes may be without space on their disks while commits go on.
+    fn full_disks_max(&self) -> usize {
+        0
     }
 
     /// Whether it keeps anything on disk.

@@ -6,8 +6,8 @@ use contract::{Error, Key, Reply, Row, SessionId, Statement, TableId};
 use node::Nanos;
 use workloads::{LoadShard, Workload};
 
-use super::Rig;
 use super::console::Ticket;
+use super::{Rig, SpaceWatch};
 use crate::exit::Failure;
 use crate::interrupt;
 
@@ -16,6 +16,9 @@ use crate::interrupt;
 const ROWS_PER_INSERT: usize = 250;
 /// An insert that takes longer than this has failed.
 const PATIENCE: Nanos = Nanos::from_secs(30);
+
+/// How often it is looked whether disks are full.
+const SPACE_EVERY: Nanos = Nanos::from_millis(250);
 
 /// How far a load is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +41,7 @@ struct Stream {
 ///
 /// # Errors
 ///
-/// An insert was refused, or went unanswered.
+/// An insert was refused or went unanswered, or a disk is full.
 pub fn bulk_load(
     rig: &mut Rig,
     workload: &dyn Workload,
@@ -58,10 +61,16 @@ pub fn bulk_load(
         stream.next_batch();
         stream.send(rig)?;
     }
+    let (mut space, mut look_at) = (SpaceWatch::default(), rig.now() + SPACE_EVERY);
     while streams.iter().any(|stream| stream.waiting.is_some()) {
         interrupt::check()?;
         if let Some(halted) = rig.halted() {
             return Err(halted.failure("loading stopped"));
+        }
+        if rig.now() >= look_at {
+            look_at = rig.now() + SPACE_EVERY;
+            let gauges = rig.gauges();
+            space.look(rig, &gauges)?;
         }
         let (console, host) = rig.console();
         let Some((ticket, result)) = console.receive(host, Duration::from_millis(200)) else {

@@ -7,6 +7,7 @@ mod console;
 mod host;
 mod load;
 mod simulated;
+mod space;
 
 use std::any::Any;
 use std::fmt;
@@ -25,6 +26,7 @@ use crate::exit::Failure;
 pub use console::Console;
 pub use host::{Host, NodeCounts, Usage};
 pub use load::{LoadProgress, bulk_load};
+pub use space::{FullDisk, SpaceWatch};
 
 /// The console's node.
 pub const CONSOLE: NodeId = NodeId(1000);

@@ -5,8 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Bytes of the device for data; sparse, so that only what is used takes space.
-const DATA_BYTES: u64 = 4 << 30;
 /// Bytes of the device for the file system's journal: never so full that it must be emptied in between.
 const JOURNAL_BYTES: u64 = 256 << 20;
 /// Both devices' block.
@@ -34,11 +32,12 @@ pub struct FileSystem {
 struct Mount(PathBuf);
 
 impl FileSystem {
-    /// Makes one in `place`. Everything that a file system puts off until later is done or left out.
+    /// Makes one in `place`, a directory of its own, with a device of so many bytes: sparse, so that only what is used takes
+    /// space. Everything that a file system puts off until later is done or left out.
     ///
     /// Panics when there are loop devices, and they cannot be made into a file system all the same.
-    pub fn make(place: &Path) -> Result<FileSystem, Unavailable> {
-        let data = LoopDevice::make(&place.join("data.img"), DATA_BYTES)?;
+    pub fn make(place: &Path, data_bytes: u64) -> Result<FileSystem, Unavailable> {
+        let data = LoopDevice::make(&place.join("data.img"), data_bytes)?;
         let journal = LoopDevice::make(&place.join("journal.img"), JOURNAL_BYTES)?;
         run("mkfs.ext4", &["-q", "-F", "-b", BLOCK, "-O", "journal_dev", &journal.0]).expect("a journal");
         let now = "lazy_itable_init=0,nodiscard";

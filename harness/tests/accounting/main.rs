@@ -28,6 +28,8 @@ const TOLERANCE: f64 = 0.02;
 const SYNCS_LEAST: u64 = 1_000;
 /// The exit code of a run that made no progress for a while.
 const LIVENESS: i32 = 3;
+/// Bytes of the device below the data: more than a run takes.
+const DEVICE_BYTES: u64 = 4 << 30;
 /// Windows, in seconds, until one is long enough.
 const WINDOWS_S: [u64; 5] = [3, 6, 12, 24, 48];
 
@@ -119,7 +121,7 @@ fn account(place: &Path, engine: &str, disk: &FileSystem, more: &[&str]) -> Acco
 
 fn accounts_agree(engine: &str) {
     let place = workplace();
-    let disk = match FileSystem::make(place.path()) {
+    let disk = match FileSystem::make(place.path(), DEVICE_BYTES) {
         Ok(disk) => disk,
         Err(Unavailable(why)) => {
             eprintln!("{engine}: NOT CHECKED against the kernel, since this machine gives no loop device: {why}");

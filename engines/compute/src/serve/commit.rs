@@ -143,6 +143,17 @@ impl<S: Storage> ComputeNode<S> {
         }
     }
 
+    /// There is no space for more pages: whoever waits for one is told, and nothing of theirs was done. Reads, and commits
+    /// that find room in the pages there are, go on.
+    pub(super) fn on_full(&mut self, out: &mut Effects) {
+        for (slot, work, _) in std::mem::take(&mut self.unreserved) {
+            if self.is_parked(slot, work, Park::Reservation) {
+                let message = "the disk has no space left for new pages; free some and try again";
+                self.fail(slot, Error::Unavailable(message.to_owned()), out);
+            }
+        }
+    }
+
     /// The group is applied: appends it, makes the writes known, and lets go of the locks.
     fn finish_commit(&mut self, slot: Slot, group: Group, out: &mut Effects) {
         let lsn = group.last();

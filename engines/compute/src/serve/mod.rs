@@ -260,6 +260,7 @@ impl<S: Storage> ComputeNode<S> {
             Upcall::Durable(durable) => self.on_durable(durable, out),
             Upcall::Fetched { page, result } => self.on_fetched(page, result, out),
             Upcall::Reserved(page) => self.on_reserved(page, out),
+            Upcall::Full => self.on_full(out),
             Upcall::Admits => self.on_admits(out),
             Upcall::Evictable => self.on_room(out),
             Upcall::FencePassed(ticket) => {

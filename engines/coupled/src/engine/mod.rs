@@ -75,6 +75,8 @@ pub struct Probe {
     pub checkpoints: u64,
     /// Times a commit was refused for lack of log.
     pub throttled: u64,
+    /// Whether the page file cannot grow for lack of space: commits that need a new page are refused.
+    pub page_file_full: bool,
     /// What the last opening did.
     pub recovery: RecoveryReport,
 }
@@ -96,6 +98,8 @@ struct PageFile {
     len_bytes: u64,
     /// The length asked for, while an extension is under way.
     growing: Option<u64>,
+    /// Whether the last extension was refused for lack of space.
+    full: bool,
     /// Whether growth waits for the space timer.
     starved: bool,
     wanted: Option<PageId>,
@@ -149,7 +153,7 @@ impl Engine {
             superblock,
             writer,
             pending: None,
-            pages: PageFile { len_bytes: page_file_bytes, growing: None, starved: false, wanted: None },
+            pages: PageFile { len_bytes: page_file_bytes, growing: None, full: false, starved: false, wanted: None },
             fetches: HashMap::default(),
             refused: false,
             hungry: Cell::new(false),
@@ -350,6 +354,7 @@ impl Engine {
         match result {
             Ok(_) => {
                 self.pages.len_bytes = len_bytes;
+                self.pages.full = false;
                 let last = PageId(len_bytes / self.config.compute.page_bytes as u64 - 1);
                 if self.pages.wanted.is_some_and(|wanted| wanted <= last) {
                     self.pages.wanted = None;
@@ -358,7 +363,9 @@ impl Engine {
                 self.grow(io);
             }
             Err(DiskError::NoSpace) => {
+                self.pages.full = true;
                 self.pages.starved = true;
+                up.push(Upcall::Full);
                 io.out.set_timer(SPACE_TIMER, SPACE_RETRY);
             }
             Err(error) => return Err(CoupledError::Device { during: "growing the page file", error }),
@@ -434,6 +441,7 @@ impl Engine {
             durable: self.appender.durable(),
             dirty_pages: self.dirty.len() as u64,
             log_bytes_since_checkpoint: self.appender.since_checkpoint_bytes(),
+            page_file_full: self.pages.full,
             ..self.probe
         }
     }

@@ -149,7 +149,7 @@ impl Store {
                         Err(error) => self.unreadable.push(error.to_string()),
                     }
                 }
-                Upcall::Reserved(_) | Upcall::Admits | Upcall::Evictable | Upcall::FencePassed(_) => {}
+                Upcall::Reserved(_) | Upcall::Full | Upcall::Admits | Upcall::Evictable | Upcall::FencePassed(_) => {}
             }
         }
         let storage = &self.storage;

@@ -44,6 +44,8 @@ pub struct StorageProbe {
     pub segments: Vec<SegmentProbe>,
     /// Bytes of live log blocks.
     pub log_bytes: u64,
+    /// Whether its disk has no space for the log: appends are not taken, reads are served.
+    pub is_full: bool,
     /// Records taken since the start.
     pub records: u64,
     /// Records that were there already.
@@ -94,6 +96,7 @@ impl Server {
             table: self.table.clone(),
             segments: self.segments.values().map(segment).collect(),
             log_bytes: self.log.live_bytes(),
+            is_full: self.log.is_full(),
             records: self.counters.records,
             duplicates: self.counters.duplicates,
             annulled: self.counters.annulled,
