@@ -35,7 +35,28 @@ fn mixes_are_those_of_the_workload_files() {
         }
         let transactions = share(&asked, "read-modify-write") * 2_000.0;
         assert_eq!(asked.other, 2 * transactions as u64, "only a read-modify-write opens a transaction");
+        // One statement an operation; a read-modify-write reads and writes.
+        let of = |names: &[&str]| names.iter().filter_map(|name| asked.names.get(name)).sum::<u64>();
+        assert_eq!(asked.reads, of(&["read", "scan", "read-modify-write"]), "{}", core.name());
+        assert_eq!(asked.writes, of(&["update", "insert", "read-modify-write"]), "{}", core.name());
     }
+}
+
+#[test]
+fn scans_are_one_to_a_hundred_rows_long_each_length_as_often() {
+    let mut programs = ycsb(Core::E).programs(6, 1);
+    let mut lengths = [0u32; 101];
+    for _ in 0..20_000 {
+        let mut program = programs.next(0);
+        if let contract::Step::Single(Statement::Scan { limit, .. }) = program.step(None).unwrap() {
+            lengths[limit as usize] += 1;
+        }
+    }
+    assert_eq!(lengths[0], 0);
+    let scans: u32 = lengths.iter().sum();
+    assert!((18_700..19_300).contains(&scans), "{scans} of 20,000");
+    // 190 of each length, give or take five standard deviations.
+    assert!(lengths[1..].iter().all(|count| count.abs_diff(scans / 100) < 70), "{lengths:?}");
 }
 
 #[test]
