@@ -6,7 +6,8 @@
 //! that asks for its promise and knows a newer table, and from the truncation itself, both before the superblock that says
 //! so is durable. Whether an epoch is served therefore says nothing about whether an SCL may fall, and the table says all:
 //!
-//! - under one table an SCL never falls, served or not, restarts and power losses included;
+//! - under one table an SCL never falls, served or not, within a life; a restart may find it lower, down to what was
+//!   acknowledged: a node whose disk is full cannot make durable again what it finds above that;
 //! - under another table it falls only if that table annuls what the SCL was;
 //! - what lies at or below a VDL is never annulled, so an SCL that was seen there is never lost.
 //!
@@ -32,8 +33,10 @@ struct Seen {
     incarnation: Incarnation,
     table: TruncationTable,
     scl: Lsn,
+    /// What of it was acknowledged.
+    acknowledged: Lsn,
     base: Lsn,
-    /// The highest SCL that was seen at or below a VDL.
+    /// The highest acknowledged SCL that was seen at or below a VDL.
     kept: Lsn,
 }
 
@@ -54,9 +57,13 @@ impl Segments {
                 incarnation: probe.incarnation,
                 table: probe.table.clone(),
                 scl: segment.scl,
+                acknowledged: segment.scl.min(segment.claim),
                 base: segment.base,
-                kept: if segment.scl <= probe.vdl { segment.scl } else { Lsn::ZERO },
+                kept: Lsn::ZERO,
             };
+            if now.acknowledged <= probe.vdl {
+                now.kept = now.acknowledged;
+            }
             if let Some(before) = self.seen.get(&at) {
                 before.check(&now).map_err(|why| format!("segment {} of {id:?} {why}", segment.pg.0))?;
                 now.kept = now.kept.max(before.kept);
@@ -90,8 +97,9 @@ impl Seen {
         if now.scl < self.kept {
             return Err(format!("fell to SCL {}, and had {} below a VDL", now.scl, self.kept));
         }
-        if now.scl < self.scl && !now.table.annuls(self.scl) {
-            return Err(format!("fell from SCL {} to {} by no truncation: {:?}", self.scl, now.scl, now.table));
+        let owed = if now.incarnation == self.incarnation { self.scl } else { self.acknowledged };
+        if now.scl < owed && !now.table.annuls(owed) {
+            return Err(format!("fell from SCL {owed} to {} by no truncation: {:?}", now.scl, now.table));
         }
         Ok(())
     }
@@ -149,6 +157,10 @@ mod tests {
         let before = node(1, 10, &old, (5, 30));
         assert_eq!(compare(&before, &node(1, 10, &new, (5, 18))), Ok(()), "the group ends at 18");
         assert_eq!(compare(&before, &node(2, 10, &old, (5, 31))), Ok(()));
+        let mut partly = before.clone();
+        partly.segments[0].claim = Lsn(25);
+        assert_eq!(compare(&partly, &node(2, 10, &old, (5, 25))), Ok(()), "26 to 30 were never acknowledged");
+        assert!(compare(&partly, &node(2, 10, &old, (5, 24))).is_err());
         let refused = [
             (node(1, 10, &old, (5, 29)), "by no truncation"),
             (node(2, 10, &old, (5, 29)), "by no truncation"),
