@@ -83,7 +83,7 @@ impl WriterConfig {
             lal_records: 10_000_000,
             retained_bytes_max: 256 << 20,
             batch_bytes_max: 256 << 10,
-            batches_in_flight: 2,
+            batches_in_flight: 1,
             resend_min: Nanos::from_millis(20),
             resend_max: Nanos::from_secs(1),
             heartbeat: Nanos::from_millis(50),
