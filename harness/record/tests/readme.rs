@@ -16,6 +16,9 @@ fn documented() -> BTreeMap<String, Vec<String>> {
         if let Some(heading) = line.strip_prefix("### `") {
             file = heading.trim_end_matches('`').to_owned();
             tables.insert(file.clone(), Vec::new());
+        } else if line.starts_with("## ") && !tables.is_empty() {
+            // A table further down describes no file.
+            file = line.to_owned();
         } else if let Some(column) = line.strip_prefix("| `").and_then(|rest| rest.split_once("` |")) {
             tables.entry(file.clone()).or_default().push(column.0.to_owned());
         } else if line.starts_with("| *the columns of `intervals.csv`*") {
