@@ -292,17 +292,13 @@ impl Opening {
         let floor = self.superblock.as_ref().map_or(0, |superblock| superblock.log_floor);
         let mut blocks = block::scan(identity, extent, &bytes);
         blocks.retain(|block| block.header.seq >= floor);
-        let short = (bytes.len() as u64) < self.config.extent_bytes;
-        if blocks.is_empty() && short {
-            // Made by halves before a crash, or of another configuration: nothing in it counts.
+        if blocks.is_empty() {
+            // It may be made by halves, or its name be visible without being durable: the sync of the directory failed, and no
+            // later one need make up for it. Nothing in it counts, and a new one takes its place.
             self.go(Step::RemovingExtent, DiskOp::Remove { name: extent_name(extent) }, out);
             return;
         }
-        if blocks.is_empty() {
-            self.found.free.insert(extent);
-        } else {
-            self.found.live.insert(extent, live_extent(&blocks));
-        }
+        self.found.live.insert(extent, live_extent(&blocks));
         self.blocks.extend(blocks);
         self.next_extent(out);
     }
