@@ -98,6 +98,26 @@ fn the_visible_top_level_is_fixed() {
     }
 }
 
+/// A measured run has no planted bug: nobody can plant one but the chaos command.
+#[test]
+fn bugs_are_planted_by_the_chaos_command_alone() {
+    let mut planting = BTreeSet::new();
+    let mut folders = vec![root().join("engines"), root().join("harness"), root().join("workloads")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                let plants = text.contains(concat!("Planted", "::plant("));
+                planting.extend(plants.then(|| path.strip_prefix(root()).expect("inside").to_owned()));
+            }
+        }
+    }
+    assert_eq!(planting, BTreeSet::from([PathBuf::from("harness/src/chaos/mutants/catalogue.rs")]));
+}
+
 #[test]
 fn unsafe_code_lives_in_one_crate() {
     for package in metadata().workspace_packages() {

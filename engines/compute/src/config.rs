@@ -5,6 +5,7 @@ use node::Nanos;
 use thiserror::Error;
 
 use crate::page::{PAGE_BYTES_MAX, PAGE_BYTES_MIN};
+use crate::planted::{Bug, Planted};
 use crate::serve::Layout;
 use crate::{Lsn, Pool, PoolConfig, catalog};
 
@@ -33,6 +34,8 @@ pub struct ComputeConfig {
     pub idle_timeout: Nanos,
     /// How many durable writes are remembered for the validation of long transactions; those that need more fail.
     pub recent_writes_max: usize,
+    /// A bug, for the chaos command.
+    pub planted: Planted<Bug>,
 }
 
 /// A configuration that cannot work. The message says what to change.
@@ -102,6 +105,7 @@ impl ComputeConfig {
             sessions_max: 16 << 10,
             idle_timeout: Nanos::from_secs(30),
             recent_writes_max: 1 << 20,
+            planted: Planted::NONE,
         }
     }
 

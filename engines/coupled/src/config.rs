@@ -1,6 +1,6 @@
 //! Configuration: every size, checked once.
 
-use compute::ComputeConfig;
+use compute::{ComputeConfig, Planted};
 use contract::Schema;
 use node::{Nanos, SECTOR_BYTES};
 use thiserror::Error;
@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::binlog;
 use crate::doublewrite::SlotFile;
 use crate::ids::{LogId, LogKind, VolumeId};
+use crate::planted::Bug;
 use crate::superblock::Geometry;
 use crate::wal::{HEADER_BYTES, Layout};
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub io_timeout: Nanos,
     /// The mirrored topology's part.
     pub mirror: MirrorConfig,
+    /// A bug, for the chaos command.
+    pub planted: Planted<Bug>,
 }
 
 /// A log: the write-ahead log, or the binlog.
@@ -147,6 +150,7 @@ impl Config {
                 region_bytes: 256 << 10,
                 window: 8,
             },
+            planted: Planted::NONE,
         }
     }
 

@@ -38,6 +38,7 @@ pub mod error;
 pub mod ids;
 pub mod io;
 pub mod mirror;
+pub mod planted;
 pub mod recovery;
 pub mod storage;
 pub mod superblock;

@@ -54,13 +54,13 @@ pub fn mirrored(config: &Config) -> Result<Topology, TopologyError> {
 
 /// The volume of `coupled-mirrored` as its compute node sees it.
 pub fn mirrored_volume(config: &Config, rng: &Rng) -> Box<dyn Volume> {
-    Box::new(MirroredVolume::new(config.mirror.clone(), EBS_A1, STANDBY, rng))
+    Box::new(MirroredVolume::new(config.mirror.clone(), config.planted, EBS_A1, STANDBY, rng))
 }
 
 /// The nodes of `coupled-mirrored` besides the compute node: volumes, mirrors and the standby.
 pub fn mirrored_servers(config: &Config) -> Vec<Member> {
     let volume = |id, name: &str, zone, client, mirror| {
-        let (seed, retransmit) = (config.seed, config.mirror.retransmit);
+        let (seed, retransmit, planted) = (config.seed, config.mirror.retransmit, config.planted);
         let first_hop = client == COMPUTE;
         Member {
             id,
@@ -69,7 +69,7 @@ pub fn mirrored_servers(config: &Config) -> Vec<Member> {
             zone,
             has_disk: true,
             build: Box::new(move |starts| {
-                let config = VolumeNodeConfig { clients: vec![client], mirror, first_hop, retransmit };
+                let config = VolumeNodeConfig { clients: vec![client], mirror, first_hop, retransmit, planted };
                 Box::new(VolumeNode::new(config, &rng_of(seed, id, starts)))
             }),
         }

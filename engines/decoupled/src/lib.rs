@@ -31,6 +31,7 @@
 
 pub mod ids;
 pub mod message;
+pub mod planted;
 pub mod quorum;
 pub mod register;
 pub mod storage;

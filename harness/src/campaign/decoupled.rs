@@ -16,7 +16,7 @@ use sim::{Sim, Status, Stop};
 use super::console::{CONSOLE, Mailbox};
 use super::segments::Segments;
 use super::watch::{self, Conditions, Promise};
-use super::{Subject, Substance, database};
+use super::{Plants, Subject, Substance, database};
 use crate::engines::LOAD;
 
 /// What the stage of a writer says while it waits for the lease of an earlier one.
@@ -50,6 +50,7 @@ pub struct Decoupled {
     damaged: BTreeSet<NodeId>,
     /// Lives of the database node that ended.
     lives: u64,
+    plants: Plants,
 }
 
 impl Decoupled {
@@ -63,6 +64,11 @@ impl Decoupled {
         Decoupled { read_fence: Some(read_fence), ..Decoupled::default() }
     }
 
+    /// With bugs, for the chaos command.
+    pub fn with(self, plants: Plants) -> Decoupled {
+        Decoupled { plants, ..self }
+    }
+
     /// Small sizes of every kind, drawn from `rng`.
     pub fn config(&self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Config {
         let mut config = Config::tiny(schema, seed);
@@ -73,6 +79,8 @@ impl Decoupled {
         config.writer.read_fence = self.read_fence.unwrap_or(fences[(seed % 3) as usize]);
         draw_writer(&mut config, rng);
         draw_storage(&mut config, page_bytes, rng);
+        config.compute.planted = self.plants.compute;
+        (config.writer.planted, config.storage.planted) = (self.plants.decoupled, self.plants.decoupled);
         config
     }
 

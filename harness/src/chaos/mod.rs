@@ -19,6 +19,7 @@
 
 pub mod author;
 pub mod matrix;
+pub mod mutants;
 pub mod operations;
 pub mod play;
 pub mod runner;

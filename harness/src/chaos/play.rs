@@ -12,7 +12,7 @@ use workloads::Workload;
 
 use super::operations::Scripted;
 use crate::campaign::world::Sabotage;
-use crate::campaign::{Availability, Coupled, Decoupled, Subject, Substance, World};
+use crate::campaign::{Availability, Coupled, Decoupled, Plants, Subject, Substance, World};
 use crate::engines::DATABASE;
 
 /// Slices that a script's time is measured in.
@@ -98,14 +98,16 @@ pub struct Playing {
     /// Spoils the world after an act, for tests of the instrument itself: what breaks then is the engine's fault as far as
     /// anybody can see.
     pub sabotage: Option<Sabotage>,
+    /// Bugs that the engine is built with.
+    pub plants: Plants,
 }
 
 /// The engine of a class, for one run.
-pub fn subject_of(class: EngineClass) -> Box<dyn Subject> {
+pub fn subject_of(class: EngineClass, plants: Plants) -> Box<dyn Subject> {
     match class {
-        EngineClass::Coupled => Box::new(Coupled::local()),
-        EngineClass::Mirrored => Box::new(Coupled::mirrored()),
-        EngineClass::Decoupled => Box::new(Decoupled::any()),
+        EngineClass::Coupled => Box::new(Coupled::local().with(plants)),
+        EngineClass::Mirrored => Box::new(Coupled::mirrored().with(plants)),
+        EngineClass::Decoupled => Box::new(Decoupled::any().with(plants)),
     }
 }
 
@@ -166,7 +168,7 @@ fn nothing(seen: Seen) -> Played {
 }
 
 fn run(script: &Script, playing: &Playing) -> Played {
-    let mut subject = subject_of(script.class());
+    let mut subject = subject_of(script.class(), playing.plants);
     let workload: Arc<dyn Workload> = Arc::new(Scripted::new(script));
     let mut world = match world(subject.as_mut(), script, &workload, playing) {
         Ok(world) => world,

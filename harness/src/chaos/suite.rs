@@ -76,6 +76,21 @@ const BUILT_IN: [(&str, &str); 5] = [
     ("quiet", include_str!("../../suites/quiet.toml")),
 ];
 
+/// Those that hunt planted bugs: see [`crate::chaos::mutants`].
+const CANARIES: [(&str, &str); 11] = [
+    ("power", include_str!("../../suites/canary/power.toml")),
+    ("disk-errors", include_str!("../../suites/canary/disk-errors.toml")),
+    ("log-rot", include_str!("../../suites/canary/log-rot.toml")),
+    ("standby", include_str!("../../suites/canary/standby.toml")),
+    ("contention", include_str!("../../suites/canary/contention.toml")),
+    ("readers", include_str!("../../suites/canary/readers.toml")),
+    ("lossy", include_str!("../../suites/canary/lossy.toml")),
+    ("recovery", include_str!("../../suites/canary/recovery.toml")),
+    ("amnesia", include_str!("../../suites/canary/amnesia.toml")),
+    ("segment-rot", include_str!("../../suites/canary/segment-rot.toml")),
+    ("late", include_str!("../../suites/canary/late.toml")),
+];
+
 const FIELDS: [&str; 11] =
     ["name", "about", "engines", "faults", "pick", "demand", "span_ms", "operations", "clients", "keys", "seeds"];
 
@@ -83,6 +98,11 @@ impl Suite {
     /// Those that come with the program.
     pub fn built_in() -> Vec<Suite> {
         BUILT_IN.iter().map(|(name, text)| Suite::parse(name, text).expect("tested")).collect()
+    }
+
+    /// Those whose scripts must fail on an engine with the bug that they are after.
+    pub fn canaries() -> Vec<Suite> {
+        CANARIES.iter().map(|(name, text)| Suite::parse(name, text).expect("tested")).collect()
     }
 
     /// The suite of that name, or that file.
@@ -96,7 +116,7 @@ impl Suite {
                 .map_err(|error| Failure::io(format!("cannot read the suite {asked}: {error}")))?;
             return Suite::parse(asked, &text).map_err(Failure::usage);
         }
-        let known = Suite::built_in();
+        let known = [Suite::built_in(), Suite::canaries()].concat();
         let names: Vec<String> = known.iter().map(|suite| suite.name.clone()).collect();
         known.into_iter().find(|suite| suite.name == asked).ok_or_else(|| {
             let unknown = names::unknown("suite", asked, names.iter().map(String::as_str));
@@ -178,7 +198,8 @@ mod tests {
 
     #[test]
     fn the_built_in_suites_parse_and_bear_their_names() {
-        for ((name, _), suite) in BUILT_IN.iter().zip(Suite::built_in()) {
+        let all = [Suite::built_in(), Suite::canaries()].concat();
+        for ((name, _), suite) in BUILT_IN.iter().chain(&CANARIES).zip(all) {
             assert_eq!(*name, suite.name);
         }
     }

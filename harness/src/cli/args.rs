@@ -237,6 +237,28 @@ pub enum ChaosCommand {
     Replay(ReplayArgs),
     /// Make a failing script small
     Shrink(ShrinkArgs),
+    /// Plant known bugs in the engines, and count the seeds until they are found
+    Mutants(MutantsArgs),
+}
+
+/// `chaos mutants`.
+#[derive(Debug, Args)]
+pub struct MutantsArgs {
+    /// Only these
+    #[arg(long, value_delimiter = ',', value_name = "SLUGS")]
+    pub mutant: Vec<String>,
+    /// The most seeds of one suite for one mutant on one engine
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Scripts played at once; as many as there are cores when absent
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+    /// Where the table and the detecting scripts go
+    #[arg(long, value_name = "DIR", default_value = ".sextant/mutants")]
+    pub out: PathBuf,
 }
 
 /// `chaos run`.
@@ -272,6 +294,9 @@ pub struct RunChaosArgs {
 pub struct ReplayArgs {
     /// The script file
     pub script: PathBuf,
+    /// On an engine with this planted bug
+    #[arg(long, value_name = "SLUG")]
+    pub mutant: Option<String>,
 }
 
 /// `chaos shrink`.
@@ -279,6 +304,9 @@ pub struct ReplayArgs {
 pub struct ShrinkArgs {
     /// The script file
     pub script: PathBuf,
+    /// On an engine with this planted bug
+    #[arg(long, value_name = "SLUG")]
+    pub mutant: Option<String>,
     /// Where the small script goes; beside the other when absent
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -8,7 +8,9 @@ use std::time::Instant;
 use nemesis::{EngineClass, ROWS, Script};
 
 use super::args::{ChaosArgs, ChaosCommand, ReplayArgs, RunChaosArgs, ShrinkArgs};
+use crate::campaign::Plants;
 use crate::chaos::matrix::Matrix;
+use crate::chaos::mutants::{MUTANTS, Mutant};
 use crate::chaos::play::{Played, Playing, Seen, play};
 use crate::chaos::runner::{Ending, Order, Turn, run};
 use crate::chaos::shrink::shrink;
@@ -27,6 +29,7 @@ pub(super) fn run_command(args: &ChaosArgs) -> Result<Exit, Failure> {
         ChaosCommand::Run(args) => run_suites(args),
         ChaosCommand::Replay(args) => replay(args),
         ChaosCommand::Shrink(args) => make_small(args),
+        ChaosCommand::Mutants(args) => super::mutants::run_command(args),
     }
 }
 
@@ -34,6 +37,11 @@ fn list() -> Result<Exit, Failure> {
     println!("suites");
     for suite in Suite::built_in() {
         println!("  {:8}  {} ({} seeds, {})", suite.name, suite.about, suite.seeds, suite.engines.join(", "));
+    }
+    println!("\nsuites after planted bugs, see sextant chaos mutants");
+    for suite in Suite::canaries() {
+        let after = MUTANTS.iter().filter(|mutant| mutant.suite == suite.name).map(|mutant| mutant.slug);
+        println!("  {:12}  {} ({})", suite.name, suite.about, after.collect::<Vec<_>>().join(", "));
     }
     println!("\nfaults, what is owed at worst, and where they are injected");
     let [coupled, mirrored, decoupled] = EngineClass::ALL.map(EngineClass::name);
@@ -104,7 +112,7 @@ impl Report {
         let path = self.out.join(format!("{stem}.jsonl"));
         let io = |error: std::io::Error| Failure::io(format!("cannot write {}: {error}", path.display()));
         fs::write(&path, turn.script.to_text()).map_err(io)?;
-        let again = play(&turn.script, &Playing { timeline: true, sabotage: None });
+        let again = play(&turn.script, &Playing { timeline: true, ..Playing::default() });
         fs::write(self.out.join(format!("{stem}.txt")), timeline::render(&turn.script, &again)).map_err(io)?;
         let (name, first) = (turn.played.seen.name(), what.lines().next().unwrap_or(""));
         println!("{stem}: {name}: {}", first.chars().take(240).collect::<String>());
@@ -223,10 +231,17 @@ fn read(path: &Path) -> Result<Script, Failure> {
     Script::from_text(&text).map_err(|error| Failure::usage(format!("script {}: {error}", path.display())))
 }
 
+/// How to play a file that is told, with the planted bug that was asked for, if any.
+fn telling(mutant: Option<&str>) -> Result<Playing, Failure> {
+    let mutant = mutant.map(Mutant::find).transpose().map_err(Failure::usage)?;
+    let plants = mutant.map_or(Plants::NONE, |mutant| mutant.plants);
+    Ok(Playing { timeline: true, plants, ..Playing::default() })
+}
+
 fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
-    let script = read(&args.script)?;
-    let played = play(&script, &Playing { timeline: true, sabotage: None });
-    let again = play(&script, &Playing { timeline: true, sabotage: None });
+    let (script, playing) = (read(&args.script)?, telling(args.mutant.as_deref())?);
+    let played = play(&script, &playing);
+    let again = play(&script, &playing);
     print!("{}", timeline::render(&script, &played));
     println!("script {:016x}, events {:032x}", script.hash(), played.digest);
     if again.digest != played.digest {
@@ -237,9 +252,10 @@ fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
 }
 
 fn make_small(args: &ShrinkArgs) -> Result<Exit, Failure> {
-    let script = read(&args.script)?;
+    let (script, playing) = (read(&args.script)?, telling(args.mutant.as_deref())?);
     let until = Instant::now() + args.time_limit.0;
-    let small = shrink(&script, Playing::default(), || Instant::now() < until && !interrupt::asked());
+    let small =
+        shrink(&script, Playing { timeline: false, ..playing }, || Instant::now() < until && !interrupt::asked());
     let Some(small) = small else {
         println!("the script does not fail: there is nothing to shrink");
         return Ok(Exit::Ok);
@@ -247,7 +263,7 @@ fn make_small(args: &ShrinkArgs) -> Result<Exit, Failure> {
     let out = args.out.clone().unwrap_or_else(|| args.script.with_extension("small.jsonl"));
     fs::write(&out, small.script.to_text())
         .map_err(|error| Failure::io(format!("cannot write {}: {error}", out.display())))?;
-    let played: Played = play(&small.script, &Playing { timeline: true, sabotage: None });
+    let played: Played = play(&small.script, &playing);
     print!("{}", timeline::render(&small.script, &played));
     println!("{} events are left of {}, after {} tries", small.script.events(), script.events(), small.tries);
     println!("    sextant chaos replay {}", out.display());

@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod doctor;
 mod list;
+mod mutants;
 mod output;
 mod plan;
 mod verify;

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::process::{expect, workplace};
 
 const OK: i32 = 0;
+const VIOLATION: i32 = 1;
 const USAGE: i32 = 64;
 const IO: i32 = 74;
 
@@ -61,7 +62,7 @@ fn what_makes_no_sense_is_refused() {
     let place = workplace();
     fs::write(place.path().join("mine.toml"), "name = \"mine\"\nfautls = [\"D9\"]\n").expect("written");
     fs::write(place.path().join("torn.jsonl"), "{\"format\":\"sextant-script\"").expect("written");
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["chaos", "run", "swrm"], USAGE, "did you mean `swarm`?"),
         (&["chaos", "run", "mine.toml"], USAGE, "did you mean `faults`?"),
         (&["chaos", "run", "none.toml"], IO, "none.toml"),
@@ -70,6 +71,8 @@ fn what_makes_no_sense_is_refused() {
         (&["chaos", "run", "swarm", "--shard", "3/2"], USAGE, "--shard 3/2"),
         (&["chaos", "replay", "torn.jsonl"], USAGE, "line 1"),
         (&["chaos", "shrink", "none.jsonl"], IO, "none.jsonl"),
+        (&["chaos", "mutants", "--mutant", "fantom"], USAGE, "did you mean `phantom`?"),
+        (&["chaos", "mutants", "--seeds", "0"], USAGE, "--seeds"),
     ];
     for (arguments, code, about) in cases {
         expect(place.path(), arguments, code, &[about]);
@@ -88,12 +91,39 @@ fn a_script_is_replayed_and_told() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("does not fail"));
 }
 
-#[test]
-fn every_column_of_the_verdicts_is_described() {
+/// The names in the first column of a file's section of the schema page.
+fn described(file: &str) -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/README.md");
     let text = fs::read_to_string(page).expect("the schema page");
     let section =
-        text.split("### `verdicts.csv`").nth(1).and_then(|rest| rest.split("\n### ").next()).expect("a section");
-    let described: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    assert_eq!(described, harness::chaos::verdicts::COLUMNS);
+        text.split(&format!("### `{file}`")).nth(1).and_then(|rest| rest.split("\n### ").next()).expect("a section");
+    section.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned())).collect()
+}
+
+#[test]
+fn every_column_of_the_verdicts_and_of_the_mutants_is_described() {
+    assert_eq!(described("verdicts.csv"), harness::chaos::verdicts::COLUMNS);
+    assert_eq!(described("mutants.csv"), harness::chaos::mutants::COLUMNS);
+}
+
+/// Two planted bugs, each found by its own suite; a bug that no seed of those played can find is a violation.
+#[test]
+fn planted_bugs_are_hunted_and_told() {
+    let place = workplace();
+    let hunt = |slugs: &str, seeds: &str, code| {
+        let arguments = ["chaos", "mutants", "--mutant", slugs, "--seeds", seeds, "--out", "out"];
+        let output = expect(place.path(), &arguments, code, &[]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = hunt("ack-before-persist,commit-on-send", "2", OK);
+    assert!(text.contains("found by its own suite: 2 of 2"), "{text}");
+    assert!(text.contains("without a planted bug: ") && text.contains(", 0 failed"), "{text}");
+    let table = fs::read_to_string(place.path().join("out/mutants.csv")).expect("a table");
+    assert_eq!(table.lines().count(), 3, "{table}");
+    let script = place.path().join("out/ack-before-persist-coupled-own.jsonl");
+    let script = script.to_str().expect("a path of text");
+    expect(place.path(), &["chaos", "replay", script, "--mutant", "ack-before-persist"], VIOLATION, &[]);
+    expect(place.path(), &["chaos", "replay", script], OK, &[]);
+    let text = hunt("page-before-log", "1", VIOLATION);
+    assert!(text.contains("found by its own suite: 0 of 1"), "{text}");
 }

@@ -5,7 +5,7 @@ use nemesis::{Owed, Script};
 
 fn replay(text: &str) -> harness::chaos::Played {
     let script = Script::from_text(text).expect("a kept script");
-    let played = play(&script, &Playing { timeline: true, sabotage: None });
+    let played = play(&script, &Playing { timeline: true, ..Playing::default() });
     assert_eq!(played.seen.failure(), None, "{:?}", played.timeline);
     played
 }

@@ -8,6 +8,7 @@ mod process;
 
 mod cli;
 mod kept;
+mod mutants;
 mod planted;
 
 use std::collections::BTreeSet;

@@ -40,7 +40,7 @@ fn found(suite: &str, class: EngineClass, playing: Playing) -> Script {
 
 #[test]
 fn a_log_that_is_lost_is_found_and_its_script_made_small() {
-    let playing = Playing { timeline: false, sabotage: Some(forget_the_log) };
+    let playing = Playing { sabotage: Some(forget_the_log), ..Playing::default() };
     let script = found("swarm", EngineClass::Coupled, playing);
     assert!(play(&script, &Playing::default()).seen.failure().is_none(), "without the planted fault all is well");
     let small = shrink(&script, playing, || true).expect("it fails");
@@ -53,7 +53,7 @@ fn a_log_that_is_lost_is_found_and_its_script_made_small() {
 
 #[test]
 fn a_node_with_anothers_identity_is_found() {
-    let playing = Playing { timeline: true, sabotage: Some(exchange_identity) };
+    let playing = Playing { timeline: true, sabotage: Some(exchange_identity), ..Playing::default() };
     let script = found("swarm", EngineClass::Decoupled, playing);
     let played = play(&script, &playing);
     assert!(matches!(played.seen, Seen::Violation(_) | Seen::Liveness(_) | Seen::Broken { .. }), "{:?}", played.seen);

@@ -47,6 +47,7 @@ use contract::{REQUEST_KIND, RESPONSE_KIND};
 use node::{Digest, Effects, Event, FrameKind, IoClass, Nanos, Node, TimerId, Work};
 
 use crate::locks::LockTable;
+use crate::planted::Bug;
 use crate::recent::Recent;
 use crate::{ComputeConfig, ConfigError, Context, Lsn, Page, PageId, Pool, Roots, Stats, Storage, Upcall, Upcalls};
 use execute::Scratch;
@@ -276,7 +277,8 @@ impl<S: Storage> ComputeNode<S> {
         {
             self.state = State::Serving;
         }
-        self.replies.on_durable(durable, &mut self.leaving);
+        let woken = if self.config.planted.is(Bug::LostWakeUp) { Lsn(durable.0 - 1) } else { durable };
+        self.replies.on_durable(woken, &mut self.leaving);
         self.send_leaving(out);
         self.recent.prune(durable);
         self.on_room(out);

@@ -13,6 +13,7 @@ use super::execute::{Executor, Stop, stored_row};
 use crate::btree::{self, ReadError};
 use crate::cell::{set_cell, set_end};
 use crate::locks::Acquired;
+use crate::planted::Bug;
 use crate::{PageId, TreeId, index_key};
 
 /// Index entries looked up before their rows are: few enough to keep, many enough to amortise the descent.
@@ -202,7 +203,7 @@ impl Executor<'_> {
             Ok(()) if state.visited == limit => (PieceEnd::Done, false),
             Ok(()) => (PieceEnd::Bound, false),
         };
-        if !covers_all {
+        if !covers_all || self.config.planted.is(Bug::Phantom) {
             // Up to and including the last cell passed.
             let Some(passed) = passed else { return Ok(end) };
             set_cell(&mut self.scratch.end, tree, &passed);

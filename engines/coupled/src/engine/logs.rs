@@ -1,13 +1,14 @@
 //! The commit path: through the binlog, where there is one, into the redo log.
 
 use compute::{Group, RowChanges, Upcall, Upcalls};
-use node::{DiskResult, Work};
+use node::{DiskOp, DiskResult, Work};
 
 use super::Engine;
 use crate::checkpoint::Checkpoint;
 use crate::error::CoupledError;
 use crate::ids::{BlockSeq, LogKind};
 use crate::io::{DETAIL_MASK, Io, Kind, log_class, log_file};
+use crate::planted::Bug;
 use crate::wal::LogWrite;
 
 /// What a new checkpoint would free of the binlog.
@@ -43,14 +44,14 @@ impl Engine {
     fn write_log(&mut self, io: &mut Io<'_>) {
         while let Some(write) = self.appender.next_write() {
             self.probe.log_writes += 1;
-            submit(io, Kind::Log, LogKind::Redo, write);
+            submit(io, Kind::Log, LogKind::Redo, write, !self.config.planted.is(Bug::AckBeforePersist));
         }
     }
 
     fn write_binlog(&mut self, io: &mut Io<'_>) {
         while let Some(write) = self.binlog.as_mut().and_then(|binlog| binlog.next_write()) {
             self.probe.binlog_writes += 1;
-            submit(io, Kind::Binlog, LogKind::Binlog, write);
+            submit(io, Kind::Binlog, LogKind::Binlog, write, true);
         }
     }
 
@@ -64,7 +65,8 @@ impl Engine {
     ) -> Result<(), CoupledError> {
         result.map_err(CoupledError::device("a log write"))?;
         if self.appender.completed(sequence) {
-            up.push(Upcall::Durable(self.appender.durable()));
+            let received = self.config.planted.is(Bug::CommitOnReceipt);
+            up.push(Upcall::Durable(if received { self.appender.appended() } else { self.appender.durable() }));
         }
         self.write_log(io);
         Ok(())
@@ -104,8 +106,9 @@ impl Engine {
     }
 }
 
-fn submit(io: &mut Io<'_>, kind: Kind, log: LogKind, write: LogWrite) {
+fn submit(io: &mut Io<'_>, kind: Kind, log: LogKind, write: LogWrite, durable: bool) {
     io.out.charge(Work::Kilobyte, write.block.len() as u64 / 1024);
     let detail = write.sequence.0 & DETAIL_MASK;
-    io.write(kind, detail, log_file(log, write.segment), write.offset, write.block, log_class(log));
+    let op = DiskOp::Write { file: log_file(log, write.segment), offset: write.offset, data: write.block, durable };
+    io.submit(kind, detail, op, log_class(log));
 }

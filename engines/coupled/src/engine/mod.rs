@@ -38,6 +38,7 @@ use crate::dirty::DirtyTable;
 use crate::error::CoupledError;
 use crate::ids::{BlockSeq, LogKind};
 use crate::io::{FLUSH_TIMER, Io, Kind, PAGES, SPACE_TIMER};
+use crate::planted::Bug;
 use crate::recovery::{Recovered, RecoveryReport, write_copies};
 use crate::superblock::Superblock;
 use crate::wal::{Appender, AppenderConfig};
@@ -191,7 +192,7 @@ impl Engine {
     fn work(&mut self, io: &mut Io<'_>, pool: &Pool) {
         match std::mem::replace(&mut self.flush, Flush::Idle) {
             Flush::Copied(need, copies) if need <= self.appender.durable() => {
-                let batch = Batch::start(io, &self.config.slot_file(), self.appender.durable(), copies);
+                let batch = self.write_batch(io, copies);
                 self.flush = Flush::Writing(batch);
             }
             other => self.flush = other,
@@ -249,12 +250,19 @@ impl Engine {
         let copies: Vec<PageCopy> = taken.into_iter().map(copy).collect();
         io.out.charge(Work::Kilobyte, (copies.len() * self.config.compute.page_bytes) as u64 / 1024);
         self.batch_started = io.now;
-        if need <= self.appender.durable() {
-            let batch = Batch::start(io, &self.config.slot_file(), self.appender.durable(), copies);
+        if self.config.planted.is(Bug::StalePage) {
+            copies.iter().for_each(|copy| self.dirty.flushed(copy.0));
+        }
+        if need <= self.appender.durable() || self.config.planted.is(Bug::PageBeforeLog) {
+            let batch = self.write_batch(io, copies);
             self.flush = Flush::Writing(batch);
         } else {
             self.flush = Flush::Copied(need, copies);
         }
+    }
+
+    fn write_batch(&self, io: &mut Io<'_>, copies: Vec<PageCopy>) -> Batch {
+        Batch::start(io, &self.config.slot_file(), self.config.planted, self.appender.durable(), copies)
     }
 
     fn batch_step(&mut self, io: &mut Io<'_>, up: &mut Upcalls, result: DiskResult) -> Result<(), CoupledError> {
@@ -279,7 +287,8 @@ impl Engine {
         if self.pending.is_some() || self.writer.is_busy() {
             return;
         }
-        let oldest = self.dirty.oldest().unwrap_or(self.appender.appended().next());
+        let oldest = self.dirty.oldest().filter(|_| !self.config.planted.is(Bug::CheckpointAhead));
+        let oldest = oldest.unwrap_or(self.appender.appended().next());
         let checkpoint = self.appender.checkpoint_at(oldest);
         let freed = checkpoint.position.0 - self.superblock.checkpoint.position.0;
         let worth = self.config.layout().capacity_bytes() / 16;

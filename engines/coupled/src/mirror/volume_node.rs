@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use compute::Planted;
 use node::{
     Block, Digest, DiskError, DiskOp, DiskReply, DiskResult, Effects, Event, FileId, FileName, IoClass, Nanos, Node,
     NodeId, Rng, TimerId, Token, Work,
@@ -11,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::copies::{self, CopyWriter, CopyWrites, Picked, Progress, Standing};
 use crate::mirror::{Answer, Call, Callee, Caller, Copies, Heard, Label, Ticket};
+use crate::planted::Bug;
 
 const TIMER: TimerId = TimerId::new(0, 1);
 const LABEL: FileId = FileId(0);
@@ -28,6 +30,8 @@ pub struct VolumeNodeConfig {
     pub first_hop: bool,
     /// When to repeat a call to the mirror.
     pub retransmit: Nanos,
+    /// A bug, for the chaos command.
+    pub planted: Planted<Bug>,
 }
 
 /// The node. Every write is durable before it is answered; a failed write halts it.
@@ -44,6 +48,7 @@ pub struct VolumeNode {
     jobs: BTreeMap<u64, Job>,
     next_job: u64,
     full: bool,
+    planted: Planted<Bug>,
 }
 
 /// Before serving, everything found is synced: a killed process may have left writes that are visible and not durable.
@@ -88,6 +93,7 @@ impl VolumeNode {
             jobs: BTreeMap::new(),
             next_job: 1,
             full: false,
+            planted: config.planted,
         }
     }
 
@@ -196,6 +202,9 @@ impl VolumeNode {
         match &mut self.mirror {
             Some(mirror) if !own_only => mirror.call(now, id, for_mirror(&job.call), [IoClass::Mirror, io], out),
             _ => job.mirror = Some(Answer::Done),
+        }
+        if self.planted.is(Bug::MirrorNotAwaited) && matches!(job.call, Call::Write { .. }) {
+            job.mirror = Some(Answer::Done);
         }
         job.own = self.begin(id, io, &mut job, out);
         self.jobs.insert(id, job);

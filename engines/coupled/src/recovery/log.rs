@@ -38,7 +38,7 @@ impl<E: Entry> LogReader<E> {
         checkpoint: Checkpoint,
     ) -> LogReader<E> {
         let mut reader = LogReader {
-            scan: Scan::new(layout, config.log_id(kind), checkpoint),
+            scan: Scan::new(layout, config.log_id(kind), checkpoint).with(config.planted),
             kind,
             layout,
             start: checkpoint.position,

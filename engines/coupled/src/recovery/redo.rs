@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use compute::{Page, PageId, Record, RedoOp};
+use compute::{Page, PageId, Planted, Record, RedoOp};
 use node::{Block, DiskReply, DiskResult, IoClass, Work};
 
 use crate::batch::{Batch, PageCopy};
@@ -18,6 +18,7 @@ use crate::doublewrite::SlotFile;
 use crate::error::CoupledError;
 use crate::ids::LogKind;
 use crate::io::{Io, Kind, PAGES};
+use crate::planted::Bug;
 use crate::recovery::read;
 use crate::wal::Redo;
 
@@ -25,6 +26,7 @@ use crate::wal::Redo;
 #[derive(Clone, Debug)]
 pub struct RedoPages {
     slots: SlotFile,
+    planted: Planted<Bug>,
     page_file_bytes: u64,
     reads_max: usize,
     head: Checkpoint,
@@ -52,6 +54,7 @@ impl RedoPages {
         }
         let mut redo = RedoPages {
             slots: config.slot_file(),
+            planted: config.planted,
             page_file_bytes,
             reads_max: config.recovery.reads_max as usize,
             head,
@@ -107,7 +110,7 @@ impl RedoPages {
         let full = self.ready.len() == slots || (self.to_read.is_empty() && self.reading.is_empty());
         if self.writing.is_none() && full && !self.ready.is_empty() {
             let copies = std::mem::take(&mut self.ready);
-            self.writing = Some(Batch::start(io, &self.slots, self.head.before, copies));
+            self.writing = Some(Batch::start(io, &self.slots, self.planted, self.head.before, copies));
             return self.advance(io);
         }
         Ok(())

@@ -148,15 +148,21 @@ impl BlockHeader {
 
     /// Reads a whole block: header, checksum, hash and payload.
     pub fn decode(bytes: &[u8], log: LogId) -> Result<(BlockHeader, BlockHash, &[u8]), BlockError> {
+        let decoded = BlockHeader::decode_unverified(bytes, log)?;
+        let whole = &bytes[..decoded.0.len_bytes()];
+        if checksum(whole) != u32_at(whole, CRC_AT) {
+            return Err(BlockError::Checksum);
+        }
+        Ok(decoded)
+    }
+
+    /// Takes a block apart without looking at its checksum.
+    pub(super) fn decode_unverified(bytes: &[u8], log: LogId) -> Result<(BlockHeader, BlockHash, &[u8]), BlockError> {
         if bytes.len() < HEADER_BYTES {
             return Err(BlockError::Magic);
         }
         let header = BlockHeader::peek(bytes, log)?;
-        let len_bytes = HEADER_BYTES + header.payload_bytes as usize;
-        let whole = bytes.get(..len_bytes).ok_or(BlockError::Length(header.payload_bytes))?;
-        if checksum(whole) != u32_at(whole, CRC_AT) {
-            return Err(BlockError::Checksum);
-        }
+        let whole = bytes.get(..header.len_bytes()).ok_or(BlockError::Length(header.payload_bytes))?;
         Ok((header, BlockHash(xxh3_64(whole)), &whole[HEADER_BYTES..]))
     }
 

@@ -15,10 +15,11 @@
 //! the redo does; the binlog may, since it is written first.
 
 use bytes::{Bytes, BytesMut};
-use compute::{Lsn, PageId, Record};
+use compute::{Lsn, PageId, Planted, Record};
 
 use crate::checkpoint::Checkpoint;
 use crate::ids::{LogId, LogPos};
+use crate::planted::Bug;
 use crate::wal::{BlockHeader, HEADER_BYTES, Layout};
 
 /// What the end of the log looks like.
@@ -100,6 +101,7 @@ impl Entry for Redo {
 pub struct Scan<E> {
     layout: Layout,
     log: LogId,
+    planted: Planted<Bug>,
     /// Bytes not yet looked at, starting at `window_at`.
     window: BytesMut,
     window_at: LogPos,
@@ -141,6 +143,7 @@ impl<E: Entry> Scan<E> {
         Scan {
             layout,
             log,
+            planted: Planted::NONE,
             window: BytesMut::new(),
             window_at: checkpoint.position,
             end: checkpoint.position.plus(layout.capacity_bytes()),
@@ -155,6 +158,11 @@ impl<E: Entry> Scan<E> {
             damage: None,
             unreadable: Vec::new(),
         }
+    }
+
+    /// With a bug, for the chaos command.
+    pub fn with(self, planted: Planted<Bug>) -> Scan<E> {
+        Scan { planted, ..self }
     }
 
     /// Notes that the device cannot read the unit of alignment at `position`, which is fed as zeroes. An unreadable place
@@ -209,7 +217,9 @@ impl<E: Entry> Scan<E> {
     }
 
     fn take(&mut self, header: &BlockHeader) -> Look {
-        let Ok((_, hash, payload)) = BlockHeader::decode(&self.window, self.log) else { return self.open_hole() };
+        let unverified = self.planted.is(Bug::TornTailAccepted);
+        let decode = if unverified { BlockHeader::decode_unverified } else { BlockHeader::decode };
+        let Ok((_, hash, payload)) = decode(&self.window, self.log) else { return self.open_hole() };
         if header.incarnation > self.next.incarnation {
             // A group the earlier incarnation left unfinished was dropped when the later one opened, and whatever it
             // wrote from the later one's first LSN on is void. An incarnation's first block starts with a group.
@@ -302,7 +312,7 @@ impl<E: Entry> Scan<E> {
             Some(false) => return Look::Wait,
             Some(true) => {}
         }
-        if BlockHeader::decode(&self.window, self.log).is_ok() && header.durable > self.next.before {
+        if BlockHeader::decode(&self.window, self.log).is_ok() && self.vouches(header.durable) {
             let witness = format!(
                 "block {} at log position {} was written when LSN {} was durable",
                 header.sequence.0, header.position.0, header.durable
@@ -312,13 +322,18 @@ impl<E: Entry> Scan<E> {
         Look::Pass(unit)
     }
 
+    /// Whether something that knew this LSN as durable proves that the hole is damage.
+    fn vouches(&self, durable: Lsn) -> bool {
+        durable > self.next.before && !self.planted.is(Bug::RotTakenForTail)
+    }
+
     /// The verdict, once [`Scan::wants`] is `None`, and the entries of complete groups in order of LSN. `vouched` is the
     /// highest durable LSN known from elsewhere, and who knows it.
     pub fn finish(self, vouched: Lsn, witness: &str) -> (Tail, Vec<E>) {
         if let Some(damage) = self.damage {
             return (damage, Vec::new());
         }
-        if vouched > self.next.before {
+        if self.vouches(vouched) {
             let witness = format!("{witness} knows LSN {vouched} as durable");
             let tail = Tail::Corrupt { lsn: self.next.before.next(), position: self.next.position, witness };
             return (tail, Vec::new());

@@ -24,6 +24,7 @@ use super::reads::materialise;
 use super::server::Server;
 use super::{Owner, Trouble};
 use crate::message::PageResult;
+use crate::planted::Bug;
 use crate::{Epoch, PgId};
 
 /// Who wants a page.
@@ -263,7 +264,8 @@ impl Server {
         let max = self.config.coalesce_pages_max;
         let mut chosen = Vec::new();
         for segment in self.segments.values_mut().filter(|segment| segment.hydrated) {
-            let limit = segment.pgmrpl.min(segment.scl());
+            let floor = if self.config.planted.is(Bug::CollectsAbovePgmrpl) { Lsn(u64::MAX) } else { segment.pgmrpl };
+            let limit = floor.min(segment.scl());
             let left = max - chosen.len();
             let mut pages = segment.oldest_uncoalesced(limit, age, left);
             pages.extend(segment.long_chains(limit, left));

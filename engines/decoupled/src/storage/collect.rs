@@ -15,6 +15,7 @@ use super::Trouble;
 use super::segment::Segment;
 use super::server::{After, Server};
 use crate::PgId;
+use crate::planted::Bug;
 
 impl Server {
     /// Gives up the oldest extents while the log is longer than it should be.
@@ -52,6 +53,9 @@ impl Server {
         let freed: Vec<u32> = freed.into_iter().map(|(no, _)| no).collect();
         self.log_floor = self.log.floor_without(&freed);
         self.freeing = true;
+        if self.config.planted.is(Bug::ExtentReusedEarly) {
+            self.log.free(&freed);
+        }
         self.save(After::Free { extents: freed }, out)
     }
 
@@ -63,7 +67,8 @@ impl Server {
             // Brings the segment's own mark up to date.
             segment.oldest_uncoalesced(segment.pgmrpl.min(vdl), 0, 0);
             let needed = if forced { Lsn(u64::MAX) } else { self.peers.least_scl(segment.pg) };
-            let limit = segment.coalesced().min(segment.pgmrpl).min(vdl).min(needed);
+            let floor = if self.config.planted.is(Bug::CollectsAbovePgmrpl) { Lsn(u64::MAX) } else { segment.pgmrpl };
+            let limit = segment.coalesced().min(floor).min(vdl).min(needed);
             limits.insert(segment.pg, segment.last_at_or_below(limit));
         }
         limits

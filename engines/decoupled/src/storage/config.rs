@@ -1,7 +1,9 @@
 //! Sizes and periods of a storage node.
 
+use compute::Planted;
 use node::{Nanos, NodeId, SECTOR_BYTES};
 
+use crate::planted::Bug;
 use crate::{VolumeId, quorum::MEMBERS};
 
 /// The most log blocks that a node may have on their way at once.
@@ -55,6 +57,8 @@ pub struct StorageConfig {
     pub restore_bytes: usize,
     /// Records in one inventory.
     pub inventory_records_max: usize,
+    /// A bug, for the chaos command.
+    pub planted: Planted<Bug>,
 }
 
 impl StorageConfig {
@@ -83,6 +87,7 @@ impl StorageConfig {
             scrub_every: Nanos::from_millis(100),
             restore_bytes: 512 << 10,
             inventory_records_max: 8192,
+            planted: Planted::NONE,
         }
     }
 

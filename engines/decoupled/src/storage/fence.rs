@@ -10,9 +10,11 @@
 //! - Nothing is served, acknowledged, gossiped or taken under an epoch unless it is the one promised and its table is
 //!   durable.
 
+use compute::Planted;
 use node::Nanos;
 
 use crate::Epoch;
+use crate::planted::Bug;
 
 /// The doorkeeper.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct Fence {
     lease: Nanos,
     leased_until: Nanos,
     lease_epoch: Epoch,
+    /// A bug, for the chaos command.
+    pub planted: Planted<Bug>,
 }
 
 impl Fence {
@@ -29,7 +33,7 @@ impl Fence {
     /// ever held an epoch assumes one was, just now.
     pub fn new(promised: Epoch, held: Epoch, lease: Nanos, now: Nanos) -> Fence {
         let leased_until = if held > Epoch::default() { now + lease } else { Nanos::ZERO };
-        Fence { promised, held, lease, leased_until, lease_epoch: held }
+        Fence { promised, held, lease, leased_until, lease_epoch: held, planted: Planted::NONE }
     }
 
     /// The highest epoch promised.
@@ -39,7 +43,7 @@ impl Fence {
 
     /// Whether messages of `epoch` are served.
     pub fn serves(&self, epoch: Epoch) -> bool {
-        epoch == self.promised && epoch == self.held
+        (epoch == self.promised || self.planted.is(Bug::NoFence)) && epoch == self.held
     }
 
     /// The epoch served, if any is.

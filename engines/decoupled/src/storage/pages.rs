@@ -10,11 +10,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use compute::{Lsn, Page, PageId};
+use compute::{Lsn, Page, PageId, Planted};
 use node::{DiskError, DiskOp, DiskResult, Effects, FileId, FileName, IoClass, Token};
 
 use super::index::{self, Entry, Index, NO_SLOT, Slot};
 use super::{Owner, Trouble};
+use crate::planted::Bug;
 
 /// The file of slots.
 pub const PAGES_FILE: FileId = FileId(1);
@@ -90,6 +91,8 @@ pub struct PageStore {
     batches: u64,
     operation: u64,
     refused: bool,
+    /// A bug, for the chaos command.
+    pub planted: Planted<Bug>,
 }
 
 impl PageStore {
@@ -112,6 +115,7 @@ impl PageStore {
             batches: 0,
             operation: 0,
             refused: false,
+            planted: Planted::NONE,
         }
     }
 
@@ -247,6 +251,7 @@ impl PageStore {
                 self.take_up_length();
                 self.write_slots(out);
             }
+            Step::Writing(_) if self.planted.is(Bug::IndexBeforeSync) => self.write_index(out),
             Step::Writing(_) => self.go(Step::Syncing, DiskOp::Sync { file: PAGES_FILE }, IoClass::CoalescedPage, out),
             Step::Syncing => self.write_index(out),
             Step::Making => self.go(Step::Naming, DiskOp::SyncDir, IoClass::Metadata, out),

@@ -7,6 +7,7 @@ use super::coalesce::Wanted;
 use super::server::Server;
 use crate::PgId;
 use crate::message::{Envelope, PageResult, ToWriter};
+use crate::planted::Bug;
 
 /// Records read ahead of being applied. Each waits for memory of its own; read one behind the other, they wait together.
 const READ_AHEAD: usize = 16;
@@ -74,7 +75,7 @@ impl Server {
         if !segment.hydrated {
             return behind(Lsn::ZERO);
         }
-        if segment.scl() < required {
+        if segment.scl() < required && !self.config.planted.is(Bug::ReadAboveScl) {
             return behind(segment.scl());
         }
         if read_point < segment.pgmrpl {

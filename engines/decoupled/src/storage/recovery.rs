@@ -105,8 +105,8 @@ impl Server {
                 risen.push(segment.pg);
             }
         }
-        if let Some((writer, _)) = self.writer.filter(|&(_, epoch)| !risen.is_empty() && self.fence.serves(epoch)) {
-            self.send_ack(writer, Nanos::ZERO, &risen, out);
+        if let Some((writer, epoch)) = self.writer.filter(|&(_, epoch)| !risen.is_empty() && self.fence.serves(epoch)) {
+            self.send_ack(writer, epoch, Nanos::ZERO, &risen, out);
         }
     }
 
@@ -122,8 +122,8 @@ impl Server {
                 self.freeing = false;
             }
             After::Hydrated { pg } => {
-                if let Some((writer, _)) = self.writer.filter(|&(_, epoch)| self.fence.serves(epoch)) {
-                    self.send_ack(writer, Nanos::ZERO, &[pg], out);
+                if let Some((writer, epoch)) = self.writer.filter(|&(_, epoch)| self.fence.serves(epoch)) {
+                    self.send_ack(writer, epoch, Nanos::ZERO, &[pg], out);
                 }
             }
             After::Copy { pg } => self.start_copy(now, pg, out),

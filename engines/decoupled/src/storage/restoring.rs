@@ -46,7 +46,7 @@ impl Restoring {
         for record in &superblock.segments {
             let mut segment = Segment::new(record.pg, record.base, record.hydrated);
             (segment.claim, segment.pgmrpl, segment.recorded) = (record.claim, record.pgmrpl, true);
-            segment.coalesce_chain = config.coalesce_chain;
+            (segment.coalesce_chain, segment.planted) = (config.coalesce_chain, config.planted);
             segments.insert(record.pg, segment);
         }
         for header in blocks.iter().map(|block| &block.header) {

@@ -14,12 +14,13 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use compute::{Lsn, PageId};
+use compute::{Lsn, PageId, Planted};
 
 use super::batch::Head;
 use super::chains::{Chains, Link};
 use super::records::{Entry, Records};
 use crate::message::{Envelope, InventoryEntry, SegmentStatus, Standing};
+use crate::planted::Bug;
 use crate::{PgId, TruncationTable};
 
 /// What became of a record offered.
@@ -49,6 +50,8 @@ pub struct Segment {
     pub pgmrpl: Lsn,
     /// Records on a page from which it is worth coalescing.
     pub coalesce_chain: usize,
+    /// A bug, for the chaos command.
+    pub planted: Planted<Bug>,
     base: Lsn,
     scl: Lsn,
     /// Every record at or below this is in the page slots.
@@ -71,6 +74,7 @@ impl Segment {
             claim: base,
             pgmrpl: Lsn::ZERO,
             coalesce_chain: usize::MAX,
+            planted: Planted::NONE,
             base,
             scl: base,
             coalesced: base,
@@ -93,9 +97,9 @@ impl Segment {
 
     /// What its silence means.
     pub fn standing(&self) -> Standing {
-        if !self.hydrated {
+        if !self.hydrated && !self.planted.is(Bug::UnhydratedCounts) {
             Standing::Unhydrated
-        } else if self.scl < self.claim {
+        } else if self.scl < self.claim && !self.planted.is(Bug::RotTakenForTail) {
             Standing::Suspect
         } else {
             Standing::Clean
@@ -136,7 +140,8 @@ impl Segment {
         let before = self.scl;
         for at in self.above(self.scl)..self.records.len() {
             let entry = *self.records.entry(at);
-            if entry.prev_pg != self.scl || self.records.seq(&entry) > durable_seq {
+            let links = entry.prev_pg == self.scl || self.planted.is(Bug::GapIgnored);
+            if !links || self.records.seq(&entry) > durable_seq {
                 break;
             }
             self.scl = entry.lsn;

@@ -1,8 +1,10 @@
 //! Sizes and periods of the writer.
 
+use compute::Planted;
 use node::{Nanos, NodeId};
 
 use super::opening::LAL_RECORDS_MAX;
+use crate::planted::Bug;
 use crate::{Geometry, VolumeId, quorum::MEMBERS};
 
 /// How a transaction that wrote nothing makes sure that this writer still owns the volume (a fenced writer still has a
@@ -69,6 +71,8 @@ pub struct WriterConfig {
     pub probe_every: u64,
     /// Protection groups made ahead of the one in use.
     pub groups_ahead: u32,
+    /// A bug, for the chaos command.
+    pub planted: Planted<Bug>,
 }
 
 impl WriterConfig {
@@ -94,6 +98,7 @@ impl WriterConfig {
             read_timeout: Nanos::from_secs(5),
             probe_every: 64,
             groups_ahead: 1,
+            planted: Planted::NONE,
         }
     }
 

@@ -6,21 +6,22 @@ use node::{Block, IoClass, TimerId};
 use super::members::Part;
 use super::reads::Setback;
 use super::{HEDGE, VolumeDriver};
-use crate::MemberIndex;
 use crate::ids::pg_of;
 use crate::message::{PageResult, ToStorage};
+use crate::planted::Bug;
+use crate::{MemberIndex, PgId};
 
 impl VolumeDriver {
     pub(super) fn start_read(&mut self, cx: &mut Context<'_>, page: PageId) {
         let pg = pg_of(page, self.pages_per_pg());
         let read_point = self.progress.vdl();
-        let Some(group) = self.groups.get_mut(pg.0 as usize) else {
+        if self.groups.len() <= pg.0 as usize {
             let error =
                 FetchError::Corrupt(format!("page {page} lies beyond the volume's {} groups", self.groups.len()));
             cx.up.push(Upcall::Fetched { page, result: Err(error) });
             return;
-        };
-        let required = group.durable_end(read_point);
+        }
+        let required = self.required(pg, read_point);
         let request = self.reads.open(page, pg, read_point, required, cx.now);
         self.stats.reads += 1;
         self.ask_segment(cx, request);
@@ -28,6 +29,14 @@ impl VolumeDriver {
             self.stats.probes += 1;
         }
         self.set_hedge(cx, request);
+    }
+
+    /// The group's last LSN at or below the read point: a segment complete to there has all that the page may need.
+    fn required(&mut self, pg: PgId, read_point: Lsn) -> Lsn {
+        if self.config.planted.is(Bug::IdleGroupUnreadable) {
+            return read_point;
+        }
+        self.groups[pg.0 as usize].durable_end(read_point)
     }
 
     fn set_hedge(&self, cx: &mut Context<'_>, request: u64) {
@@ -39,7 +48,9 @@ impl VolumeDriver {
         let Some(read) = self.reads.get(request) else { return false };
         let (pg, page, read_point, required) = (read.pg, read.page, read.read_point, read.required);
         let (members, group) = (&self.members, &self.groups[pg.0 as usize]);
-        let may_serve = |member| members.get(member).part == Part::Holds && group.scl(member) >= required;
+        let unchecked = self.config.planted.is(Bug::ReadAboveScl);
+        let may_serve =
+            |member| members.get(member).part == Part::Holds && (group.scl(member) >= required || unchecked);
         let Some(member) = self.reads.choose(request, cx.now, may_serve) else { return false };
         let (volume, epoch) = (self.config.volume, self.epoch);
         let message = ToStorage::Read { volume, epoch, request, pg, page, read_point, required };
@@ -67,7 +78,7 @@ impl VolumeDriver {
         }
         let Some(pg) = self.reads.get(request).map(|read| read.pg) else { return };
         let read_point = self.progress.vdl();
-        let required = self.groups[pg.0 as usize].durable_end(read_point);
+        let required = self.required(pg, read_point);
         self.reads.next_round(request, read_point, required);
     }
 
@@ -79,6 +90,8 @@ impl VolumeDriver {
         page: PageId,
         result: PageResult,
     ) {
+        let late = self.config.planted.is(Bug::LateCompletion) && self.reads.get(request).is_none();
+        let request = if late { self.reads.of_page(page).unwrap_or(request) } else { request };
         let Some(read) = self.reads.get(request).filter(|read| read.page == page) else { return };
         let read_point = read.read_point;
         let damage = match result {

@@ -7,7 +7,7 @@ use compute::Lsn;
 use node::Nanos;
 
 use crate::message::Envelope;
-use crate::quorum::{MEMBERS, WRITE_QUORUM, reached_by};
+use crate::quorum::{MEMBERS, reached_by};
 use crate::{MemberIndex, PgId};
 
 /// Records shipped in one message, kept until four segments are complete to its end.
@@ -104,10 +104,10 @@ impl Group {
     }
 
     /// Takes up a segment's SCL. Gives whether the PGCL rose.
-    pub fn acknowledge(&mut self, member: MemberIndex, scl: Lsn) -> bool {
+    pub fn acknowledge(&mut self, member: MemberIndex, scl: Lsn, quorum: usize) -> bool {
         let known = &mut self.scls[usize::from(member.0)];
         *known = scl.max(*known);
-        let complete = reached_by(&self.scls, WRITE_QUORUM);
+        let complete = reached_by(&self.scls, quorum);
         if complete <= self.pgcl {
             return false;
         }
@@ -152,6 +152,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quorum::WRITE_QUORUM;
 
     const SOON: Nanos = Nanos(100);
 
@@ -172,7 +173,7 @@ mod tests {
         assert!(group.seal(1, usize::MAX, Nanos(0), SOON).is_none());
         group.push(Lsn(3), Lsn(2), Lsn(0), b"three");
         for member in MemberIndex::all().take(4) {
-            group.acknowledge(member, Lsn(1));
+            group.acknowledge(member, Lsn(1), WRITE_QUORUM);
         }
         let batch = group.seal(1, usize::MAX, Nanos(0), SOON).expect("the window is open");
         assert_eq!(batch.last, Lsn(3));
@@ -184,7 +185,7 @@ mod tests {
     fn four_acks_per_record_are_not_four_complete_segments() {
         let mut group = shipped(&[1, 2, 3]);
         for (member, scl) in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 0), (5, 0)] {
-            group.acknowledge(MemberIndex(member), Lsn(scl));
+            group.acknowledge(MemberIndex(member), Lsn(scl), WRITE_QUORUM);
         }
         assert_eq!(group.pgcl(), Lsn(1));
     }
@@ -193,13 +194,13 @@ mod tests {
     fn batches_are_kept_and_resent_until_four_segments_have_them() {
         let mut group = shipped(&[1, 2]);
         for member in MemberIndex::all().take(3) {
-            group.acknowledge(member, Lsn(2));
+            group.acknowledge(member, Lsn(2), WRITE_QUORUM);
         }
         assert_eq!(group.due(SOON, 8, Nanos(1000)).len(), 2);
         assert!(group.due(SOON, 8, Nanos(1000)).is_empty(), "each has its next turn later");
-        assert!(group.acknowledge(MemberIndex(5), Lsn(1)));
+        assert!(group.acknowledge(MemberIndex(5), Lsn(1), WRITE_QUORUM));
         assert_eq!(group.due(Nanos(400), 8, Nanos(1000)).iter().map(|due| due.0).collect::<Vec<_>>(), [Lsn(2)]);
-        assert!(group.acknowledge(MemberIndex(5), Lsn(2)));
+        assert!(group.acknowledge(MemberIndex(5), Lsn(2), WRITE_QUORUM));
         assert_eq!(group.retained_bytes(), 0);
     }
 

@@ -40,6 +40,7 @@ use node::{Event, Frame, IoClass, Nanos, NodeId, Rng, TimerId, Work};
 pub use config::{ReadFence, WriterConfig};
 
 use crate::message::{TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
+use crate::planted::Bug;
 use crate::{Epoch, MemberIndex, Register, TruncationTable};
 use fencing::Fences;
 use group::Group;
@@ -336,7 +337,7 @@ impl Storage for VolumeDriver {
     }
 
     fn evictable(&self, _page: PageId, page_lsn: Lsn) -> bool {
-        page_lsn <= self.progress.vdl()
+        page_lsn <= self.progress.vdl() || self.config.planted.is(Bug::EvictsAboveVdl)
     }
 
     fn fence(&mut self, cx: &mut Context<'_>) -> Fence {

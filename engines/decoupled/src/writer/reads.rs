@@ -59,6 +59,11 @@ impl Reads {
         request
     }
 
+    /// A read of this page that is under way.
+    pub fn of_page(&self, page: PageId) -> Option<u64> {
+        self.open.iter().find(|(_, read)| read.page == page).map(|(request, _)| *request)
+    }
+
     /// A read that is still open.
     pub fn get(&self, request: u64) -> Option<&Read> {
         self.open.get(&request)

@@ -8,6 +8,8 @@ use super::group::Group;
 use super::members::Part;
 use crate::ids::pg_of;
 use crate::message::{GroupRecords, PgFloor, TO_STORAGE, ToStorage, Wire};
+use crate::planted::Bug;
+use crate::quorum::{READ_QUORUM, WRITE_QUORUM};
 use crate::{Incarnation, MemberIndex, PgId};
 
 /// Floors in one heartbeat message.
@@ -63,6 +65,9 @@ impl VolumeDriver {
             group.durable_end(vdl);
         }
         self.pump(cx, &touched);
+        if self.config.planted.is(Bug::CommitOnReceipt) {
+            cx.up.push(Upcall::Durable(redo.last()));
+        }
         self.forget_evicted(cx);
     }
 
@@ -142,10 +147,11 @@ impl VolumeDriver {
             self.lease.renew(member, echo);
             self.on_lease(cx);
         }
+        let quorum = if self.config.planted.is(Bug::QuorumOfThree) { READ_QUORUM } else { WRITE_QUORUM };
         let mut risen = Vec::with_capacity(scls.len());
         for &(pg, scl) in scls {
             let Some(group) = self.groups.get_mut(pg.0 as usize) else { continue };
-            if group.acknowledge(member, scl) {
+            if group.acknowledge(member, scl, quorum) {
                 risen.push(pg);
             }
         }

@@ -25,7 +25,7 @@ use node::{IoClass, NodeId, Rng, Topology};
 use sim::{Sim, Status};
 
 use super::watch::{Conditions, Promise, Standing};
-use super::{Subject, Substance, database};
+use super::{Plants, Subject, Substance, database};
 use crate::engines::LOAD;
 
 /// The copies beside the writer's volume.
@@ -60,6 +60,7 @@ pub struct Coupled {
     damaged: BTreeSet<NodeId>,
     /// Whether the database was seen open, so that it must be there from then on.
     exists: Arc<AtomicBool>,
+    plants: Plants,
 }
 
 impl Coupled {
@@ -78,6 +79,11 @@ impl Coupled {
         Coupled { zone_loss: Some(zone_loss), ..self }
     }
 
+    /// With bugs, for the chaos command.
+    pub fn with(self, plants: Plants) -> Coupled {
+        Coupled { plants, ..self }
+    }
+
     fn at(place: Place) -> Coupled {
         Coupled {
             place,
@@ -90,6 +96,7 @@ impl Coupled {
             replaced: BTreeSet::new(),
             damaged: BTreeSet::new(),
             exists: Arc::default(),
+            plants: Plants::NONE,
         }
     }
 
@@ -103,6 +110,7 @@ impl Coupled {
     /// Small sizes of every kind, drawn from `rng`.
     pub fn config(&self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Config {
         let mut config = sizes::draw(schema, page_bytes, seed, rng);
+        (config.planted, config.compute.planted) = (self.plants.coupled, self.plants.compute);
         if let Some(zone_loss) = self.zone_loss {
             config.mirror.zone_loss = zone_loss;
         }

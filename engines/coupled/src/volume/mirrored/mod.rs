@@ -12,6 +12,7 @@ mod resync;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use compute::Planted;
 use node::{
     Block, Digest, DiskError, DiskOp, DiskReply, DiskResult, Effects, Event, FileId, FileName, IoClass, Nanos, NodeId,
     Rng, TimerId, Token,
@@ -20,6 +21,7 @@ use node::{
 use crate::config::{MirrorConfig, ZoneLoss};
 use crate::io::MIRROR_TIMER;
 use crate::mirror::{Answer, Attachment, Call, Caller, Copies, Heard, Label};
+use crate::planted::Bug;
 use crate::volume::{Volume, VolumeStatus};
 use align::REPAIR;
 use resync::{Resync, is_structural};
@@ -33,6 +35,7 @@ const METADATA: [IoClass; 2] = [IoClass::Metadata, IoClass::Metadata];
 #[derive(Clone, Debug)]
 pub struct MirroredVolume {
     config: MirrorConfig,
+    planted: Planted<Bug>,
     primary: Caller,
     standby: Caller,
     standby_connected: bool,
@@ -95,10 +98,17 @@ enum Phase {
 impl MirroredVolume {
     /// A volume whose writer's side is `primary` and whose other side is reached through `standby`. `rng` must differ
     /// between incarnations of the database node.
-    pub fn new(config: MirrorConfig, primary: NodeId, standby: NodeId, rng: &Rng) -> MirroredVolume {
+    pub fn new(
+        config: MirrorConfig,
+        planted: Planted<Bug>,
+        primary: NodeId,
+        standby: NodeId,
+        rng: &Rng,
+    ) -> MirroredVolume {
         let retransmit = config.retransmit;
         MirroredVolume {
             config,
+            planted,
             primary: Caller::new(primary, PRIMARY_TIMER, retransmit, rng.fork("primary", 0)),
             standby: Caller::new(standby, STANDBY_TIMER, retransmit, rng.fork("standby", 0)),
             standby_connected: false,
@@ -175,10 +185,14 @@ impl MirroredVolume {
         let Some(op) = self.ops.get_mut(&id) else { return };
         let changes = is_structural(&op.call) || matches!(op.call, Call::Write { at: Copies::Both, .. });
         if changes && forwards && !matches!(answer, Answer::Failed(_)) {
+            let early = self.planted.is(Bug::AnswerAfterStep1).then(|| answer.clone());
             op.primary = Some(answer);
             let (call, io) = (op.call.clone(), op.io);
             self.standby.call(now, id, call, [io, io], out);
             self.arm_check(out);
+            if let Some(answer) = early {
+                self.complete(now, id, answer, out);
+            }
         } else {
             self.complete(now, id, answer, out);
         }
@@ -216,6 +230,9 @@ impl MirroredVolume {
     fn detach(&mut self, now: Nanos, out: &mut Effects) {
         self.epoch += 1;
         self.phase = Phase::Detaching;
+        if self.planted.is(Bug::DetachedUnmarked) {
+            return self.own_answered(now, Own::DetachLabel, Answer::Done, out);
+        }
         let label = Label { epoch: self.epoch, attachment: Attachment::Detached };
         self.ask_primary(now, Own::DetachLabel, Call::SetLabel(label), METADATA, out);
     }

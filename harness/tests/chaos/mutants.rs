@@ -1,0 +1,69 @@
+//! Planted bugs: the quick part of `sextant chaos mutants`.
+
+use std::collections::BTreeSet;
+
+use harness::campaign::Plants;
+use harness::chaos::Suite;
+use harness::chaos::mutants::{MUTANTS, Mutant, checker_of, hunt};
+use harness::chaos::play::{Playing, play};
+use harness::chaos::shrink::{alike, shrink};
+use nemesis::EngineClass;
+
+/// Found within a few seeds, on each engine and by each kind of check.
+const QUICK: [(&str, EngineClass, u64); 10] = [
+    ("phantom", EngineClass::Coupled, 2),
+    ("early-reply", EngineClass::Mirrored, 2),
+    ("lost-wake-up", EngineClass::Coupled, 2),
+    ("ack-before-persist", EngineClass::Coupled, 2),
+    ("checkpoint-ahead", EngineClass::Coupled, 2),
+    ("answer-after-step-1", EngineClass::Mirrored, 4),
+    ("quorum-of-three", EngineClass::Decoupled, 6),
+    ("idle-group-unreadable", EngineClass::Decoupled, 2),
+    ("commit-on-send", EngineClass::Decoupled, 2),
+    ("index-before-sync", EngineClass::Decoupled, 2),
+];
+
+#[test]
+fn planted_bugs_are_found_by_their_own_suites() {
+    let mut checkers = BTreeSet::new();
+    for (slug, class, seeds) in QUICK {
+        let mutant = Mutant::find(slug).expect("in the catalogue");
+        let suite = Suite::find(mutant.suite).expect("a suite");
+        let caught = hunt(mutant, &suite, class, 1..1 + seeds).expect("scripts");
+        let caught = caught.unwrap_or_else(|| panic!("{slug} is not found on {} in {seeds} seeds", class.name()));
+        let clean = play(&caught.script, &Playing::default());
+        assert_eq!(clean.seen.failure(), None, "{slug}: the engine as it is passes the same script");
+        checkers.insert(checker_of(&caught.seen));
+    }
+    assert!(checkers.len() >= 4, "only {checkers:?} found anything");
+}
+
+#[test]
+fn a_script_that_finds_a_planted_bug_is_made_small() {
+    let mutant = Mutant::find("answer-after-step-1").expect("in the catalogue");
+    let suite = Suite::find(mutant.suite).expect("a suite");
+    let caught = hunt(mutant, &suite, EngineClass::Mirrored, 1..5).expect("scripts").expect("found");
+    let playing = Playing { plants: mutant.plants, ..Playing::default() };
+    let small = shrink(&caught.script, playing, || true).expect("it fails");
+    assert!(alike(&caught.seen, &small.played.seen));
+    assert!(small.script.events() <= 20, "{} events are left:\n{}", small.script.events(), small.script.to_text());
+}
+
+#[test]
+fn every_planted_bug_has_a_suite_and_every_suite_has_bugs() {
+    let slugs: BTreeSet<&str> = MUTANTS.iter().map(|mutant| mutant.slug).collect();
+    assert_eq!(slugs.len(), MUTANTS.len(), "a slug is given twice");
+    assert!(MUTANTS.len() >= 25);
+    let on = |class| MUTANTS.iter().filter(|mutant| mutant.engines.contains(&class)).count();
+    let coupled = MUTANTS.iter().filter(|mutant| !mutant.engines.contains(&EngineClass::Decoupled)).count();
+    assert!(coupled >= 8 && EngineClass::ALL.into_iter().all(|class| on(class) > 0), "{coupled}");
+    for mutant in MUTANTS {
+        assert_ne!(mutant.plants, Plants::NONE, "{} is no bug", mutant.slug);
+        let suite = Suite::canaries().into_iter().find(|suite| suite.name == mutant.suite);
+        let classes = suite.expect("one of the canaries").classes();
+        assert!(mutant.engines.iter().all(|class| classes.contains(class)), "{}", mutant.slug);
+    }
+    for suite in Suite::canaries() {
+        assert!(MUTANTS.iter().any(|mutant| mutant.suite == suite.name), "{} is after nothing", suite.name);
+    }
+}
