@@ -38,6 +38,7 @@ pub mod link;
 pub mod rng;
 pub mod time;
 pub mod topology;
+pub mod watchdog;
 
 pub use accounting::{Counts, IoClass, Ledger};
 pub use block::{Block, SECTOR_BYTES};
@@ -50,3 +51,4 @@ pub use link::{Delay, LinkModel, LinkProfile};
 pub use rng::Rng;
 pub use time::Nanos;
 pub use topology::{Member, Role, Topology};
+pub use watchdog::Watchdog;

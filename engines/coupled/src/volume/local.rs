@@ -1,25 +1,22 @@
 //! The node's own disk, with a watchdog for operations that never complete.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use node::{Digest, DiskOp, DiskResult, Effects, Event, IoClass, Nanos, TimerId, Token};
+use node::{Digest, DiskOp, DiskResult, Effects, Event, IoClass, Nanos, TimerId, Token, Watchdog};
 
 use crate::volume::{Volume, VolumeStatus};
 
 /// Passes operations through to the node's disk.
 #[derive(Clone, Debug)]
 pub struct LocalVolume {
-    timeout: Nanos,
-    watchdog: TimerId,
-    armed: bool,
-    submitted: BTreeMap<Token, Nanos>,
+    watchdog: Watchdog,
     completions: VecDeque<(Token, DiskResult)>,
 }
 
 impl LocalVolume {
-    /// A local disk. An operation not completed within `timeout` halts the node; `watchdog` is the timer used for it.
-    pub fn new(timeout: Nanos, watchdog: TimerId) -> LocalVolume {
-        LocalVolume { timeout, watchdog, armed: false, submitted: BTreeMap::new(), completions: VecDeque::new() }
+    /// A local disk. An operation not completed within `timeout` halts the node; `timer` is the watchdog's.
+    pub fn new(timeout: Nanos, timer: TimerId) -> LocalVolume {
+        LocalVolume { watchdog: Watchdog::new(timer, timeout), completions: VecDeque::new() }
     }
 }
 
@@ -31,30 +28,19 @@ impl Volume for LocalVolume {
     }
 
     fn submit(&mut self, now: Nanos, token: Token, op: DiskOp, class: IoClass, out: &mut Effects) {
-        self.submitted.insert(token, now);
-        if !self.armed {
-            self.armed = true;
-            out.set_timer(self.watchdog, self.timeout);
-        }
+        let first = out.len();
         out.disk(token, op, class);
+        self.watchdog.watch(now, first, out);
     }
 
     fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects) {
         match event {
-            Event::Disk { token, result } if self.submitted.remove(&token).is_some() => {
+            Event::Disk { token, result } if self.watchdog.completed(token) => {
                 self.completions.push_back((token, result));
             }
-            Event::Timer { timer } if timer == self.watchdog => {
-                let oldest = self.submitted.values().min().copied();
-                self.armed = oldest.is_some();
-                let Some(oldest) = oldest else { return };
-                let waited = now.saturating_sub(oldest);
-                if waited >= self.timeout {
-                    out.halt(format!(
-                        "a disk operation has not completed for {waited:?}: the device is stuck; check it and restart"
-                    ));
-                } else {
-                    out.set_timer(self.watchdog, self.timeout.saturating_sub(waited));
+            Event::Timer { timer } => {
+                if let Err(stuck) = self.watchdog.timer(now, timer, out) {
+                    out.halt(stuck);
                 }
             }
             _ => {}
@@ -70,7 +56,7 @@ impl Volume for LocalVolume {
     }
 
     fn digest(&self, digest: &mut Digest) {
-        digest.word(self.submitted.len() as u64);
+        digest.word(self.watchdog.under_way() as u64);
     }
 
     fn copy(&self) -> Box<dyn Volume> {
@@ -95,11 +81,12 @@ mod tests {
         volume.submit(Nanos(60), Token::new(1, 2), sync, IoClass::Redo, &mut out);
         volume.handle(Nanos(70), Event::Disk { token: Token::new(1, 1), result: Ok(DiskReply::Done) }, &mut out);
         assert!(volume.next_completion().is_some());
-        out.drain();
-        volume.handle(Nanos(100), Event::Timer { timer: WATCHDOG }, &mut out);
-        assert!(matches!(out.as_slice(), [Effect::SetTimer { after: Nanos(60), .. }]), "{out:?}");
-        out.drain();
-        volume.handle(Nanos(160), Event::Timer { timer: WATCHDOG }, &mut out);
-        assert!(matches!(out.as_slice(), [Effect::Halt { .. }]), "{out:?}");
+        let mut look = |now| {
+            out.drain();
+            volume.handle(Nanos(now), Event::Timer { timer: WATCHDOG }, &mut out);
+            matches!(out.as_slice(), [Effect::Halt { .. }])
+        };
+        assert!(![85, 110, 135, 160].into_iter().any(&mut look));
+        assert!(look(185));
     }
 }
