@@ -57,6 +57,8 @@ pub struct StorageConfig {
     pub restore_bytes: usize,
     /// Records in one inventory.
     pub inventory_records_max: usize,
+    /// A disk operation that takes longer halts the node, which the volume then goes on without; 30 s by default.
+    pub io_timeout: Nanos,
     /// A bug, for the chaos command.
     pub planted: Planted<Bug>,
 }
@@ -87,6 +89,7 @@ impl StorageConfig {
             scrub_every: Nanos::from_millis(100),
             restore_bytes: 512 << 10,
             inventory_records_max: 8192,
+            io_timeout: Nanos::from_secs(30),
             planted: Planted::NONE,
         }
     }
@@ -131,6 +134,7 @@ impl StorageConfig {
             (self.tick > Nanos::ZERO && self.gossip_every > Nanos::ZERO, "periods must be longer than zero"),
             (self.catch_up_every > Nanos::ZERO && self.scrub_every > Nanos::ZERO, "periods must be longer than zero"),
             (self.restore_bytes > 0, "restore_bytes must be at least 1"),
+            (self.io_timeout > Nanos::ZERO, "io_timeout must be longer than zero"),
             (self.inventory_records_max > 0, "inventory_records_max must be at least 1"),
         ];
         match rules.iter().find(|(holds, _)| !holds) {

@@ -91,6 +91,7 @@ impl Owner {
     const SCRUB: u8 = 9;
     const RESTORE: u8 = 10;
     const RIPE: u8 = 11;
+    const WATCHDOG: u8 = 12;
 }
 
 /// Why a machine cannot go on.

@@ -1,6 +1,6 @@
 //! The storage node as a runtime sees it.
 
-use node::{Digest, Effects, Event, Nanos, Node, Rng, TimerId};
+use node::{Digest, Effects, Event, Nanos, Node, Rng, TimerId, Watchdog};
 
 use super::open::Opening;
 use super::probe::StorageProbe;
@@ -15,6 +15,7 @@ pub struct StorageNode {
     config: StorageConfig,
     member: MemberIndex,
     rng: Rng,
+    watchdog: Watchdog,
     phase: Phase,
 }
 
@@ -32,7 +33,8 @@ impl StorageNode {
     /// [`StorageConfig::check`].
     pub fn new(config: StorageConfig, member: MemberIndex, start: u64) -> StorageNode {
         let rng = Rng::new(config.seed).fork("storage", u64::from(member.0)).fork("start", start);
-        StorageNode { config, member, rng, phase: Phase::Built }
+        let watchdog = Watchdog::new(TimerId::new(Owner::WATCHDOG, 0), config.io_timeout);
+        StorageNode { config, member, rng, watchdog, phase: Phase::Built }
     }
 
     /// What it holds and does, once it serves.
@@ -49,6 +51,18 @@ impl StorageNode {
             Phase::Halted(reason) => Some(reason),
             Phase::Built | Phase::Opening(_) | Phase::Restoring(_) | Phase::Serving(_) => None,
         }
+    }
+
+    fn watched(&mut self, now: Nanos, event: Event, out: &mut Effects) -> Result<(), Trouble> {
+        match event {
+            Event::Timer { timer } if self.watchdog.timer(now, timer, out).map_err(Trouble::Halt)? => return Ok(()),
+            Event::Disk { token, .. } => drop(self.watchdog.completed(token)),
+            _ => {}
+        }
+        let first = out.len();
+        self.step(now, event, out)?;
+        self.watchdog.watch(now, first, out);
+        Ok(())
     }
 
     fn step(&mut self, now: Nanos, event: Event, out: &mut Effects) -> Result<(), Trouble> {
@@ -93,7 +107,7 @@ impl StorageNode {
 
 impl Node for StorageNode {
     fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects) {
-        if let Err(Trouble::Halt(reason)) = self.step(now, event, out) {
+        if let Err(Trouble::Halt(reason)) = self.watched(now, event, out) {
             let reason = format!("storage member {}: {reason}", self.member.0);
             out.halt(reason.clone());
             self.phase = Phase::Halted(reason);

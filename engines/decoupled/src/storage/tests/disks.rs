@@ -2,13 +2,14 @@
 
 use compute::Lsn;
 use node::fault::{DiskRule, Fault};
-use node::{FileName, NodeId};
-use sim::{SimConfig, Survival};
+use node::{Delay, FileName, Nanos, NodeId};
+use sim::{Sim, SimConfig, Stop, Survival};
 
 use super::pages::{assert_model, churn};
 use super::world::{World, all, config};
 use crate::PgId;
 use crate::message::Standing;
+use crate::storage::StorageConfig;
 
 fn rule(world: &mut World, member: u32, rule: DiskRule) {
     world.sim.apply(&Fault::Disk { node: NodeId(2 + member), rule });
@@ -139,6 +140,41 @@ fn an_extent_whose_name_may_not_be_durable_is_made_anew() {
         assert_eq!((segment.scl, segment.standing), (last, Standing::Clean), "seed {seed}");
     }
     assert!(cases >= 5, "{cases} of 20 nodes could not make an extent");
+}
+
+/// A disk that answered nothing kept its node waiting for ever: it acknowledged nothing, still promised and gossiped, and nobody
+/// learned why. Since then a node halts when an operation takes longer than `io_timeout`, while it serves and while it opens;
+/// the others go on, and it catches up once its disk answers.
+#[test]
+fn a_node_whose_disk_is_stuck_halts_and_says_so() {
+    let timeout = Nanos::from_millis(80);
+    let config = StorageConfig { io_timeout: timeout, ..config(55) };
+    let mut world = World::created(SimConfig::shuffled(55), config, 1);
+    churn(&mut world, &all(), 8, 10);
+    let stuck = DiskRule { extra_delay: Some(Delay::Constant(Nanos::from_secs(3600))), ..DiskRule::default() };
+    rule(&mut world, 0, stuck);
+    let struck_at = world.sim.now();
+    world.write_to(&all(), &[0, 1, 2], 50);
+    for lives in 1..=2 {
+        let halted = |sim: &Sim| sim.halts().len() == lives;
+        assert_eq!(world.sim.run_until(Nanos(timeout.0 * 2), halted), Stop::Reached, "life {lives}");
+        let halt = &world.sim.halts()[lives - 1];
+        assert!(halt.node == NodeId(2) && halt.reason.contains("the device is stuck"), "{halt:?}");
+        if lives == 1 {
+            assert!(halt.at >= struck_at + timeout, "{halt:?}");
+            let (acked, last) = (world.acked(), world.last);
+            assert!((1..6).all(|member| acked[&(member, PgId(0))] == last), "{acked:?}");
+            world.crash(0, Survival::All);
+            world.sim.restart(NodeId(2));
+        }
+    }
+    world.sim.apply(&Fault::DiskClear { node: NodeId(2) });
+    world.crash(0, Survival::All);
+    world.restart(0);
+    world.run(2000);
+    assert_eq!((world.scl(0, 0), world.probe(0).segments[0].standing), (world.last, Standing::Clean));
+    assert_model(&mut world, 0, 8);
+    assert_eq!(world.sim.halts().len(), 2);
 }
 
 #[test]
