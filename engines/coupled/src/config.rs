@@ -33,7 +33,7 @@ pub struct Config {
     pub recovery: RecoveryConfig,
     /// Whether a database that does not exist is created, or its absence an error.
     pub create: bool,
-    /// A local disk operation that takes longer halts the node.
+    /// A disk operation of the database node or of a volume that takes longer halts the node; 30 s by default.
     pub io_timeout: Nanos,
     /// The mirrored topology's part.
     pub mirror: MirrorConfig,
@@ -232,6 +232,7 @@ impl Config {
         for log in std::iter::once(&self.log).chain(&self.binlog) {
             multiple("recovery.chunk_bytes", chunk, u64::from(log.align_bytes))?;
         }
+        require("io_timeout", self.io_timeout.0, self.io_timeout.0 > 0, "longer than nothing".into())?;
         multiple("mirror.region_bytes", u64::from(self.mirror.region_bytes), sector)?;
         let region = u64::from(self.mirror.region_bytes);
         require("mirror.region_bytes", region, region <= 8 << 20, "at most 8 MiB, to fit a frame".into())?;

@@ -19,7 +19,7 @@ pub const FILE_BYTES: u64 = COPIES * COPY_BYTES;
 
 const MAGIC: u32 = 0x5053_5853;
 /// The format version of everything this engine writes.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 const HEADER_BYTES: usize = 24;
 
 /// Where updates go on from.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::config::{Config, ConfigError};
 use crate::io::WATCHDOG_TIMER;
-use crate::mirror::{StandbyNode, VolumeNode, VolumeNodeConfig};
+use crate::mirror::{Identity, StandbyNode, VolumeNode, VolumeNodeConfig};
 use crate::storage::CoupledStorage;
 use crate::volume::{LocalVolume, MirroredVolume, Volume};
 
@@ -61,6 +61,8 @@ pub fn mirrored_volume(config: &Config, rng: &Rng) -> Box<dyn Volume> {
 pub fn mirrored_servers(config: &Config) -> Vec<Member> {
     let volume = |id, name: &str, zone, client, mirror| {
         let (seed, retransmit, planted) = (config.seed, config.mirror.retransmit, config.planted);
+        let io_timeout = config.io_timeout;
+        let identity = Identity { database: config.volume, name: name.into() };
         let first_hop = client == COMPUTE;
         Member {
             id,
@@ -69,7 +71,8 @@ pub fn mirrored_servers(config: &Config) -> Vec<Member> {
             zone,
             has_disk: true,
             build: Box::new(move |starts| {
-                let config = VolumeNodeConfig { clients: vec![client], mirror, first_hop, retransmit, planted };
+                let (identity, clients) = (identity.clone(), vec![client]);
+                let config = VolumeNodeConfig { identity, clients, mirror, first_hop, retransmit, io_timeout, planted };
                 Box::new(VolumeNode::new(config, &rng_of(seed, id, starts)))
             }),
         }

@@ -27,6 +27,8 @@
 //!   when it rotted there.
 //! - A standby that was detached is never taken for complete: both sides keep a [`Label`] with an epoch that rises at
 //!   every detachment and attachment ([`may_promote`]).
+//! - A volume serves no disk but its own: each carries its [`Identity`] from before its first file.
+//! - A volume whose disk does not complete an operation halts and says so.
 //!
 //! # Caveats
 //!
@@ -37,13 +39,16 @@
 
 mod callee;
 mod caller;
+mod identity;
 mod label;
 mod protocol;
 mod standby_node;
+mod start;
 mod volume_node;
 
 pub use callee::{Callee, Ticket};
 pub use caller::{Caller, Heard};
+pub use identity::{Identity, VolumeRecord};
 pub use label::{Attachment, Label, may_promote};
 pub use protocol::{Answer, Call, Copies};
 pub use standby_node::StandbyNode;

@@ -5,23 +5,24 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use compute::Planted;
 use node::{
-    Block, Digest, DiskError, DiskOp, DiskReply, DiskResult, Effects, Event, FileId, FileName, IoClass, Nanos, Node,
-    NodeId, Rng, TimerId, Token, Work,
+    Block, Digest, DiskError, DiskOp, DiskReply, DiskResult, Effects, Event, FileId, Frame, IoClass, Nanos, Node,
+    NodeId, Rng, TimerId, Token, Watchdog, Work,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::copies::{self, CopyWriter, CopyWrites, Picked, Progress, Standing};
-use crate::mirror::{Answer, Call, Callee, Caller, Copies, Heard, Label, Ticket};
+use crate::copies::Progress;
+use crate::mirror::start::{Contents, Start, failed, write_label};
+use crate::mirror::{Answer, Call, Callee, Caller, Copies, Heard, Identity, Label, Ticket, VolumeRecord};
 use crate::planted::Bug;
 
 const TIMER: TimerId = TimerId::new(0, 1);
-const LABEL: FileId = FileId(0);
-const LABEL_NAME: &str = "volume-label";
-const LABEL_KIND: u16 = 2;
+const WATCHDOG: TimerId = TimerId::new(0, 2);
 
 /// What a volume is made with.
 #[derive(Clone, Debug)]
 pub struct VolumeNodeConfig {
+    /// Whose volume it is. A disk that says otherwise of itself is refused.
+    pub identity: Identity,
     /// Who may call.
     pub clients: Vec<NodeId>,
     /// Its mirror, if it has one.
@@ -30,6 +31,8 @@ pub struct VolumeNodeConfig {
     pub first_hop: bool,
     /// When to repeat a call to the mirror.
     pub retransmit: Nanos,
+    /// A disk operation that takes longer halts the node.
+    pub io_timeout: Nanos,
     /// A bug, for the chaos command.
     pub planted: Planted<Bug>,
 }
@@ -40,25 +43,19 @@ pub struct VolumeNode {
     callee: Callee,
     mirror: Option<Caller>,
     first_hop: bool,
+    watchdog: Watchdog,
     phase: Phase,
-    files: BTreeMap<FileName, (FileId, u64)>,
-    next_file: u32,
-    label: Option<Label>,
-    label_writer: CopyWriter,
+    contents: Contents,
     jobs: BTreeMap<u64, Job>,
     next_job: u64,
     full: bool,
     planted: Planted<Bug>,
 }
 
-/// Before serving, everything found is synced: a killed process may have left writes that are visible and not durable.
 #[derive(Clone, Debug)]
 enum Phase {
-    Listing,
-    Opening(usize),
-    Syncing(usize),
-    MakingLabel(usize),
-    ReadingLabel,
+    Built,
+    Starting(Box<Start>),
     Serving,
 }
 
@@ -85,11 +82,9 @@ impl VolumeNode {
             callee: Callee::new(config.clients, rng.fork("callee", 0)),
             mirror: config.mirror.map(caller),
             first_hop: config.first_hop,
-            phase: Phase::Listing,
-            files: BTreeMap::new(),
-            next_file: 1,
-            label: None,
-            label_writer: CopyWriter::new(LABEL_KIND, Standing::default()),
+            watchdog: Watchdog::new(WATCHDOG, config.io_timeout),
+            phase: Phase::Built,
+            contents: Contents::none(config.identity),
             jobs: BTreeMap::new(),
             next_job: 1,
             full: false,
@@ -99,7 +94,7 @@ impl VolumeNode {
 
     /// The label, once it is read.
     pub fn label(&self) -> Option<Label> {
-        self.label
+        self.contents.record.label
     }
 
     /// Whether calls are served.
@@ -110,87 +105,6 @@ impl VolumeNode {
     /// Whether its disk had no space for the last file that was to be made or grown.
     pub fn is_full(&self) -> bool {
         self.full
-    }
-
-    fn booted(&mut self, result: DiskResult, out: &mut Effects) -> Result<(), String> {
-        match &mut self.phase {
-            Phase::Listing => {
-                let DiskReply::Names(names) = result.map_err(failed("listing the directory"))? else {
-                    unreachable!("a listing is answered by names")
-                };
-                for (name, len_bytes) in names {
-                    let file = if name.as_str() == LABEL_NAME { LABEL } else { self.new_file() };
-                    disk(out, file.0.into(), DiskOp::Open { file, name: name.clone() }, IoClass::Metadata);
-                    self.files.insert(name, (file, len_bytes));
-                }
-                self.phase = Phase::Opening(self.files.len());
-                self.boot_further(out);
-            }
-            Phase::Opening(left) | Phase::Syncing(left) | Phase::MakingLabel(left) => {
-                result.map_err(failed("opening and syncing what was found"))?;
-                *left -= 1;
-                self.boot_further(out);
-            }
-            Phase::ReadingLabel => {
-                let DiskReply::Data(file) = result.map_err(failed("reading the label"))? else {
-                    unreachable!("a read is answered by data")
-                };
-                match copies::pick(LABEL_KIND, &file) {
-                    Picked::Found { standing, body, .. } => {
-                        self.label = Label::decode(&body);
-                        self.label_writer = CopyWriter::new(LABEL_KIND, standing);
-                    }
-                    Picked::Version(found) => {
-                        return Err(format!(
-                            "the volume's label has format version {found}, this program reads {}; use the program that \
-                             wrote it",
-                            copies::FORMAT_VERSION
-                        ));
-                    }
-                    // Without a label the copies are compared.
-                    Picked::Blank | Picked::Damaged => {}
-                }
-                self.files.remove(&FileName::new(LABEL_NAME));
-                self.phase = Phase::Serving;
-            }
-            Phase::Serving => {}
-        }
-        Ok(())
-    }
-
-    fn boot_further(&mut self, out: &mut Effects) {
-        let label = FileName::new(LABEL_NAME);
-        match self.phase {
-            Phase::Opening(0) => {
-                for (file, _) in self.files.values() {
-                    disk(out, file.0.into(), DiskOp::Sync { file: *file }, IoClass::Metadata);
-                }
-                self.phase = Phase::Syncing(self.files.len());
-                if self.files.is_empty() {
-                    self.boot_further(out);
-                }
-            }
-            Phase::Syncing(0)
-                if self.files.get(&label).is_none_or(|(_, len_bytes)| *len_bytes < copies::FILE_BYTES) =>
-            {
-                let op = DiskOp::Create { file: LABEL, name: label.clone(), len_bytes: copies::FILE_BYTES };
-                disk(out, 0, op, IoClass::Metadata);
-                self.files.insert(label, (LABEL, copies::FILE_BYTES));
-                self.phase = Phase::MakingLabel(2);
-            }
-            Phase::MakingLabel(1) => disk(out, 0, DiskOp::SyncDir, IoClass::Metadata),
-            Phase::Syncing(0) | Phase::MakingLabel(0) => {
-                let op = DiskOp::Read { file: LABEL, offset: 0, len_bytes: copies::FILE_BYTES as usize };
-                disk(out, 0, op, IoClass::Metadata);
-                self.phase = Phase::ReadingLabel;
-            }
-            _ => {}
-        }
-    }
-
-    fn new_file(&mut self) -> FileId {
-        self.next_file += 1;
-        FileId(self.next_file)
     }
 
     fn start(&mut self, now: Nanos, ticket: Ticket, io: IoClass, call: Call, out: &mut Effects) {
@@ -220,33 +134,34 @@ impl VolumeNode {
             | Call::Write { at: Copies::Mirror, .. }
             | Call::Read { mirror: true, .. } => return Some(Answer::Done),
             Call::List => {
-                let files = self.files.iter().map(|(name, (_, len_bytes))| (name.clone(), *len_bytes));
+                let files = self.contents.files.iter().map(|(name, (_, len_bytes))| (name.clone(), *len_bytes));
                 return Some(Answer::Lists(vec![files.collect()]));
             }
             Call::Open(name) => {
-                let found = self.files.get(name).map(|(_, len_bytes)| Answer::Opened(*len_bytes));
+                let found = self.contents.files.get(name).map(|(_, len_bytes)| Answer::Opened(*len_bytes));
                 return Some(found.unwrap_or(Answer::Failed(DiskError::NotFound)));
             }
-            Call::GetLabel => return Some(Answer::Labels(vec![self.label])),
+            Call::GetLabel => return Some(Answer::Labels(vec![self.label()])),
             Call::SetLabel(label) => {
-                if self.label_writer.is_busy() {
+                if self.contents.writer.is_busy() {
                     // The client asks for one at a time; a second one comes from a client that is gone by now.
                     return Some(Answer::Failed(DiskError::EIO));
                 }
-                let writes = self.label_writer.begin(label.encode().to_vec());
+                let record = VolumeRecord { label: Some(*label), ..self.contents.record.clone() };
+                let writes = self.contents.writer.begin(record.encode());
                 write_label(out, id, writes);
                 return None;
             }
             Call::Create { name, len_bytes, .. } => {
-                let file = self.new_file();
+                let file = self.contents.new_file();
                 DiskOp::Create { file, name: name.clone(), len_bytes: *len_bytes }
             }
             Call::Remove(name) => DiskOp::Remove { name: name.clone() },
-            Call::Extend { name, len_bytes, .. } => match self.files.get(name) {
+            Call::Extend { name, len_bytes, .. } => match self.contents.files.get(name) {
                 Some((file, _)) => DiskOp::Extend { file: *file, len_bytes: *len_bytes },
                 None => return Some(Answer::Failed(DiskError::NotFound)),
             },
-            Call::Write { name, offset, data, .. } => match self.files.get(name) {
+            Call::Write { name, offset, data, .. } => match self.contents.files.get(name) {
                 Some((file, _)) if is_whole(data.len()) => {
                     out.charge(Work::Kilobyte, data.len() as u64 / 1024);
                     DiskOp::Write { file: *file, offset: *offset, data: Block::padded(data), durable: true }
@@ -254,7 +169,7 @@ impl VolumeNode {
                 _ => return Some(Answer::Failed(DiskError::NotFound)),
             },
             Call::Read { name, offset, len_bytes, .. } | Call::Hash { name, offset, len_bytes } => {
-                match self.files.get(name) {
+                match self.contents.files.get(name) {
                     Some((file, _)) if is_whole(*len_bytes as usize) => {
                         DiskOp::Read { file: *file, offset: *offset, len_bytes: *len_bytes as usize }
                     }
@@ -286,32 +201,32 @@ impl VolumeNode {
             (Call::Read { .. }, Err(error)) => Answer::Failed(error),
             (Call::Create { .. } | Call::Extend { .. }, Err(DiskError::NoSpace)) => Answer::Failed(DiskError::NoSpace),
             (_, Err(error)) => return Err(failed("a durable operation")(error)),
-            (Call::SetLabel(label), Ok(_)) => match self.label_writer.completed() {
+            (Call::SetLabel(label), Ok(_)) => match self.contents.writer.completed() {
                 Progress::Wait => return Ok(()),
                 Progress::Write(writes) => {
                     write_label(out, id, writes);
                     return Ok(());
                 }
                 Progress::Complete => {
-                    self.label = Some(*label);
+                    self.contents.record.label = Some(*label);
                     Answer::Done
                 }
             },
             (Call::Create { .. } | Call::Remove(_), Ok(_)) if !job.naming => {
                 job.naming = true;
                 if let (Call::Create { name, len_bytes, .. }, Some(file)) = (&job.call, job.creating) {
-                    self.files.insert(name.clone(), (file, *len_bytes));
+                    self.contents.files.insert(name.clone(), (file, *len_bytes));
                 }
                 disk(out, id, DiskOp::SyncDir, IoClass::Metadata);
                 return Ok(());
             }
             (Call::Create { len_bytes, .. }, Ok(_)) => Answer::Opened(*len_bytes),
             (Call::Remove(name), Ok(_)) => {
-                self.files.remove(name);
+                self.contents.files.remove(name);
                 Answer::Done
             }
             (Call::Extend { name, len_bytes, .. }, Ok(_)) => {
-                if let Some((_, len)) = self.files.get_mut(name) {
+                if let Some((_, len)) = self.contents.files.get_mut(name) {
                     *len = (*len).max(*len_bytes);
                 }
                 Answer::Done
@@ -321,6 +236,63 @@ impl VolumeNode {
         job.own = Some(own);
         self.finish(id, out);
         Ok(())
+    }
+
+    fn step(&mut self, now: Nanos, event: Event, out: &mut Effects) -> Result<(), String> {
+        match event {
+            Event::Start => {
+                if let Some(mirror) = &mut self.mirror {
+                    mirror.connect(out);
+                }
+                self.phase = Phase::Starting(Box::new(Start::new(self.contents.record.identity.clone(), out)));
+            }
+            Event::Timer { timer } => {
+                if !self.watchdog.timer(now, timer, out)?
+                    && let Some(mirror) = &mut self.mirror
+                {
+                    mirror.timer(now, timer, out);
+                }
+            }
+            Event::Frame { from, frame } => self.frame(now, from, &frame, out),
+            Event::Disk { token, result } => {
+                self.watchdog.completed(token);
+                match &mut self.phase {
+                    Phase::Built => {}
+                    Phase::Starting(start) => {
+                        if let Some(contents) = start.completed(token, result, out)? {
+                            self.contents = contents;
+                            self.phase = Phase::Serving;
+                        }
+                    }
+                    Phase::Serving => self.completed(token.own(), result, out)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, now: Nanos, from: NodeId, frame: &Frame, out: &mut Effects) {
+        out.charge(Work::Message, 1);
+        let serving = self.is_serving();
+        match &mut self.mirror {
+            Some(mirror) if mirror.is_peer(from) => {
+                if let Some(Heard::Answer(id, answer)) = mirror.frame(now, frame, out)
+                    && let Some(job) = self.jobs.get_mut(&id)
+                {
+                    job.mirror = Some(answer);
+                    self.finish(id, out);
+                }
+            }
+            // Before it serves it is as deaf as before it was started: the client asks again.
+            _ if serving => {
+                let first_hop = self.first_hop;
+                let hop = |io| if first_hop { io } else { IoClass::Mirror };
+                if let Some((ticket, io, call)) = self.callee.frame(from, frame, hop, out) {
+                    self.start(now, ticket, io, call, out);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Answers a job whose parts are both done.
@@ -366,10 +338,6 @@ fn merge(own: Answer, mirror: Answer) -> Answer {
     }
 }
 
-fn failed(during: &'static str) -> impl Fn(DiskError) -> String {
-    move |error| format!("the volume's disk failed during {during}: {error}; restart to recover")
-}
-
 fn is_whole(len_bytes: usize) -> bool {
     len_bytes > 0 && len_bytes.is_multiple_of(node::SECTOR_BYTES)
 }
@@ -378,58 +346,12 @@ fn disk(out: &mut Effects, id: u64, op: DiskOp, class: IoClass) {
     out.disk(Token::new(0, id), op, class);
 }
 
-/// The copies share their job's token; the writer counts them.
-fn write_label(out: &mut Effects, id: u64, writes: CopyWrites) {
-    for (offset, data) in writes {
-        disk(out, id, DiskOp::Write { file: LABEL, offset, data, durable: true }, IoClass::Metadata);
-    }
-}
-
 impl Node for VolumeNode {
     fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects) {
-        let outcome = match event {
-            Event::Start => {
-                if let Some(mirror) = &mut self.mirror {
-                    mirror.connect(out);
-                }
-                disk(out, 0, DiskOp::List, IoClass::Metadata);
-                Ok(())
-            }
-            Event::Timer { timer } => {
-                if let Some(mirror) = &mut self.mirror {
-                    mirror.timer(now, timer, out);
-                }
-                Ok(())
-            }
-            Event::Frame { from, frame } => {
-                out.charge(Work::Message, 1);
-                let serving = self.is_serving();
-                match &mut self.mirror {
-                    Some(mirror) if mirror.is_peer(from) => {
-                        if let Some(Heard::Answer(id, answer)) = mirror.frame(now, &frame, out)
-                            && let Some(job) = self.jobs.get_mut(&id)
-                        {
-                            job.mirror = Some(answer);
-                            self.finish(id, out);
-                        }
-                    }
-                    // Before it serves it is as deaf as before it was started: the client asks again.
-                    _ if serving => {
-                        let first_hop = self.first_hop;
-                        let hop = |io| if first_hop { io } else { IoClass::Mirror };
-                        if let Some((ticket, io, call)) = self.callee.frame(from, &frame, hop, out) {
-                            self.start(now, ticket, io, call, out);
-                        }
-                    }
-                    _ => {}
-                }
-                Ok(())
-            }
-            Event::Disk { token, result } if self.is_serving() => self.completed(token.own(), result, out),
-            Event::Disk { result, .. } => self.booted(result, out),
-        };
-        if let Err(reason) = outcome {
-            out.halt(reason);
+        let first = out.len();
+        match self.step(now, event, out) {
+            Ok(()) => self.watchdog.watch(now, first, out),
+            Err(reason) => out.halt(reason),
         }
     }
 

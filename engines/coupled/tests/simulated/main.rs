@@ -11,6 +11,7 @@ mod repair;
 mod seeds;
 mod serial;
 mod store;
+mod volumes;
 
 /// The factor by which campaigns are longer than the default run.
 pub fn campaign() -> u64 {

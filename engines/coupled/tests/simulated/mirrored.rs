@@ -36,11 +36,11 @@ fn copy(id: NodeId, node: &dyn Node) -> Option<Box<dyn Node>> {
     }
 }
 
-fn status(sim: &Sim) -> Option<VolumeStatus> {
+pub fn status(sim: &Sim) -> Option<VolumeStatus> {
     sim.node::<Store>(STORE).map(Store::status)
 }
 
-fn is_attached(sim: &Sim) -> bool {
+pub fn is_attached(sim: &Sim) -> bool {
     matches!(status(sim), Some(VolumeStatus::Attached { .. }))
 }
 
@@ -70,7 +70,7 @@ fn compare_copies(sim: &Sim) -> Result<(), String> {
     Ok(())
 }
 
-fn whole(sim: &mut Sim, seed: u64, groups: u64) -> Result<(), String> {
+pub fn whole(sim: &mut Sim, seed: u64, groups: u64) -> Result<(), String> {
     if sim.run_until(Nanos::from_secs(60), store::finished) != Stop::Reached {
         return Err(format!("the workload did not go on; {:?}; halts: {:?}", status(sim), sim.halts()));
     }
@@ -151,7 +151,7 @@ fn return_zone_b(sim: &mut Sim) {
     ZONE_B.iter().for_each(|id| sim.apply(&Fault::Restart { node: *id }));
 }
 
-fn acknowledged(sim: &Sim) -> u64 {
+pub fn acknowledged(sim: &Sim) -> u64 {
     sim.node::<Client>(CLIENT).expect("never crashed").acknowledged
 }
 

@@ -12,7 +12,7 @@ const RESYNC: [IoClass; 2] = [IoClass::Mirror, IoClass::Mirror];
 pub(super) const REPAIR: [IoClass; 2] = [IoClass::Repair, IoClass::Repair];
 
 const REPLACED: &str = "the writer's volume is empty and has no label, and its mirror holds files: it was lost or replaced; \
-                        restore it from its mirror and restart";
+                        restore its files from its mirror's, without volume-label, and restart";
 
 impl MirroredVolume {
     pub(super) fn own_answered(&mut self, now: Nanos, own: Own, answer: Answer, out: &mut Effects) {
@@ -29,6 +29,7 @@ impl MirroredVolume {
             }
             Own::DetachLabel => {
                 self.phase = Phase::Detached;
+                self.told_epoch = self.epoch;
                 self.drop_standby(now, out);
                 if !self.ready {
                     self.phase = Phase::Resyncing(Box::new(Resync::new(true, false)));
@@ -183,6 +184,7 @@ impl MirroredVolume {
 
     fn attached(&mut self, now: Nanos, out: &mut Effects) {
         self.phase = Phase::Attached;
+        self.told_epoch = self.epoch;
         self.ready = true;
         self.release_held(now, out);
     }

@@ -47,7 +47,10 @@ pub struct MirroredVolume {
     completions: VecDeque<(Token, DiskResult)>,
     phase: Phase,
     ready: bool,
+    /// The highest in any label, written or being written.
     epoch: u64,
+    /// That of the label by which operations complete now, which is durable.
+    told_epoch: u64,
     labels: [Option<Vec<Option<Label>>>; 2],
     check_armed: bool,
 }
@@ -121,6 +124,7 @@ impl MirroredVolume {
             phase: Phase::Connecting,
             ready: false,
             epoch: 0,
+            told_epoch: 0,
             labels: [None, None],
             check_armed: false,
         }
@@ -379,7 +383,7 @@ impl Volume for MirroredVolume {
     }
 
     fn status(&self) -> VolumeStatus {
-        let epoch = self.epoch;
+        let epoch = self.told_epoch;
         match &self.phase {
             _ if !self.ready => VolumeStatus::Connecting,
             Phase::Connecting => VolumeStatus::Connecting,
