@@ -166,6 +166,7 @@ fn draw_storage(config: &mut Config, page_bytes: usize, rng: &mut Rng) {
     storage.scrub_every = Nanos::from_millis(rng.between(2, 100));
     storage.push_bytes_max = [1 << 10, 8 << 10, 64 << 10][rng.below(3) as usize];
     storage.inventory_records_max = [1, 8, 64][rng.below(3) as usize];
+    storage.io_timeout = Nanos::from_millis(rng.fork("io-timeout", 0).between(100, 300));
 }
 
 fn writer(sim: &Sim) -> Option<&Database> {

@@ -113,6 +113,9 @@ impl World<'_> {
     ///
     /// What cannot be, in words.
     pub fn judge(&mut self, initial: Model, rows: Option<Vec<Transaction>>) -> Result<(), String> {
+        // An engine that refuses to serve leaves requests in flight, and what they asked for may have taken effect.
+        let now = self.sim.now();
+        self.load().abandon(now);
         let interval = self.load().interval();
         if interval.findings_count > 0 || interval.acks_dropped + interval.history_dropped > 0 {
             return Err(format!(

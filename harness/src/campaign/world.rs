@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use contract::{Model, Statement, Transaction};
 use load::{LoadNode, Phase};
 use nemesis::{Act, Cast, DATABASE_DOWN_MIN, DamageKind, EngineClass, Names, Schedule, Timed, healing};
-use node::fault::{DiskRule, Fault};
+use node::fault::Fault;
 use node::{Member, Nanos, Node, NodeId, Rng, Role, Topology, Zone};
 use sim::{Ailment, Sim, SimConfig, SimDisk, Status, Stop, Survival};
 use workloads::Workload;
@@ -65,8 +65,6 @@ pub struct World<'a> {
     pub sabotage: Option<Sabotage>,
     /// Disks as they were when a script said to keep them.
     kept: BTreeMap<NodeId, SimDisk>,
-    /// Nodes whose operations hang until they are reset.
-    stuck: BTreeSet<NodeId>,
     /// Disks that were emptied.
     wiped: BTreeSet<NodeId>,
     /// Disks that took each other's place, in order.
@@ -120,7 +118,6 @@ impl<'a> World<'a> {
             timeline: None,
             sabotage: None,
             kept: BTreeMap::new(),
-            stuck: BTreeSet::new(),
             wiped: BTreeSet::new(),
             swapped: Vec::new(),
         }
@@ -231,10 +228,7 @@ impl<'a> World<'a> {
         self.put_down(node)?;
         self.damaged(node, true);
         kept.crash(false, Survival::All);
-        if let Some(disk) = self.sim.disk_mut(node) {
-            kept.set_rule(DiskRule::default());
-            *disk = kept;
-        }
+        self.put_in(node, kept);
         Ok(())
     }
 
@@ -245,13 +239,21 @@ impl<'a> World<'a> {
         };
         for (node, disk) in [(one, second), (other, first)] {
             self.damaged(node, false);
-            *self.sim.disk_mut(node).expect("it has one") = disk;
+            self.put_in(node, disk);
         }
         match self.swapped.last() {
             Some(last) if *last == (one, other) => drop(self.swapped.pop()),
             _ => self.swapped.push((one, other)),
         }
         Ok(())
+    }
+
+    /// Puts a disk in a node's place. It behaves as disks do there now.
+    fn put_in(&mut self, node: NodeId, mut disk: SimDisk) {
+        if let Some(place) = self.sim.disk_mut(node) {
+            disk.set_rule(place.rule());
+            *place = disk;
+        }
     }
 
     fn is_exchanged(&self, node: NodeId) -> bool {
@@ -287,19 +289,12 @@ impl<'a> World<'a> {
                 self.subject.life_ends(&self.sim, node, &mut self.substance)?;
                 self.sim.apply(fault);
                 self.substance.add("crashes", 1);
-                self.stuck.remove(&node);
                 if node == DATABASE {
                     self.database_crashed_at = Some(self.sim.now());
                 }
             }
             Fault::Restart { node } => self.restart(node)?,
             _ => {
-                if let Fault::Disk { node, rule: DiskRule { extra_delay: Some(node::Delay::Constant(delay)), .. } } =
-                    *fault
-                    && delay >= nemesis::STUCK
-                {
-                    self.stuck.insert(node);
-                }
                 if let Fault::Disk { node, rule } = *fault
                     && rule.lies()
                 {
@@ -402,9 +397,6 @@ impl<'a> World<'a> {
         self.swapped.clear();
         for fault in healing(&self.cast) {
             self.apply(&fault)?;
-        }
-        for node in std::mem::take(&mut self.stuck) {
-            self.apply(&Fault::Crash { node, power: false })?;
         }
         self.engine().into_iter().try_for_each(|node| self.restart(node))?;
         self.look()

@@ -36,3 +36,40 @@ fn a_lost_disk_is_admitted() {
     let played = replay(include_str!("scripts/lost-disk.jsonl"));
     assert_eq!(played.seen.name(), "halt");
 }
+
+/// The disks of the writer's volume and of the standby's were exchanged while the standby was detached, and each volume served what
+/// it found under names that are the same on all four: the database went on over a copy of an earlier time, and answered from it.
+/// Now a disk says whose it is, and a volume refuses another's.
+#[test]
+fn exchanged_volumes_are_refused() {
+    for script in
+        [include_str!("scripts/exchanged-volumes.jsonl"), include_str!("scripts/exchanged-volumes-detached.jsonl")]
+    {
+        let played = replay(script);
+        assert!(played.hits["D21"] > 0, "{:?}", played.hits);
+        assert!(
+            played.timeline.iter().any(|(_, what)| what.contains("belongs to volume ebs-")),
+            "{:?}",
+            played.timeline
+        );
+    }
+}
+
+/// A commit was asked for when the standby's disk had just been lost, and the database died over it; later it was there, and a client
+/// read it. The writer's disk was lost next and the engine rightly refused to serve, which ended the run with the first client still
+/// waiting: its transaction was not in the history, so that what the other had read was called a violation. Now whoever still
+/// waits at the end is in the history, outcome unknown.
+#[test]
+fn what_was_in_flight_at_a_refusal_may_have_taken_effect() {
+    let played = replay(include_str!("scripts/refused-in-flight.jsonl"));
+    assert_eq!((played.hits["D18"], played.seen.name()), (2, "halt"));
+}
+
+/// A disk that answered nothing was exchanged and took its hanging with it: its place behaved again, and the other node hung at its
+/// start for good, without a word. The standby stayed detached. Now a place behaves as it was told whatever disk is in it; and a
+/// volume whose disk is stuck halts (`coupled`: `a_volume_whose_disk_is_stuck_halts_and_says_so`).
+#[test]
+fn a_standby_behind_a_disk_that_was_stuck_and_exchanged_is_attached_again() {
+    let played = replay(include_str!("scripts/stuck-and-exchanged.jsonl"));
+    assert!(played.hits["D21"] > 0, "{:?}", played.hits);
+}

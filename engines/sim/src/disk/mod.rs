@@ -124,6 +124,11 @@ impl SimDisk {
         self.rule = rule;
     }
 
+    /// The rule in force.
+    pub fn rule(&self) -> DiskRule {
+        self.rule
+    }
+
     /// Submits `op` at `now`. Returns its slot and when it will complete.
     pub fn begin(&mut self, now: Nanos, token: Token, op: DiskOp) -> (Slot, Nanos) {
         let cost = self.service.price(&self.model, &op, &mut self.rng);

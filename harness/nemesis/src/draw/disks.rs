@@ -121,15 +121,10 @@ impl Draw<'_> {
         }
     }
 
-    /// Nothing completes until the node is reset.
+    /// Nothing completes until the node is reset, which is left to the node: what is stuck when the rule ends stays so.
     fn stick(&mut self) {
-        let (at, end) = (self.at, self.end);
         let node = self.pick(&self.cast.with_disk.clone());
-        let rule = DiskRule { extra_delay: Some(Delay::Constant(STUCK)), ..DiskRule::default() };
-        self.push(at, Fault::Disk { node, rule });
-        self.push(end, Fault::DiskClear { node });
-        self.push(end, Fault::Crash { node, power: false });
-        self.restart_at_end(end, node);
+        self.rule(node, DiskRule { extra_delay: Some(Delay::Constant(STUCK)), ..DiskRule::default() });
     }
 
     fn wipe(&mut self) {

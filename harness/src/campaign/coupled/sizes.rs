@@ -17,6 +17,7 @@ pub fn draw(schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Conf
     config.recovery.reads_max = rng.between(1, 8) as u32;
     config.recovery.chunk_bytes = config.log.align_bytes * rng.between(1, 16) as u32;
     draw_mirror(&mut config, page_bytes, rng);
+    config.io_timeout = Nanos::from_millis(rng.fork("io-timeout", 0).between(100, 300));
     config
 }
 
