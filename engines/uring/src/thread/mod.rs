@@ -3,8 +3,9 @@
 //! # Mechanism
 //!
 //! The loop takes mail, due timers, frames whose delay is over and disk completions, delivers a bounded batch of
-//! events, hands the frames for other threads over (one inbox visit each) and enters the kernel once: to submit,
-//! to collect, and, when nothing is left to do, to sleep until the next timer, completion or mail. It never spins.
+//! events, hands the frames that an event sent to other threads over behind it (one inbox visit a thread) and enters the
+//! kernel once: to submit, to collect, and, when nothing is left to do, to sleep until the next timer, completion or mail.
+//! It never spins.
 //!
 //! # Invariants
 //!
@@ -204,6 +205,8 @@ impl Thread {
         for _ in 0..self.batch_events {
             let Some(delivery) = self.work.queue.pop_front() else { break };
             self.dispatch(delivery);
+            // Others need not wait for the events that are still to be handled here.
+            self.post();
             if self.disks.unsubmitted() >= self.batch_operations {
                 break;
             }
