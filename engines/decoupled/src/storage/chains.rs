@@ -54,6 +54,11 @@ impl Chains {
         self.known(page).map_or(Lsn::ZERO, |chain| chain.cut)
     }
 
+    /// The newest record of a page's chain; zero when it has none.
+    pub fn last_of(&self, page: PageId) -> Lsn {
+        self.of(page).last().map_or(Lsn::ZERO, |link| link.lsn)
+    }
+
     /// Adds the newest record of a page and gives the chain's length; nothing when the page's slot has the record.
     pub fn add(&mut self, page: PageId, link: Link) -> Option<usize> {
         let chain = self.entry(page);

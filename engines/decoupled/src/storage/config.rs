@@ -78,7 +78,7 @@ impl StorageConfig {
             intake_bytes_max: 16 << 20,
             log_bytes_target: 64 << 20,
             log_bytes_max: 192 << 20,
-            coalesce_chain: 128,
+            coalesce_chain: 512,
             coalesce_pages_max: 12,
             pages_grow_bytes: 8 << 20,
             index_log_bytes: 4 << 20,

@@ -23,6 +23,9 @@ use crate::message::{Envelope, InventoryEntry, SegmentStatus, Standing};
 use crate::planted::Bug;
 use crate::{PgId, TruncationTable};
 
+/// Records whose chains are looked at before they are written to.
+const LOOK_AHEAD: usize = 16;
+
 /// What became of a record offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offered {
@@ -137,17 +140,31 @@ impl Segment {
         if !self.recorded {
             return false;
         }
-        let before = self.scl;
-        for at in self.above(self.scl)..self.records.len() {
-            let entry = *self.records.entry(at);
-            let links = entry.prev_pg == self.scl || self.planted.is(Bug::GapIgnored);
-            if !links || self.records.seq(&entry) > durable_seq {
-                break;
+        let first = self.above(self.scl);
+        let Segment { records, scl, planted, .. } = self;
+        let follows = |entry: &&Entry| {
+            let links = entry.prev_pg == *scl || planted.is(Bug::GapIgnored);
+            let follows = links && records.seq(entry) <= durable_seq;
+            if follows {
+                *scl = entry.lsn;
             }
-            self.scl = entry.lsn;
-            self.chain(&entry);
+            follows
+        };
+        let complete = records.from(first).take_while(follows).count();
+        self.chain_all(first, complete);
+        complete > 0
+    }
+
+    /// Puts complete records into their pages' chains. The ends of chains are far apart in memory: looked at one behind the
+    /// other before anything is written, they are waited for together.
+    fn chain_all(&mut self, first: usize, count: usize) {
+        let mut ahead = Vec::with_capacity(LOOK_AHEAD);
+        for start in (first..first + count).step_by(LOOK_AHEAD) {
+            ahead.extend(self.records.from(start).take(LOOK_AHEAD.min(first + count - start)).copied());
+            let in_order = ahead.iter().all(|entry| self.chains.last_of(entry.page) < entry.lsn);
+            assert!(in_order, "a chain has nothing above the SCL");
+            ahead.drain(..).for_each(|entry| self.chain(&entry));
         }
-        self.scl > before
     }
 
     /// Puts the next complete record into its page's chain.
@@ -220,10 +237,7 @@ impl Segment {
     fn chain_again(&mut self) {
         self.chains.clear();
         self.long.clear();
-        for at in 0..self.above(self.scl) {
-            let entry = *self.records.entry(at);
-            self.chain(&entry);
-        }
+        self.chain_all(0, self.above(self.scl));
     }
 
     /// Records of the chain above an LSN, up to the SCL, in order.
