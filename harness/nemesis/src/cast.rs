@@ -44,6 +44,8 @@ pub struct Cast {
     pub database_zone: Zone,
     /// The engine's other nodes, and where they live.
     pub others: Vec<(NodeId, Zone)>,
+    /// A second database node, which is not started unless a script says so.
+    pub successor: Option<NodeId>,
     /// Which of all these have disks.
     pub with_disk: Vec<NodeId>,
     /// What they are called.

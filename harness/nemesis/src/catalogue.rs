@@ -154,8 +154,6 @@ const IMAGES: Reach = Tests("harness/tests/images");
 const TROUBLE: Reach = Tests("harness/tests/disks_in_trouble.rs");
 /// Kills of processes.
 const KILLS: Reach = Tests("harness/tests/kills.rs");
-/// A replaced writer that lives on.
-const ZOMBIES: Reach = Tests("harness/tests/campaign/zombie.rs");
 /// The conformance suite of disks.
 const CONFORMANCE: Reach = Tests("engines/node/src/conformance");
 
@@ -267,14 +265,14 @@ pub const ROWS: [Row; 54] = [
         "zombie-writer",
         "a replaced writer lives on",
         [NotApplicable, NotApplicable, Degraded],
-        [ZOMBIES, NotYet, NotYet],
+        [Script, NotYet, NotYet],
     ),
     row(
         "P6",
         "two-recoveries",
         "two database nodes open one volume",
         [NotApplicable, NotApplicable, Degraded],
-        [ZOMBIES, NotYet, NotYet],
+        [Script, NotYet, NotYet],
     ),
     row(
         "P7",

@@ -17,6 +17,7 @@ use crate::schedule::{DATABASE_DOWN_MIN, Schedule, Timed};
 mod crashes;
 mod disks;
 mod links;
+mod successors;
 
 /// Windows that a schedule's time is cut into, each quiet or not.
 const WINDOWS: u64 = 8;
@@ -89,6 +90,8 @@ impl Draw<'_> {
             "P2" => self.crash_some(true),
             "P3" => self.crash_in_recovery(),
             "P4" => self.pause(),
+            "P5" => self.succeed(),
+            "P6" => self.race(),
             "P8" => self.client_links(),
             "K1" => self.lose_zones(1, 0),
             "K2" => self.lose_zones(1, 1),

@@ -46,7 +46,7 @@ impl Schedule {
 
 /// Every fault undone that can be: links healed, disks cleared, nodes resumed. Crashed nodes are left to the caller.
 pub fn healing(cast: &Cast) -> Vec<Fault> {
-    let all: Vec<NodeId> = std::iter::once(cast.clients).chain(cast.engine()).collect();
+    let all: Vec<NodeId> = std::iter::once(cast.clients).chain(cast.engine()).chain(cast.successor).collect();
     let mut faults = Vec::new();
     for &from in &all {
         faults.push(Fault::Resume { node: from });

@@ -1,6 +1,7 @@
 //! The decoupled engine under a campaign: sizes, invariants between steps, and the comparison of six copies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use ::decoupled::message::{PageResult, Standing, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
 use ::decoupled::quorum::WRITE_QUORUM;
@@ -15,6 +16,7 @@ use sim::{Sim, Status, Stop};
 
 use super::console::{CONSOLE, Mailbox};
 use super::segments::Segments;
+use super::successor::{SUCCESSOR, successor};
 use super::watch::{self, Conditions, Promise};
 use super::{Plants, Subject, Substance, database};
 use crate::engines::LOAD;
@@ -36,9 +38,12 @@ pub type Database = ComputeNode<VolumeDriver>;
 pub struct Decoupled {
     read_fence: Option<ReadFence>,
     volume: Option<VolumeId>,
-    writer: Option<WriterStatus>,
-    /// The highest VDL of any writer that was open.
-    durable: Lsn,
+    /// The writers, as they were seen last.
+    writers: BTreeMap<NodeId, WriterStatus>,
+    /// The highest VDL of every writer that was open. One that was overtaken may open late, and is fenced.
+    durable: BTreeMap<Epoch, Lsn>,
+    /// The VDL at which every writer opened.
+    opened: BTreeMap<Epoch, Lsn>,
     /// The highest SCL of any segment since the last writer opened.
     tail: Lsn,
     segments: Segments,
@@ -51,6 +56,8 @@ pub struct Decoupled {
     /// Lives of the database node that ended.
     lives: u64,
     plants: Plants,
+    /// Whether a second database node may be started.
+    has_successor: bool,
 }
 
 impl Decoupled {
@@ -69,6 +76,11 @@ impl Decoupled {
         Decoupled { plants, ..self }
     }
 
+    /// With a second database node, [`SUCCESSOR`], which somebody may start. Reads are fenced then.
+    pub fn with_successor(self) -> Decoupled {
+        Decoupled { has_successor: true, ..self }
+    }
+
     /// Small sizes of every kind, drawn from `rng`.
     pub fn config(&self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Config {
         let mut config = Config::tiny(schema, seed);
@@ -76,7 +88,9 @@ impl Decoupled {
         config.writer.geometry.page_bytes = page_bytes as u32;
         config.writer.geometry.pages_per_pg = rng.between(4, 40);
         let fences = [ReadFence::Lease, ReadFence::Confirm, ReadFence::Published];
-        config.writer.read_fence = self.read_fence.unwrap_or(fences[(seed % 3) as usize]);
+        // Without a fence a writer that was replaced reads stale, as published.
+        let drawn = if self.has_successor { seed % 2 } else { seed % 3 };
+        config.writer.read_fence = self.read_fence.unwrap_or(fences[drawn as usize]);
         draw_writer(&mut config, rng);
         draw_storage(&mut config, page_bytes, rng);
         config.compute.planted = self.plants.compute;
@@ -84,33 +98,43 @@ impl Decoupled {
         config
     }
 
-    fn check_writer(&mut self, status: &WriterStatus, substance: &mut Substance) -> Result<(), String> {
-        let opened = self.writer.as_ref().is_none_or(|before| before.epoch != status.epoch);
+    fn check_writer(&mut self, id: NodeId, status: &WriterStatus, substance: &mut Substance) -> Result<(), String> {
+        let opened = self.writers.get(&id).is_none_or(|before| before.epoch != status.epoch);
         if opened {
             substance.add("volumes opened", 1);
-            if status.vdl < self.durable {
+            let durable = self.durable.range(..status.epoch).map(|(_, vdl)| *vdl).max().unwrap_or_default();
+            if status.opened_at < durable {
                 return Err(format!(
                     "recovery under epoch {} opened at VDL {}, below VDL {} that an earlier writer answered up to",
-                    status.epoch.number, status.vdl, self.durable
+                    status.epoch.number, status.opened_at, durable
                 ));
             }
-            substance.add("recoveries that truncated a tail", u64::from(self.tail > status.vdl));
+            self.opened.insert(status.epoch, status.opened_at);
+            substance.add("recoveries that truncated a tail", u64::from(self.tail > status.opened_at));
             substance.add("leases waited out", u64::from(self.waited_for_lease == Some(status.epoch)));
             self.tail = Lsn::ZERO;
         }
-        if let Some(before) = self.writer.as_ref().filter(|before| before.epoch == status.epoch)
+        if let Some(before) = self.writers.get(&id).filter(|before| before.epoch == status.epoch)
             && (status.vdl < before.vdl || status.vcl < before.vcl)
         {
             return Err(format!("VCL or VDL fell: {before:?}, then {status:?}"));
         }
-        if let Some(before) = self.writer.as_ref().filter(|before| before.epoch > status.epoch) {
+        if let Some(before) = self.writers.get(&id).filter(|before| before.epoch > status.epoch) {
             return Err(format!("the epoch fell: {before:?}, then {status:?}"));
+        }
+        let later = self.opened.range((Bound::Excluded(status.epoch), Bound::Unbounded)).min_by_key(|(_, vdl)| **vdl);
+        if let Some((epoch, vdl)) = later.filter(|(_, vdl)| **vdl < status.vdl) {
+            return Err(format!(
+                "the writer of epoch {} answers up to VDL {}, and epoch {} opened at VDL {vdl}",
+                status.epoch.number, status.vdl, epoch.number
+            ));
         }
         if status.vdl > status.vcl {
             return Err(format!("the VDL is above the VCL: {status:?}"));
         }
-        self.durable = self.durable.max(status.vdl);
-        self.writer = Some(status.clone());
+        let durable = self.durable.entry(status.epoch).or_default();
+        *durable = status.vdl.max(*durable);
+        self.writers.insert(id, status.clone());
         Ok(())
     }
 
@@ -219,7 +243,9 @@ impl Subject for Decoupled {
     fn topology(&mut self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Result<Topology, String> {
         let config = self.config(schema, page_bytes, seed, rng);
         self.volume = Some(config.writer.volume);
-        ::decoupled::topology(&config)
+        let mut topology = ::decoupled::topology(&config)?;
+        topology.members.extend(self.has_successor.then(|| successor(&config)));
+        Ok(topology)
     }
 
     fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
@@ -229,13 +255,19 @@ impl Subject for Decoupled {
                 self.check_storage(id, probe)?;
             }
         }
+        if self.has_successor
+            && let Some(status) = sim.node::<Database>(SUCCESSOR).map(|heir| heir.storage().status())
+            && status.stage == "open"
+        {
+            self.check_writer(SUCCESSOR, &status, substance)?;
+        }
         let Some(database) = writer(sim) else { return Ok(()) };
         let status = database.storage().status();
         if status.stage.contains(LEASE_WAIT) {
             self.waited_for_lease = Some(status.epoch);
         }
         if status.stage == "open" {
-            self.check_writer(&status, substance)?;
+            self.check_writer(COMPUTE, &status, substance)?;
             let trusted = STORAGE.iter().zip(&probes).filter(|(id, _)| !self.damaged.contains(id));
             check_quorums(database, &status, trusted.map(|(_, probe)| probe))?;
             self.acknowledged = database.storage().groups().iter().map(|group| (group.pg(), group.pgcl())).collect();
@@ -292,7 +324,7 @@ impl Subject for Decoupled {
 
     fn may_halt(&self, reason: &str) -> bool {
         // A database that comes back may duel with the epoch that its last life left at nodes that were away.
-        self.lives > 0 && reason.starts_with("fenced: ")
+        (self.lives > 0 || self.has_successor) && reason.starts_with("fenced: ")
     }
 
     fn promise(&self, sim: &Sim, conditions: &Conditions) -> Promise {
@@ -300,7 +332,8 @@ impl Subject for Decoupled {
         let good: Vec<NodeId> = STORAGE.iter().filter(good).copied().collect();
         let among_themselves =
             good.iter().all(|&one| good.iter().all(|&other| one == other || conditions.are_joined(one, other)));
-        let clients = conditions.are_joined(LOAD, COMPUTE) && *sim.status(COMPUTE) == Status::Running;
+        let alone = !self.has_successor || *sim.status(SUCCESSOR) != Status::Running;
+        let clients = alone && conditions.are_joined(LOAD, COMPUTE) && *sim.status(COMPUTE) == Status::Running;
         if clients && good.len() >= WRITE_QUORUM && among_themselves { Promise::Commits } else { Promise::Anything }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::successor::SUCCESSOR;
 use nemesis::{Act, Row, Timed};
 use node::NodeId;
 use node::fault::Fault;
@@ -100,6 +101,7 @@ impl Hits {
             }
             Act::Wipe { node } => self.add(row, u64::from(sim.disk(node).is_some_and(|disk| disk.used_bytes() > 0))),
             Act::Rollback { .. } | Act::Swap { .. } => self.add(row, 1),
+            Act::Primitive(Fault::Restart { node }) if node == SUCCESSOR => self.add(row, 1),
             Act::Primitive(Fault::Restart { .. } | Fault::Resume { .. }) | Act::Keep { .. } => {}
         }
     }

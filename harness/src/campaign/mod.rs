@@ -22,7 +22,8 @@
 //!
 //! - A seed names its run: the same seed gives the same digest, in every build profile.
 //! - Every run is strictly serializable, whatever read fence its seed draws: one database node at a time is up, and a fence
-//!   matters only to a writer that was replaced and lives on. Such writers have scenarios of their own.
+//!   matters only to a writer that was replaced and lives on. Such writers are started by [`crate::chaos`], see
+//!   [`successor`], and have scenarios of their own.
 //! - Faults stay within what the engines promise to survive: nothing that was synced is damaged.
 //!
 //! # Caveats
@@ -45,6 +46,7 @@ pub mod seed;
 pub mod segments;
 pub mod subject;
 pub mod substance;
+pub mod successor;
 pub mod watch;
 pub mod world;
 

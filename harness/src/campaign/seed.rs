@@ -91,7 +91,7 @@ impl World<'_> {
 
     /// Faults that leave stored bytes whole: the engines come back from them by themselves.
     fn draw(&self, span: Nanos, rng: &mut Rng) -> Schedule {
-        let whole = |row: &&nemesis::Row| !row.damages() && !["D7", "D21", "K3"].contains(&row.id);
+        let whole = |row: &&nemesis::Row| !row.damages() && !["D7", "D21", "K3", "P5", "P6"].contains(&row.id);
         let plan = Plan { rows: ROWS.iter().filter(whole).collect(), swarm: true, demand: Demand::Liveness, span };
         Schedule::draw(&plan, self.cast(), rng)
     }
@@ -116,6 +116,11 @@ impl World<'_> {
         // An engine that refuses to serve leaves requests in flight, and what they asked for may have taken effect.
         let now = self.sim.now();
         self.load().abandon(now);
+        let (mut inherited, mut acks) = (Vec::new(), self.load().take_acks());
+        if let Some(heirs) = self.heirs() {
+            heirs.abandon(now);
+            (inherited, acks) = (heirs.take_history(), [acks, heirs.take_acks()].concat());
+        }
         let interval = self.load().interval();
         if interval.findings_count > 0 || interval.acks_dropped + interval.history_dropped > 0 {
             return Err(format!(
@@ -123,7 +128,6 @@ impl World<'_> {
                 interval.findings_count, interval.history_dropped, interval.findings
             ));
         }
-        let acks = self.load().take_acks();
         let durable = match &rows {
             Some(rows) => {
                 let (first, last) = (placed_of(&initial), rows.iter().flat_map(placed));
@@ -133,6 +137,7 @@ impl World<'_> {
         };
         let mut history = self.load().take_history();
         self.check_forbidden(&history)?;
+        history.extend(inherited);
         history.extend(rows.into_iter().flatten());
         let serial = replay::check(initial, &history, REPLAY_BUDGET);
         if matches!(durable, Verdict::Invalid(_)) || matches!(serial.verdict, Verdict::Invalid(_)) {

@@ -29,6 +29,9 @@ pub trait Subject {
     /// An invariant that does not hold, in words.
     fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String>;
 
+    /// The node `id` is about to be started on the disk that it has now.
+    fn starts(&mut self, _sim: &Sim, _id: NodeId) {}
+
     /// The node `id` is about to be crashed, or the run is over: counts what it did in this life, for its memory goes
     /// with it.
     ///

@@ -6,12 +6,13 @@ use contract::{Model, Statement, Transaction};
 use load::{LoadNode, Phase};
 use nemesis::{Act, Cast, DATABASE_DOWN_MIN, DamageKind, EngineClass, Names, Schedule, Timed, healing};
 use node::fault::Fault;
-use node::{Member, Nanos, Node, NodeId, Rng, Role, Topology, Zone};
+use node::{Nanos, NodeId, Rng, Topology, Zone};
 use sim::{Ailment, Sim, SimConfig, SimDisk, Status, Stop, Survival};
 use workloads::Workload;
 
 use super::console::{Console, Mailbox};
 use super::hits::Hits;
+use super::successor::{SUCCESSOR, clients, heirs};
 use super::watch::{Progress, Watch};
 use super::{Subject, Substance};
 use crate::engines::{DATABASE, LOAD};
@@ -41,7 +42,7 @@ pub struct World<'a> {
     pub substance: Substance,
     /// The harness's own client.
     pub console: Console,
-    cast: Cast,
+    pub(super) cast: Cast,
     rng: Rng,
     database_crashed_at: Option<Nanos>,
     revivals: Vec<(Nanos, NodeId)>,
@@ -80,6 +81,7 @@ impl<'a> World<'a> {
         workload: std::sync::Arc<dyn Workload>,
         world: SimConfig,
     ) -> World<'a> {
+        let databases = [DATABASE, SUCCESSOR];
         let names = engine.members.iter().map(|m| (m.name.clone(), m.id.0)).chain([("load".to_owned(), LOAD.0)]);
         let cast = Cast {
             class: EngineClass::find(subject.name()).expect("subjects are the catalogue's engines"),
@@ -87,20 +89,21 @@ impl<'a> World<'a> {
             clients: LOAD,
             database: DATABASE,
             database_zone: engine.members.iter().find(|m| m.id == DATABASE).map_or(Zone::A, |m| m.zone),
-            others: engine.members.iter().filter(|m| m.id != DATABASE).map(|m| (m.id, m.zone)).collect(),
+            others: engine.members.iter().filter(|m| !databases.contains(&m.id)).map(|m| (m.id, m.zone)).collect(),
+            successor: engine.members.iter().map(|m| m.id).find(|id| *id == SUCCESSOR),
             with_disk: engine.members.iter().filter(|m| m.has_disk).map(|m| m.id).collect(),
         };
         let seed = world.seed;
-        let build = move |life: u64| -> Box<dyn Node> {
-            Box::new(LoadNode::new(load.clone(), workload.programs(seed, life as u16 + 1)))
-        };
-        let (role, zone) = (Role::Load, Zone::A);
-        let clients = Member { id: LOAD, name: "load".into(), role, zone, has_disk: false, build: Box::new(build) };
         let mut members = engine.members;
-        members.extend([clients, Mailbox::member()]);
+        members.extend(cast.successor.map(|_| heirs(&load, std::sync::Arc::clone(&workload))));
+        members.extend([clients(load, workload, LOAD, seed), Mailbox::member()]);
+        let mut sim = Sim::new(Topology { members }, world);
+        if let Some(successor) = cast.successor {
+            sim.crash(successor, false, Survival::All);
+        }
         World {
             subject,
-            sim: Sim::new(Topology { members }, world),
+            sim,
             substance: Substance::default(),
             console: Console::new(DATABASE),
             cast,
@@ -292,8 +295,12 @@ impl<'a> World<'a> {
                 if node == DATABASE {
                     self.database_crashed_at = Some(self.sim.now());
                 }
+                self.set_heirs(node, Phase::Idle);
             }
-            Fault::Restart { node } => self.restart(node)?,
+            Fault::Restart { node } => {
+                self.restart(node)?;
+                self.set_heirs(node, Phase::Measure);
+            }
             _ => {
                 if let Fault::Disk { node, rule } = *fault
                     && rule.lies()
@@ -316,7 +323,10 @@ impl<'a> World<'a> {
             Status::Crashed if earliest.is_some_and(|earliest| now < earliest) => {
                 self.revivals.push((earliest.unwrap_or(now), node));
             }
-            Status::Crashed => self.sim.apply(&Fault::Restart { node }),
+            Status::Crashed => {
+                self.subject.starts(&self.sim, node);
+                self.sim.apply(&Fault::Restart { node });
+            }
             Status::Halted { .. } => {
                 self.subject.life_ends(&self.sim, node, &mut self.substance)?;
                 self.sim.apply(&Fault::Crash { node, power: false });
@@ -367,6 +377,10 @@ impl<'a> World<'a> {
             if !self.halts_allowed && !self.subject.may_halt(&halt.reason) {
                 return Err(format!("{:?} halted at {:?}: {}", halt.node, halt.at, halt.reason));
             }
+            if self.cast.successor == Some(halt.node) {
+                self.set_heirs(halt.node, Phase::Idle);
+                continue;
+            }
             let after = Nanos(self.rng.below(REVIVE_WITHIN.0));
             self.revivals.push((self.sim.now() + after, halt.node));
         }
@@ -395,6 +409,9 @@ impl<'a> World<'a> {
             self.swap(one, other)?;
         }
         self.swapped.clear();
+        if let Some(successor) = self.cast.successor {
+            self.put_down(successor)?;
+        }
         for fault in healing(&self.cast) {
             self.apply(&fault)?;
         }

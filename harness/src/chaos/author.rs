@@ -36,7 +36,7 @@ pub fn author(suite: &Suite, class: EngineClass, seed: u64) -> Result<Script, St
         span: words::span(span),
         nodes: Names::default().0,
     };
-    let cast = cast_of(subject_of(class, Plants::NONE).as_mut(), &header)?;
+    let cast = cast_of(subject_of(class, Plants::NONE, true).as_mut(), &header)?;
     header.nodes = cast.names.0.clone();
     let plan =
         Plan { rows: rows(suite, class, seed), swarm: suite.pick == Pick::Half, demand: suite.demand.into(), span };

@@ -5,7 +5,8 @@
 //! A suite and a seed make a [`nemesis::Script`] ([`author()`]); a script is played in a simulated world ([`play()`]), on the
 //! worlds and subjects of [`crate::campaign`]: safety under faults, then liveness in a mended world, then an audit of all
 //! copies, a power cycle, a reading of everything, and a replay of the whole history. What was *seen* is compared with what
-//! was *owed* under the faults that took effect. Failures are kept as scripts, which [`shrink`] makes small.
+//! was *owed* under the faults that took effect. Failures are kept as scripts, which [`shrink`] makes small. [`mutants`] plants
+//! known bugs, to see whether all this finds them.
 //!
 //! # Invariants
 //!

@@ -125,8 +125,9 @@ impl Workload for Scripted {
         (0..self.header.tables).map(shard).collect()
     }
 
-    fn programs(&self, _seed: u64, _era: u16) -> Box<dyn Programs> {
-        Box::new(Clients { operations: Arc::clone(&self.operations), next: 0 })
+    fn programs(&self, _seed: u64, era: u16) -> Box<dyn Programs> {
+        let first = (u64::from(era) - 1) << 32;
+        Box::new(Clients { operations: Arc::clone(&self.operations), first, next: 0 })
     }
 
     fn verify(&self, _table: TableId, key: &Key, row: &Row) -> Result<(), String> {
@@ -137,14 +138,16 @@ impl Workload for Scripted {
 
 struct Clients {
     operations: Arc<[Operation]>,
+    /// What is added to an operation's number, so that two loads write different rows.
+    first: u64,
     next: u64,
 }
 
 impl Programs for Clients {
     fn next(&mut self, _client: u32) -> Box<dyn Program> {
         self.next += 1;
-        let writer = self.next;
-        Box::new(match self.operations.get(writer as usize - 1) {
+        let writer = self.first + self.next;
+        Box::new(match self.operations.get(self.next as usize - 1) {
             Some(operation) => Transaction {
                 statements: operation.verbs.iter().map(|verb| statement(verb, writer)).collect(),
                 rolls_back: operation.rolls_back,

@@ -102,11 +102,12 @@ pub struct Playing {
     pub plants: Plants,
 }
 
-/// The engine of a class, for one run.
-pub fn subject_of(class: EngineClass, plants: Plants) -> Box<dyn Subject> {
+/// The engine of a class, for one run; `succeeded` when a second database node may open its volume.
+pub fn subject_of(class: EngineClass, plants: Plants, succeeded: bool) -> Box<dyn Subject> {
     match class {
         EngineClass::Coupled => Box::new(Coupled::local().with(plants)),
         EngineClass::Mirrored => Box::new(Coupled::mirrored().with(plants)),
+        EngineClass::Decoupled if succeeded => Box::new(Decoupled::any().with(plants).with_successor()),
         EngineClass::Decoupled => Box::new(Decoupled::any().with(plants)),
     }
 }
@@ -168,7 +169,8 @@ fn nothing(seen: Seen) -> Played {
 }
 
 fn run(script: &Script, playing: &Playing) -> Played {
-    let mut subject = subject_of(script.class(), playing.plants);
+    let succeeded = script.schedule().rows.iter().any(|row| ["P5", "P6"].contains(&row.id));
+    let mut subject = subject_of(script.class(), playing.plants, succeeded);
     let workload: Arc<dyn Workload> = Arc::new(Scripted::new(script));
     let mut world = match world(subject.as_mut(), script, &workload, playing) {
         Ok(world) => world,

@@ -12,6 +12,9 @@ use crate::chaos::suite::Suite;
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 
+/// Failures without a planted bug that are told one by one; more are only counted.
+const TOLD_MAX: usize = 10;
+
 /// Runs that the command plays are expected to panic: what they say is in the verdict.
 fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|_| {}));
@@ -41,7 +44,7 @@ pub(super) fn run_command(args: &MutantsArgs) -> Result<Exit, Failure> {
     }
     let (played, failed) = pool.install(|| clean.play(args.seed)).map_err(Failure::from)?;
     interrupt::check()?;
-    failed.iter().for_each(|what| println!("without a planted bug: {what}"));
+    failed.iter().take(TOLD_MAX).for_each(|what| println!("without a planted bug: {what}"));
     let (own, swarm, of) = table.totals();
     println!("\nwithout a planted bug: {played} of the same scripts, {} failed", failed.len());
     println!(

@@ -106,6 +106,8 @@ pub struct WriterStatus {
     pub stage: String,
     /// Its epoch.
     pub epoch: Epoch,
+    /// The VDL at which the volume was opened; zero before.
+    pub opened_at: Lsn,
     /// Volume complete LSN.
     pub vcl: Lsn,
     /// Volume durable LSN.
@@ -195,9 +197,11 @@ impl VolumeDriver {
             Stage::Forming(_) => "creating the volume".to_owned(),
             Stage::Open(_) => "open".to_owned(),
         };
+        let opened_at = if let Stage::Open(plan) = &self.stage { plan.vdl } else { Lsn::ZERO };
         WriterStatus {
             stage,
             epoch: self.epoch,
+            opened_at,
             vcl: self.progress.vcl(),
             vdl: self.progress.vdl(),
             pg_count: self.groups.len() as u32,

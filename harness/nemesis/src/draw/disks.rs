@@ -30,7 +30,7 @@ impl Draw<'_> {
             "D8" => self.damage(DamageKind::Unreadable, &["log", "pages", ""]),
             "D9" => self.damage(DamageKind::Rot, &["log", "pages", "index", ""]),
             "D10" => self.rot_everywhere(&nodes),
-            "D11" => self.rules(|rng| DiskRule { sync_error: probability(rng) * 0.2, ..DiskRule::default() }),
+            "D11" => self.rules(|rng| DiskRule { sync_error: probability(rng), ..DiskRule::default() }),
             "D12" => self.rules(|rng| {
                 let (read_error, write_error) = (probability(rng) * 0.2, probability(rng) * 0.1);
                 DiskRule { read_error, write_error, ..DiskRule::default() }

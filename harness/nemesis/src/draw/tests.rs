@@ -12,7 +12,8 @@ fn cast() -> Cast {
     let with_disk = others.iter().map(|other| other.0).collect();
     let class = EngineClass::Decoupled;
     let (clients, database) = (NodeId(0), NodeId(1));
-    Cast { class, clients, database, database_zone: Zone::A, others, with_disk, names: crate::Names::default() }
+    let (successor, names) = (Some(NodeId(8)), crate::Names::default());
+    Cast { class, clients, database, database_zone: Zone::A, others, successor, with_disk, names }
 }
 
 fn draw(seed: u64) -> Schedule {
@@ -26,11 +27,31 @@ fn every_crash_is_followed_by_a_restart_and_the_database_stays_down_long_enough(
         let schedule = draw(seed);
         for fault in &schedule.faults {
             let Act::Primitive(Fault::Crash { node, .. }) = fault.act else { continue };
+            if Some(node) == cast().successor {
+                continue;
+            }
             let least = if node == cast().database { fault.at + DATABASE_DOWN_MIN } else { fault.at };
             let up = |later: &Timed| later.at >= least && later.act == Act::Primitive(Fault::Restart { node });
             assert!(schedule.faults.iter().any(up), "seed {seed}: {node:?} stays down");
         }
     }
+}
+
+#[test]
+fn a_successor_that_is_started_is_ended() {
+    let is_its_life = |act: &Act| {
+        let alive = matches!(act, Act::Primitive(Fault::Restart { .. } | Fault::Crash { .. }));
+        alive && Some(act.node()) == cast().successor
+    };
+    let mut started = 0;
+    for seed in 0..300 {
+        let schedule = draw(seed);
+        let last = schedule.faults.iter().rfind(|fault| is_its_life(&fault.act));
+        let Some(last) = last else { continue };
+        assert!(matches!(last.act, Act::Primitive(Fault::Crash { .. })), "seed {seed}: {last:?}");
+        started += 1;
+    }
+    assert!(started > 30, "{started} schedules start one");
 }
 
 #[test]

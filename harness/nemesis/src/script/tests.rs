@@ -10,7 +10,8 @@ fn cast(names: &Names) -> Cast {
     let others: Vec<(NodeId, Zone)> = (2..8).map(|id| (NodeId(id), Zone::ALL[(id as usize - 2) / 2])).collect();
     let with_disk = others.iter().map(|other| other.0).collect();
     let (clients, database, database_zone) = (NodeId(0), NodeId(1), Zone::A);
-    Cast { class: EngineClass::Decoupled, clients, database, database_zone, others, with_disk, names: names.clone() }
+    let (class, names) = (EngineClass::Decoupled, names.clone());
+    Cast { class, clients, database, database_zone, others, successor: None, with_disk, names }
 }
 
 fn script(seed: u64) -> Script {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use ::coupled::ids::{LogId, LogKind};
 use ::coupled::topology::{COMPUTE, EBS_A1, EBS_B1};
+use ::coupled::wal::{BlockHeader, Layout};
 use ::coupled::{Config, CoupledNode, Probe, VolumeNode};
 use compute::{Lsn, Page, PageId};
 use node::{Block, FileName, Nanos, NodeId};
@@ -25,6 +27,23 @@ fn whole_pages(disk: &SimDisk, page_bytes: usize) -> BTreeMap<PageId, Page> {
         Some((id, Page::open(Block::padded(bytes), id).ok()?))
     });
     pages.collect()
+}
+
+/// The highest LSN that a block of the log, as it lies on the disk, says was durable when it was written.
+pub fn vouched(disk: &SimDisk, config: &Config) -> Lsn {
+    let (layout, log) = (Layout::of(&config.log), LogId { volume: config.volume, kind: LogKind::Redo });
+    let unit = layout.align_bytes as usize;
+    let mut vouched = Lsn::ZERO;
+    for segment in 0..layout.segments {
+        let bytes = disk.contents(&FileName::new(format!("log-{segment:03}"))).unwrap_or_default();
+        for at in (0..bytes.len()).step_by(unit) {
+            let Ok((header, ..)) = BlockHeader::decode(&bytes[at..], log) else { continue };
+            if layout.locate(header.position) == (segment, at as u64) {
+                vouched = header.durable.max(vouched);
+            }
+        }
+    }
+    vouched
 }
 
 /// No page on disk is ahead of the durable log.

@@ -60,6 +60,8 @@ pub struct Coupled {
     damaged: BTreeSet<NodeId>,
     /// Whether the database was seen open, so that it must be there from then on.
     exists: Arc<AtomicBool>,
+    /// What the log's own blocks said was durable when the database node was started.
+    vouched: Lsn,
     plants: Plants,
 }
 
@@ -96,6 +98,7 @@ impl Coupled {
             replaced: BTreeSet::new(),
             damaged: BTreeSet::new(),
             exists: Arc::default(),
+            vouched: Lsn::ZERO,
             plants: Plants::NONE,
         }
     }
@@ -161,6 +164,11 @@ impl Coupled {
         if !std::mem::replace(&mut self.open, true) {
             substance.add("openings", 1);
         }
+        let disk = sim.disk(self.first_copy()).ok_or("the writer's volume has no disk")?;
+        // What cannot be read vouches for nothing.
+        if probe.durable < self.vouched && disk.counts().reads_unreadable == 0 {
+            return Err(format!("the log was cut at {}, and its own blocks vouch for {}", probe.durable, self.vouched));
+        }
         if probe.durable < self.durable {
             return Err(format!("the log is durable up to {}, and was up to {}", probe.durable, self.durable));
         }
@@ -168,7 +176,6 @@ impl Coupled {
             return Err(format!("more is durable than was appended: {probe:?}"));
         }
         self.durable = probe.durable;
-        let disk = sim.disk(self.first_copy()).ok_or("the writer's volume has no disk")?;
         copies::log_first(disk, self.drawn()?.compute.page_bytes, probe.durable)
     }
 
@@ -241,6 +248,12 @@ impl Subject for Coupled {
         match database.storage().probe() {
             Some(probe) => self.check_log(sim, &probe, substance),
             None => Ok(()),
+        }
+    }
+
+    fn starts(&mut self, sim: &Sim, id: NodeId) {
+        if let (COMPUTE, Place::Local, Some(config)) = (id, self.place, &self.config) {
+            self.vouched = sim.disk(COMPUTE).map_or(Lsn::ZERO, |disk| copies::vouched(disk, config));
         }
     }
 

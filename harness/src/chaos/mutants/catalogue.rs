@@ -188,7 +188,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "opens-early",
-        "recovery",
+        "rereplication",
         DECOUPLED,
         decoupled(Decoupled::OpensEarly),
         "a volume is opened before its end is on four segments: losing one more node loses it",
@@ -202,14 +202,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "ack-across-fence",
-        "recovery",
+        "succession",
         DECOUPLED,
         decoupled(Decoupled::AckAcrossFence),
         "an append accepted before a promise is acknowledged after it: the new writer has not counted it",
     ),
     mutant(
         "zombie-reads",
-        "recovery",
+        "succession",
         DECOUPLED,
         decoupled(Decoupled::ZombieReads),
         "a replaced writer answers reads from its cache: clients see what was overwritten",
@@ -244,14 +244,14 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "no-epoch-check",
-        "recovery",
+        "succession",
         DECOUPLED,
         decoupled(Decoupled::NoEpochCheck),
         "appends of an old epoch are taken: a replaced writer is told that its commits are durable",
     ),
     mutant(
         "no-fence",
-        "recovery",
+        "succession",
         DECOUPLED,
         decoupled(Decoupled::NoFence),
         "a promise does not lock the old writer out: it commits behind the back of the recovery",
