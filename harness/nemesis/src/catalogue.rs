@@ -158,7 +158,7 @@ const KILLS: Reach = Tests("harness/tests/kills.rs");
 const CONFORMANCE: Reach = Tests("engines/node/src/conformance");
 
 const ALL_DEGRADED: [Owed; 3] = [Degraded, Degraded, Degraded];
-const ONE_COPY_HALTS: [Owed; 3] = [Halt, Halt, Masked];
+const ONE_COPY_HALTS: [Owed; 3] = [Halt, Degraded, Masked];
 const LINKS: [Owed; 3] = [NotApplicable, Degraded, Degraded];
 const LINKS_IN_SIM: [Reach; 3] = [Script, NotYet, NotYet];
 const DISK_IN_SIM: [Reach; 3] = [Script, NotYet, NotYet];
@@ -226,7 +226,7 @@ pub const ROWS: [Row; 54] = [
         [KnownLimit, KnownLimit, Masked],
         DISK_IN_SIM,
     ),
-    row("D20", "superblock-copy-damaged", "copies of the superblock rot", [Halt, Halt, Masked], DISK_IN_SIM),
+    row("D20", "superblock-copy-damaged", "copies of the superblock rot", ONE_COPY_HALTS, DISK_IN_SIM),
     row(
         "D21",
         "disks-swapped",

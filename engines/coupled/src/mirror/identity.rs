@@ -1,7 +1,7 @@
 //! Whose volume a disk is, and what its record holds.
 
 use crate::ids::VolumeId;
-use crate::mirror::Label;
+use crate::mirror::{Label, Noted};
 
 /// Which volume of which database a disk is. Written before the first call is served, and looked at at every start: four
 /// volumes hold files of the same names, so that nothing else tells one from another.
@@ -30,13 +30,13 @@ impl Identity {
     }
 }
 
-/// A volume's record: its identity, and its label once there is one.
+/// A volume's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VolumeRecord {
     /// Whose disk it is.
     pub identity: Identity,
-    /// How it stands to the other side.
-    pub label: Option<Label>,
+    /// How it stands to the other copies.
+    pub noted: Noted,
 }
 
 impl VolumeRecord {
@@ -46,7 +46,8 @@ impl VolumeRecord {
         let mut bytes = database.0.to_le_bytes().to_vec();
         bytes.push(name.len() as u8);
         bytes.extend(name.as_bytes());
-        bytes.extend(self.label.iter().flat_map(Label::encode));
+        bytes.push(self.noted.mending.into());
+        bytes.extend(self.noted.label.iter().flat_map(Label::encode));
         bytes
     }
 
@@ -54,11 +55,12 @@ impl VolumeRecord {
     pub fn decode(bytes: &[u8]) -> Option<VolumeRecord> {
         let (database, rest) = bytes.split_first_chunk::<8>()?;
         let (name_bytes, rest) = rest.split_first()?;
-        let (name, label) = rest.split_at_checked(usize::from(*name_bytes))?;
+        let (name, noted) = rest.split_at_checked(usize::from(*name_bytes))?;
         let name = std::str::from_utf8(name).ok()?.to_owned();
         let identity = Identity { database: VolumeId(u64::from_le_bytes(*database)), name };
+        let (mending, label) = noted.split_first()?;
         let label = if label.is_empty() { None } else { Some(Label::decode(label)?) };
-        Some(VolumeRecord { identity, label })
+        Some(VolumeRecord { identity, noted: Noted { label, mending: *mending != 0 } })
     }
 }
 
@@ -71,7 +73,9 @@ mod tests {
     fn a_record_reads_back_and_a_strangers_disk_is_refused() {
         let identity = Identity { database: VolumeId(7), name: "ebs-a1".into() };
         let label = Label { epoch: 3, attachment: Attachment::Detached };
-        let [bare, labelled] = [None, Some(label)].map(|label| VolumeRecord { identity: identity.clone(), label });
+        let noted = |label| Noted { label, mending: true };
+        let [bare, labelled] =
+            [None, Some(label)].map(|label| VolumeRecord { identity: identity.clone(), noted: noted(label) });
         let bytes = labelled.encode();
         for record in [&bare, &labelled] {
             assert_eq!(VolumeRecord::decode(&record.encode()).as_ref(), Some(record));

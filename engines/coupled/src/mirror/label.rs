@@ -50,6 +50,15 @@ impl Label {
     }
 }
 
+/// What a volume's record says of how it stands to the other copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// How it stands to the other side.
+    pub label: Option<Label>,
+    /// The side's volume is being made right from other copies, and may be half so: its mirror is to be believed.
+    pub mending: bool,
+}
+
 /// Whether the standby's side may take over as complete. `writer` is the writer side's label, if anyone could read it.
 ///
 /// With both labels, both must say attached since the same epoch. Without the writer's, the standby's word is enough only

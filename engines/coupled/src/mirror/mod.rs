@@ -24,7 +24,7 @@
 //! - After a crash of the database node the four copies may differ in what was in flight. They are compared and made equal
 //!   before the first operation of the next opening. Every acknowledged write is on all of them, so any copy may be
 //!   taken for each region: `ebs-a1` is, unless it cannot read the region or the other three agree against it, as they do
-//!   when it rotted there.
+//!   when it rotted there. It is then mended from one of them, which both copies of its side [note](Noted) until it is done.
 //! - A standby that was detached is never taken for complete: both sides keep a [`Label`] with an epoch that rises at
 //!   every detachment and attachment ([`may_promote`]).
 //! - A volume serves no disk but its own: each carries its [`Identity`] from before its first file.
@@ -35,6 +35,7 @@
 //! - A volume or mirror of the writer's zone that is down stalls writes, as 4 of 4 must; only the standby's zone can be
 //!   detached.
 //! - A resync compares checksums of every region of the volume; it does not remember what changed meanwhile.
+//! - A volume that returns with an old image while the database node lives is compared only when that starts again.
 //! - Volumes are files of a block server rather than one numbered block device.
 
 mod callee;
@@ -49,7 +50,7 @@ mod volume_node;
 pub use callee::{Callee, Ticket};
 pub use caller::{Caller, Heard};
 pub use identity::{Identity, VolumeRecord};
-pub use label::{Attachment, Label, may_promote};
+pub use label::{Attachment, Label, Noted, may_promote};
 pub use protocol::{Answer, Call, Copies};
 pub use standby_node::StandbyNode;
 pub use volume_node::{VolumeNode, VolumeNodeConfig};

@@ -11,7 +11,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use node::{DiskError, FileName, Frame, FrameKind, IoClass};
 
-use crate::mirror::Label;
+use crate::mirror::{Label, Noted};
 
 pub(super) const HELLO: FrameKind = FrameKind(0x0201);
 pub(super) const WELCOME: FrameKind = FrameKind(0x0202);
@@ -19,7 +19,7 @@ pub(super) const CALL: FrameKind = FrameKind(0x0203);
 pub(super) const ANSWER: FrameKind = FrameKind(0x0204);
 pub(super) const STALE: FrameKind = FrameKind(0x0205);
 
-/// Which copies of a side a write goes to.
+/// Which copies of a side a change goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Copies {
@@ -50,8 +50,8 @@ pub enum Call {
         name: FileName,
         /// Its length.
         len_bytes: u64,
-        /// Whether only the mirror makes it.
-        mirror_only: bool,
+        /// Which copies make it.
+        at: Copies,
     },
     /// Grows a file with zeroes, durably.
     Extend {
@@ -59,8 +59,8 @@ pub enum Call {
         name: FileName,
         /// Its length.
         len_bytes: u64,
-        /// Whether only the mirror grows it.
-        mirror_only: bool,
+        /// Which copies grow it.
+        at: Copies,
     },
     /// Removes a file, durably.
     Remove(FileName),
@@ -95,10 +95,12 @@ pub enum Call {
         /// How much.
         len_bytes: u32,
     },
-    /// The label of each copy.
+    /// What each copy's record says.
     GetLabel,
     /// Writes the label, durably.
     SetLabel(Label),
+    /// Notes durably whether the volume is being mended.
+    SetMending(bool),
 }
 
 /// What came of a call. Lists have one entry per copy: the volume's own, then its mirror's.
@@ -114,8 +116,8 @@ pub enum Answer {
     Lists(Vec<Vec<(FileName, u64)>>),
     /// The region's hash at each copy, `None` where it cannot be read.
     Hashes(Vec<Option<u64>>),
-    /// The label of each copy, `None` where there is none.
-    Labels(Vec<Option<Label>>),
+    /// What each copy's record says.
+    Labels(Vec<Noted>),
     /// The disk refused.
     Failed(DiskError),
 }
@@ -212,17 +214,17 @@ impl Call {
                 body.put_u8(2);
                 put_name(body, name);
             }
-            Call::Create { name, len_bytes, mirror_only } => {
+            Call::Create { name, len_bytes, at } => {
                 body.put_u8(3);
                 put_name(body, name);
                 body.put_u64_le(*len_bytes);
-                body.put_u8(u8::from(*mirror_only));
+                body.put_u8(*at as u8);
             }
-            Call::Extend { name, len_bytes, mirror_only } => {
+            Call::Extend { name, len_bytes, at } => {
                 body.put_u8(4);
                 put_name(body, name);
                 body.put_u64_le(*len_bytes);
-                body.put_u8(u8::from(*mirror_only));
+                body.put_u8(*at as u8);
             }
             Call::Remove(name) => {
                 body.put_u8(5);
@@ -253,6 +255,10 @@ impl Call {
                 body.put_u8(10);
                 body.put_slice(&label.encode());
             }
+            Call::SetMending(mending) => {
+                body.put_u8(11);
+                body.put_u8(u8::from(*mending));
+            }
         }
     }
 
@@ -262,10 +268,10 @@ impl Call {
             2 => Call::Open(reader.name()?),
             code @ (3 | 4) => {
                 let (name, len_bytes) = (reader.name()?, reader.u64()?);
-                let mirror_only = reader.u8()? != 0;
+                let at = Copies::from_code(reader.u8()?)?;
                 match code {
-                    3 => Call::Create { name, len_bytes, mirror_only },
-                    _ => Call::Extend { name, len_bytes, mirror_only },
+                    3 => Call::Create { name, len_bytes, at },
+                    _ => Call::Extend { name, len_bytes, at },
                 }
             }
             5 => Call::Remove(reader.name()?),
@@ -283,6 +289,7 @@ impl Call {
             }
             9 => Call::GetLabel,
             10 => Call::SetLabel(Label::decode(&reader.take(9)?)?),
+            11 => Call::SetMending(reader.u8()? != 0),
             _ => return None,
         })
     }
@@ -322,7 +329,8 @@ impl Answer {
             Answer::Labels(labels) => {
                 body.put_u8(6);
                 body.put_u32_le(labels.len() as u32);
-                for label in labels {
+                for Noted { label, mending } in labels {
+                    body.put_u8(u8::from(*mending));
                     body.put_u8(u8::from(label.is_some()));
                     label.iter().for_each(|label| body.put_slice(&label.encode()));
                 }
@@ -348,7 +356,11 @@ impl Answer {
             3 => Answer::Data(std::mem::take(&mut reader.0)),
             4 => Answer::Lists(reader.list(|reader| reader.list(|reader| Some((reader.name()?, reader.u64()?))))?),
             5 => Answer::Hashes(reader.list(|reader| reader.option(Reader::u64))?),
-            6 => Answer::Labels(reader.list(|reader| reader.option(|reader| Label::decode(&reader.take(9)?)))?),
+            6 => Answer::Labels(reader.list(|reader| {
+                let mending = reader.u8()? != 0;
+                let label = reader.option(|reader| Label::decode(&reader.take(9)?))?;
+                Some(Noted { label, mending })
+            })?),
             7 => Answer::Failed(match (reader.u8()?, reader.u64()?) {
                 (1, _) => DiskError::NotFound,
                 (2, _) => DiskError::NoSpace,
@@ -373,14 +385,15 @@ mod tests {
         let calls = [
             Call::List,
             Call::Open(name()),
-            Call::Create { name: name(), len_bytes: 512, mirror_only: true },
-            Call::Extend { name: name(), len_bytes: 1024, mirror_only: false },
+            Call::Create { name: name(), len_bytes: 512, at: Copies::Mirror },
+            Call::Extend { name: name(), len_bytes: 1024, at: Copies::Own },
             Call::Remove(name()),
             Call::Write { name: name(), offset: 512, at: Copies::Own, data: Bytes::from_static(b"data") },
             Call::Read { name: name(), offset: 0, len_bytes: 512, mirror: true },
             Call::Hash { name: name(), offset: 0, len_bytes: 512 },
             Call::GetLabel,
             Call::SetLabel(label),
+            Call::SetMending(true),
         ];
         for sent in calls {
             let mut bytes = BytesMut::new();
@@ -395,7 +408,7 @@ mod tests {
             Answer::Data(Bytes::from_static(b"data")),
             Answer::Lists(vec![vec![(name(), 9)], vec![]]),
             Answer::Hashes(vec![Some(1), None]),
-            Answer::Labels(vec![None, Some(label)]),
+            Answer::Labels(vec![Noted::default(), Noted { label: Some(label), mending: true }]),
             Answer::Failed(DiskError::OutOfRange { len_bytes: 4 }),
             Answer::Failed(DiskError::EIO),
         ];

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use node::{DiskError, DiskOp, DiskReply, DiskResult, Effects, FileId, FileName, IoClass, Token};
 
 use crate::copies::{self, COPIES, COPY_BYTES, CopyWriter, CopyWrites, FILE_BYTES, Picked, Progress, Standing};
-use crate::mirror::{Identity, VolumeRecord};
+use crate::mirror::{Identity, Noted, VolumeRecord};
 
 const LABEL: FileId = FileId(0);
 const LABEL_NAME: &str = "volume-label";
@@ -79,7 +79,7 @@ impl Contents {
         Contents {
             files: BTreeMap::new(),
             last_file: LABEL.0,
-            record: VolumeRecord { identity, label: None },
+            record: VolumeRecord { identity, noted: Noted::default() },
             writer: CopyWriter::new(LABEL_KIND, Standing::default()),
         }
     }
@@ -325,7 +325,9 @@ mod tests {
     fn a_fresh_disk_is_labelled_and_known_from_then_on() {
         let mut label = Vec::new();
         let fresh = start(&[], &mut label).expect("a fresh disk");
-        assert!(fresh.files.is_empty() && fresh.record == VolumeRecord { identity: identity(), label: None });
+        assert!(
+            fresh.files.is_empty() && fresh.record == VolumeRecord { identity: identity(), noted: Noted::default() }
+        );
         let written = label.clone();
         let known = start(&[("pages", 512), (LABEL_NAME, FILE_BYTES)], &mut label).expect("its own disk");
         assert_eq!(known.files.keys().map(FileName::as_str).collect::<Vec<_>>(), ["pages"]);

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::copies::Progress;
 use crate::mirror::start::{Contents, Start, failed, write_label};
-use crate::mirror::{Answer, Call, Callee, Caller, Copies, Heard, Identity, Label, Ticket, VolumeRecord};
+use crate::mirror::{Answer, Call, Callee, Caller, Copies, Heard, Identity, Label, Noted, Ticket, VolumeRecord};
 use crate::planted::Bug;
 
 const TIMER: TimerId = TimerId::new(0, 1);
@@ -94,7 +94,7 @@ impl VolumeNode {
 
     /// The label, once it is read.
     pub fn label(&self) -> Option<Label> {
-        self.contents.record.label
+        self.contents.record.noted.label
     }
 
     /// Whether calls are served.
@@ -110,8 +110,14 @@ impl VolumeNode {
     fn start(&mut self, now: Nanos, ticket: Ticket, io: IoClass, call: Call, out: &mut Effects) {
         let id = self.next_job;
         self.next_job += 1;
-        let own_only =
-            matches!(call, Call::Open(_) | Call::Read { mirror: false, .. } | Call::Write { at: Copies::Own, .. });
+        let own_only = matches!(
+            call,
+            Call::Open(_)
+                | Call::Read { mirror: false, .. }
+                | Call::Create { at: Copies::Own, .. }
+                | Call::Extend { at: Copies::Own, .. }
+                | Call::Write { at: Copies::Own, .. }
+        );
         let mut job = Job { ticket, call, own: None, creating: None, naming: false, mirror: None };
         match &mut self.mirror {
             Some(mirror) if !own_only => mirror.call(now, id, for_mirror(&job.call), [IoClass::Mirror, io], out),
@@ -129,8 +135,8 @@ impl VolumeNode {
     fn begin(&mut self, id: u64, io: IoClass, job: &mut Job, out: &mut Effects) -> Option<Answer> {
         let call = &job.call;
         let op = match call {
-            Call::Create { mirror_only: true, .. }
-            | Call::Extend { mirror_only: true, .. }
+            Call::Create { at: Copies::Mirror, .. }
+            | Call::Extend { at: Copies::Mirror, .. }
             | Call::Write { at: Copies::Mirror, .. }
             | Call::Read { mirror: true, .. } => return Some(Answer::Done),
             Call::List => {
@@ -141,13 +147,14 @@ impl VolumeNode {
                 let found = self.contents.files.get(name).map(|(_, len_bytes)| Answer::Opened(*len_bytes));
                 return Some(found.unwrap_or(Answer::Failed(DiskError::NotFound)));
             }
-            Call::GetLabel => return Some(Answer::Labels(vec![self.label()])),
-            Call::SetLabel(label) => {
+            Call::GetLabel => return Some(Answer::Labels(vec![self.contents.record.noted])),
+            Call::SetLabel(_) | Call::SetMending(_) => {
                 if self.contents.writer.is_busy() {
                     // The client asks for one at a time; a second one comes from a client that is gone by now.
                     return Some(Answer::Failed(DiskError::EIO));
                 }
-                let record = VolumeRecord { label: Some(*label), ..self.contents.record.clone() };
+                let noted = noted_by(call, self.contents.record.noted);
+                let record = VolumeRecord { noted, ..self.contents.record.clone() };
                 let writes = self.contents.writer.begin(record.encode());
                 write_label(out, id, writes);
                 return None;
@@ -201,14 +208,14 @@ impl VolumeNode {
             (Call::Read { .. }, Err(error)) => Answer::Failed(error),
             (Call::Create { .. } | Call::Extend { .. }, Err(DiskError::NoSpace)) => Answer::Failed(DiskError::NoSpace),
             (_, Err(error)) => return Err(failed("a durable operation")(error)),
-            (Call::SetLabel(label), Ok(_)) => match self.contents.writer.completed() {
+            (call @ (Call::SetLabel(_) | Call::SetMending(_)), Ok(_)) => match self.contents.writer.completed() {
                 Progress::Wait => return Ok(()),
                 Progress::Write(writes) => {
                     write_label(out, id, writes);
                     return Ok(());
                 }
                 Progress::Complete => {
-                    self.contents.record.label = Some(*label);
+                    self.contents.record.noted = noted_by(call, self.contents.record.noted);
                     Answer::Done
                 }
             },
@@ -310,8 +317,7 @@ impl VolumeNode {
 fn for_mirror(call: &Call) -> Call {
     let mut call = call.clone();
     match &mut call {
-        Call::Create { mirror_only, .. } | Call::Extend { mirror_only, .. } => *mirror_only = false,
-        Call::Write { at, .. } => *at = Copies::Both,
+        Call::Create { at, .. } | Call::Extend { at, .. } | Call::Write { at, .. } => *at = Copies::Both,
         Call::Read { mirror, .. } => *mirror = false,
         _ => {}
     }
@@ -335,6 +341,15 @@ fn merge(own: Answer, mirror: Answer) -> Answer {
         (_, Answer::Failed(error)) => Answer::Failed(error),
         (_, Answer::Data(data)) => Answer::Data(data),
         (own, _) => own,
+    }
+}
+
+/// What a volume's record says once it has carried out the call.
+fn noted_by(call: &Call, before: Noted) -> Noted {
+    match call {
+        Call::SetLabel(label) => Noted { label: Some(*label), ..before },
+        Call::SetMending(mending) => Noted { mending: *mending, ..before },
+        _ => before,
     }
 }
 

@@ -6,6 +6,7 @@
 mod binlog;
 mod crash;
 mod damage;
+mod mending;
 mod mirrored;
 mod repair;
 mod seeds;

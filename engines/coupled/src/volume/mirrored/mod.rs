@@ -7,6 +7,7 @@
 //! - A copy made by a resync never lands after a later write to the same place.
 
 mod align;
+mod regions;
 mod resync;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +21,7 @@ use node::{
 
 use crate::config::{MirrorConfig, ZoneLoss};
 use crate::io::MIRROR_TIMER;
-use crate::mirror::{Answer, Attachment, Call, Caller, Copies, Heard, Label};
+use crate::mirror::{Answer, Attachment, Call, Caller, Copies, Heard, Label, Noted};
 use crate::planted::Bug;
 use crate::volume::{Volume, VolumeStatus};
 use align::REPAIR;
@@ -51,7 +52,9 @@ pub struct MirroredVolume {
     epoch: u64,
     /// That of the label by which operations complete now, which is durable.
     told_epoch: u64,
-    labels: [Option<Vec<Option<Label>>>; 2],
+    labels: [Option<Vec<Noted>>; 2],
+    /// The writer's side notes that its volume is being mended.
+    mending: bool,
     check_armed: bool,
 }
 
@@ -70,10 +73,13 @@ struct Op {
 enum Own {
     PrimaryLabel,
     StandbyLabel,
+    Doubt,
+    Note(bool),
     DetachLabel,
     PrimaryList,
     StandbyList,
     File,
+    StandbyFile,
     Mark,
     AttachStandby,
     AttachPrimary,
@@ -82,6 +88,18 @@ enum Own {
     Content(u64),
     MirrorCopy(u64),
     StandbyCopy(u64),
+}
+
+impl Own {
+    /// Whether it writes files of the writer's side, so that it must be over before they are compared.
+    fn writes(self) -> bool {
+        matches!(self, Own::File | Own::MirrorCopy(_))
+    }
+
+    /// Whether it writes the record of the writer's side, which then stands whatever is decided meanwhile.
+    fn records(self) -> bool {
+        matches!(self, Own::Doubt | Own::Note(_) | Own::AttachPrimary)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -126,6 +144,7 @@ impl MirroredVolume {
             epoch: 0,
             told_epoch: 0,
             labels: [None, None],
+            mending: false,
             check_armed: false,
         }
     }
@@ -222,7 +241,7 @@ impl MirroredVolume {
     fn drop_standby(&mut self, now: Nanos, out: &mut Effects) {
         self.standby_connected = false;
         self.standby.reset(out);
-        self.own.retain(|_, own| matches!(own, Own::PrimaryLabel | Own::DetachLabel | Own::MirrorCopy(_)));
+        self.own.retain(|_, own| own.writes() || matches!(own, Own::PrimaryLabel | Own::DetachLabel));
         let waiting: Vec<u64> = self.ops.iter().filter(|(_, op)| op.primary.is_some()).map(|(id, _)| *id).collect();
         for id in waiting {
             if let Some(answer) = self.ops.get_mut(&id).and_then(|op| op.primary.take()) {
@@ -246,12 +265,13 @@ impl MirroredVolume {
         self.check_armed = false;
         let ZoneLoss::Detach(after) = self.config.zone_loss else { return };
         let silent = self.standby.oldest_wait(now).is_some_and(|wait| wait >= after);
+        let silent = silent && !self.own.values().any(|own| own.records());
         match &self.phase {
             Phase::Attached if silent => self.detach(now, out),
             Phase::Connecting if silent && self.labels[0].is_some() => self.detach(now, out),
             Phase::Resyncing(resync) if silent && resync.with_standby => {
                 if resync.startup {
-                    self.own.retain(|_, own| matches!(own, Own::MirrorCopy(_)));
+                    self.own.retain(|_, own| own.writes());
                     self.detach(now, out);
                 } else {
                     self.phase = Phase::Detached;
@@ -276,9 +296,9 @@ impl MirroredVolume {
             }
             DiskOp::Create { file, name, len_bytes } => {
                 self.files.insert(file, name.clone());
-                Call::Create { name, len_bytes, mirror_only: false }
+                Call::Create { name, len_bytes, at: Copies::Both }
             }
-            DiskOp::Extend { file, len_bytes } => Call::Extend { name: named(file)?, len_bytes, mirror_only: false },
+            DiskOp::Extend { file, len_bytes } => Call::Extend { name: named(file)?, len_bytes, at: Copies::Both },
             DiskOp::Read { file, offset, len_bytes } => {
                 Call::Read { name: named(file)?, offset, len_bytes: len_bytes as u32, mirror: false }
             }

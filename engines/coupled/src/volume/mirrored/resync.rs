@@ -1,16 +1,19 @@
 //! Making the other copies equal to the writer's volume, region by region.
 //!
-//! `ebs-a1` is right, or is first made so: where it cannot read a region on whose content the copies beside it agree, or
-//! where three others agree against it, it is *mended* from its mirror. At start nothing else runs, and all three other copies
-//! are compared: every region is, and is mended, before the standby's side is marked and the first one copied to it, because
-//! a crash may garble what is being mended, and only an unmarked standby can tell. When a detached standby comes back, writes
-//! go on: they are sent to both sides, and those that touch a region of the current *window* wait until
-//! it is done. A region enters the window only when no write to it is in flight, is hashed at every copy, and is copied
-//! where a hash differs. One that the writer's volume cannot read is tried again, and then halts the database node: a copy
-//! must not pass for equal unseen. A write ahead of the window may be overwritten by the region's copy later, which holds it;
-//! a write behind the window lands on equal copies.
+//! `ebs-a1` is right, or is first made so. When the database node starts, nothing else runs and all four copies are compared. Where
+//! the writer's volume cannot read a region, where three others agree against it, and wherever it is *doubted* and no other
+//! copy agrees with it, it is *mended* from the copy that most others agree with. It is doubted while its side's record says that it
+//! is being mended: a crash may leave a region half mended, which reads like any other. That note is durable at both
+//! copies before the first region is mended, and withdrawn when all are compared; only then is anything written to another copy, so
+//! that whoever the note calls right is whole.
+//!
+//! When a detached standby comes back, writes go on: they are sent to both sides, and those that touch a region of the current
+//! *window* wait until it is done. A region enters the window only when no write to it is in flight, is hashed at every copy, and is
+//! copied where a hash differs. What is read to be copied must have the hash that was compared. A region of which nobody can
+//! tell what is right is tried again, and then halts the database node: a copy must not pass for equal unseen. A write ahead of the
+//! window may be overwritten by the region's copy later, which holds it; a write behind the window lands on equal copies.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use node::FileName;
@@ -45,18 +48,40 @@ impl Region {
     }
 }
 
-/// A region that the writer's volume cannot read so often is not going to be read.
-const READ_ATTEMPTS_MAX: u32 = 4;
+/// A region that could not be settled so often is not going to be.
+const ATTEMPTS_MAX: u32 = 4;
+
+/// One copy of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Whether it is on the standby's side.
+    pub standby: bool,
+    /// Whether it is a mirror's.
+    pub mirror: bool,
+    /// What it holds.
+    pub hash: u64,
+}
+
+/// Who may say what is right when the database node starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Witnesses {
+    /// The writer's volume may be half mended, or of an earlier time than its mirror.
+    pub doubted: bool,
+    /// The standby's side has every acknowledged write.
+    pub standby: bool,
+}
 
 /// How a region's copies compare with the writer's volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// All the same.
     Equal,
-    /// The writer's mirror or the standby's side is to be overwritten.
-    Differs { mirror: bool, standby: bool },
-    /// The writer's volume cannot read it, so that nothing can be said of the others.
-    Unreadable,
+    /// The writer's mirror or the standby's side is to be overwritten with what has this hash.
+    Differs { mirror: bool, standby: bool, hash: u64 },
+    /// The writer's volume is to be overwritten first.
+    Mend(Source),
+    /// Nobody can tell what is right.
+    Unsettled,
 }
 
 /// How far a region of the window is.
@@ -66,12 +91,14 @@ pub enum Progress {
     Waiting,
     /// Hashes asked for; each side's when it has come.
     Hashing { primary: Option<Vec<Option<u64>>>, standby: Option<Vec<Option<u64>>> },
-    /// The writer's volume is being mended: its mirror's content is read, then written.
-    Mending,
-    /// The standby's side must be marked before it is written.
-    Marking { mirror: bool },
+    /// It is to be mended once the note is durable.
+    Noting,
+    /// The writer's volume is being mended: content of this hash is read, then written.
+    Mending(u64),
+    /// Other copies are to be overwritten once all regions are compared.
+    Parked { mirror: bool, standby: bool, hash: u64 },
     /// The content is being read.
-    Reading { mirror: bool, standby: bool },
+    Reading { mirror: bool, standby: bool, hash: u64 },
     /// Copies under way.
     Copying(u32),
 }
@@ -79,16 +106,22 @@ pub enum Progress {
 /// Where the resync stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Operations that make, grow or remove files are in flight.
+    /// Operations that make, grow or remove files are in flight, or what an attempt before this one left.
     Quiescing,
     /// Listings asked for.
     Listing,
-    /// The standby's side is being marked, before files are made there.
-    MarkingFiles,
+    /// Files are being made and grown on the writer's volume; this many calls are out.
+    OwnFiles(u32),
+    /// The standby's side is being marked, before anything is written there.
+    Marking,
     /// Files are being made and grown; this many calls are out.
     Files(u32),
-    /// Regions are compared.
+    /// Regions are compared; behind running writes they are copied at once.
     Regions,
+    /// The note of a mending is being withdrawn.
+    Withdrawing,
+    /// At a start, parked regions are copied.
+    Copying,
     /// The standby's label is being written.
     AttachingStandby,
     /// The writer's label is being written.
@@ -104,8 +137,6 @@ pub struct Resync {
     pub with_standby: bool,
     /// The standby's side is marked as incomplete.
     pub marked: bool,
-    /// The mark is on its way.
-    pub marking: bool,
     /// Where it stands.
     pub stage: Stage,
     /// The writer's side's listings.
@@ -116,12 +147,10 @@ pub struct Resync {
     pub todo: VecDeque<Region>,
     /// The window.
     pub window: BTreeMap<u64, (Region, Progress)>,
-    /// How often the writer's volume could not read a region of the window.
+    /// How often a region of the window was mended or could not be settled.
     attempts: BTreeMap<u64, u32>,
     /// Regions copied so far.
     pub copied: u64,
-    /// Regions that were mended, each at most once.
-    pub mended: BTreeSet<u64>,
 }
 
 impl Resync {
@@ -131,7 +160,6 @@ impl Resync {
             startup,
             with_standby,
             marked: false,
-            marking: false,
             stage: Stage::Quiescing,
             primary: None,
             standby: None,
@@ -139,7 +167,6 @@ impl Resync {
             window: BTreeMap::new(),
             attempts: BTreeMap::new(),
             copied: 0,
-            mended: BTreeSet::new(),
         }
     }
 
@@ -158,19 +185,38 @@ impl Resync {
         let mut for_mirror = Vec::new();
         let mut for_standby = Vec::new();
         for (name, len_bytes) in volume {
-            let call = |missing, mirror_only| match missing {
-                true => Call::Create { name: name.clone(), len_bytes: *len_bytes, mirror_only },
-                false => Call::Extend { name: name.clone(), len_bytes: *len_bytes, mirror_only },
-            };
-            let state = |listing: &Listing| listing.iter().find(|(other, _)| other == name).map(|(_, len)| *len);
+            let call = |missing, at| making(name, *len_bytes, missing, at);
+            let state = |listing: &Listing| len_in(listing, name);
             if self.startup && mirror.iter().any(|copy| state(copy).is_none_or(|len| len < *len_bytes)) {
-                for_mirror.push(call(mirror.iter().any(|copy| state(copy).is_none()), true));
+                for_mirror.push(call(mirror.iter().any(|copy| state(copy).is_none()), Copies::Mirror));
             }
             if self.with_standby && standby.iter().any(|copy| state(copy).is_none_or(|len| len < *len_bytes)) {
-                for_standby.push(call(standby.iter().any(|copy| state(copy).is_none()), false));
+                for_standby.push(call(standby.iter().any(|copy| state(copy).is_none()), Copies::Both));
             }
         }
         (for_mirror, for_standby)
+    }
+
+    /// What must be made or grown on the writer's volume, which then counts as grown: what all `witnesses` beside it have, and it
+    /// has not. Its disk is of an earlier time.
+    pub fn calls_for_own(&mut self, witnesses: Witnesses) -> Vec<Call> {
+        let standby = self.standby.as_deref().filter(|_| witnesses.standby);
+        let Some([own, mirror]) = self.primary.as_deref_mut() else { return Vec::new() };
+        if !witnesses.doubted && standby.is_none() {
+            return Vec::new();
+        }
+        let mut calls = Vec::new();
+        for (name, len_bytes) in mirror.iter() {
+            let elsewhere = standby.into_iter().flatten().map(|listing| len_in(listing, name).unwrap_or(0));
+            let all_have = elsewhere.chain([*len_bytes]).min().unwrap_or(0);
+            let has = len_in(own, name);
+            if has.unwrap_or(0) < all_have {
+                calls.push(making(name, all_have, has.is_none(), Copies::Own));
+                own.retain(|(other, _)| other != name);
+                own.push((name.clone(), all_have));
+            }
+        }
+        calls
     }
 
     /// Cuts the writer's files into regions.
@@ -185,64 +231,96 @@ impl Resync {
         }
     }
 
-    /// How the copies compare with the writer's volume. `None` until all hashes are here.
-    pub fn compare(&self, progress: &Progress) -> Option<Comparison> {
+    /// How the copies of a region compare. `None` until all hashes are here.
+    pub fn compare(&self, uid: u64, witnesses: Witnesses) -> Option<Comparison> {
+        let (region, progress) = self.window.get(&uid)?;
         let Progress::Hashing { primary: Some(primary), standby: Some(standby) } = progress else { return None };
-        let Some((Some(right), mirror)) = primary.split_first() else { return Some(Comparison::Unreadable) };
-        let mirror = self.startup && mirror.iter().any(|hash| *hash != Some(*right));
-        let standby = self.with_standby && standby.iter().any(|hash| *hash != Some(*right));
-        Some(if mirror || standby { Comparison::Differs { mirror, standby } } else { Comparison::Equal })
+        let doubted = self.startup && witnesses.doubted && self.reaches_mirror(region);
+        let (own, mirrors) = primary.split_first()?;
+        let others = self.witnesses(mirrors, standby, witnesses);
+        let supported = others.iter().any(|other| Some(other.hash) == *own);
+        // One or two against it may be as wrong as it is, or hold writes that were in flight.
+        let outvoted = others.len() == 3 && !supported && others.iter().all(|other| other.hash == others[0].hash);
+        Some(match *own {
+            Some(hash) if !outvoted && (supported || !doubted) => {
+                let mirror = self.startup && mirrors.iter().any(|other| *other != Some(hash));
+                let standby = self.with_standby && standby.iter().any(|other| *other != Some(hash));
+                if mirror || standby { Comparison::Differs { mirror, standby, hash } } else { Comparison::Equal }
+            }
+            _ => most_agreed(&others).map_or(Comparison::Unsettled, Comparison::Mend),
+        })
     }
 
-    /// The writer's volume could not read a region of the window, which is to be compared again. After a few attempts there
-    /// is no more sense in that: gives the region.
-    pub fn unreadable(&mut self, uid: u64) -> Option<&Region> {
+    /// Whether the mirror's file is as long as that. Where it ends before, nothing was acknowledged that the mirror could know
+    /// better. A mirror without any file was lost, which says nothing.
+    fn reaches_mirror(&self, region: &Region) -> bool {
+        let mirror = self.primary.as_deref().and_then(|listings| listings.get(1));
+        mirror.is_none_or(|listing| {
+            let end = region.offset + u64::from(region.len_bytes);
+            listing.is_empty() || len_in(listing, &region.name).is_some_and(|len_bytes| len_bytes >= end)
+        })
+    }
+
+    /// The copies that can be read and say what is right.
+    fn witnesses(&self, mirrors: &[Option<u64>], standby: &[Option<u64>], witnesses: Witnesses) -> Vec<Source> {
+        let side = |standby, first: usize, hashes: &[Option<u64>]| -> Vec<Source> {
+            let each = hashes.iter().enumerate();
+            each.filter_map(|(at, hash)| Some(Source { standby, mirror: at + first > 0, hash: (*hash)? })).collect()
+        };
+        let mut all = if self.startup { side(false, 1, mirrors) } else { Vec::new() };
+        if self.startup && witnesses.standby && !self.marked {
+            all.extend(side(true, 0, standby));
+        }
+        all
+    }
+
+    /// A region is to be compared again, or read again where it was to be copied. After a few attempts there is no more sense in
+    /// that: gives the region.
+    pub fn again(&mut self, uid: u64) -> Option<&Region> {
         let (region, progress) = self.window.get_mut(&uid)?;
-        *progress = Progress::Waiting;
+        *progress = match *progress {
+            Progress::Reading { mirror, standby, hash } if self.startup => Progress::Parked { mirror, standby, hash },
+            _ => Progress::Waiting,
+        };
         let attempts = self.attempts.entry(uid).or_default();
         *attempts += 1;
-        (*attempts >= READ_ATTEMPTS_MAX).then_some(region)
+        (*attempts >= ATTEMPTS_MAX).then_some(region)
     }
 
-    /// Whether the writer's volume is the one that is wrong. Any copy that has every acknowledged write will do for the
-    /// content of a region; the standby's side has them when it was `attached`.
-    pub fn is_odd(&self, uid: u64, attached: bool) -> bool {
-        let Some((_, Progress::Hashing { primary: Some(primary), standby: Some(standby) })) = self.window.get(&uid)
-        else {
-            return false;
-        };
-        let Some((own, mirror)) = primary.split_first() else { return false };
-        let others: Vec<Option<u64>> = mirror.iter().chain(standby.iter().filter(|_| attached)).copied().collect();
-        let Some(Some(agreed)) = others.first().copied() else { return false };
-        let all = others.iter().all(|hash| *hash == Some(agreed));
-        // One other against it may be as wrong as it is.
-        let wrong = own.is_none_or(|own| own != agreed && others.len() >= 3);
-        all && wrong && !self.mended.contains(&uid)
-    }
-
-    /// Regions being compared or copied; those that wait for the mark take no room in the window.
+    /// Regions being compared or copied; those that are parked take no room in the window.
     pub fn active(&self) -> usize {
-        self.window.values().filter(|(_, progress)| !matches!(progress, Progress::Marking { .. })).count()
+        self.window.values().filter(|(_, progress)| !matches!(progress, Progress::Parked { .. })).count()
     }
 
-    /// Whether the standby's side is to be marked now: regions wait for it, and all others are compared. A marked side is
-    /// no witness any more, so that nothing may be mended after it, nor be half mended at a crash.
-    pub fn awaits_mark(&self) -> bool {
-        !self.marked && !self.marking && self.todo.is_empty() && !self.window.is_empty() && self.active() == 0
+    /// Whether all regions are compared, and those to be copied parked.
+    pub fn is_compared(&self) -> bool {
+        self.todo.is_empty() && self.active() == 0
+    }
+
+    /// Whether regions are parked that the standby's side is to be given.
+    pub fn has_news_for_standby(&self) -> bool {
+        self.window.values().any(|(_, progress)| matches!(progress, Progress::Parked { standby: true, .. }))
     }
 
     /// Whether a submitted operation must wait.
     pub fn holds(&self, call: &Call) -> bool {
         match self.stage {
-            Stage::Quiescing | Stage::Listing | Stage::MarkingFiles | Stage::Files(_) => is_structural(call),
-            Stage::Regions => self.window.values().any(|(region, _)| region.overlaps(call)),
+            Stage::Quiescing | Stage::Listing | Stage::OwnFiles(_) | Stage::Marking | Stage::Files(_) => {
+                is_structural(call)
+            }
+            Stage::Regions | Stage::Withdrawing | Stage::Copying => {
+                self.window.values().any(|(region, _)| region.overlaps(call))
+            }
             Stage::AttachingStandby | Stage::AttachingPrimary => false,
         }
     }
 
     /// Whether writes are sent to the standby's side.
     pub fn forwards(&self) -> bool {
-        let regions = matches!(self.stage, Stage::Regions | Stage::AttachingStandby | Stage::AttachingPrimary);
+        let regions = matches!(
+            self.stage,
+            Stage::Regions | Stage::Withdrawing | Stage::Copying | Stage::AttachingStandby | Stage::AttachingPrimary
+        );
         self.with_standby && regions
     }
 
@@ -250,6 +328,23 @@ impl Resync {
     pub fn left(&self) -> u64 {
         (self.todo.len() + self.window.len()) as u64
     }
+}
+
+fn len_in(listing: &Listing, name: &FileName) -> Option<u64> {
+    listing.iter().find(|(other, _)| other == name).map(|(_, len_bytes)| *len_bytes)
+}
+
+/// The call that gives a file its length, where it is missing or too short.
+fn making(name: &FileName, len_bytes: u64, missing: bool, at: Copies) -> Call {
+    let name = name.clone();
+    if missing { Call::Create { name, len_bytes, at } } else { Call::Extend { name, len_bytes, at } }
+}
+
+/// The copy with which most agree; the writer's mirror where that is open.
+fn most_agreed(others: &[Source]) -> Option<Source> {
+    let votes = |hash| others.iter().filter(|other| other.hash == hash).count();
+    // Of equals, the last is the greatest: the first is wanted.
+    others.iter().rev().max_by_key(|other| votes(other.hash)).copied()
 }
 
 /// Whether the call makes, grows or removes a file.
