@@ -248,7 +248,7 @@ pub struct MutantsArgs {
     #[arg(long, value_delimiter = ',', value_name = "SLUGS")]
     pub mutant: Vec<String>,
     /// The most seeds of one suite for one mutant on one engine
-    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub seeds: u64,
     /// The first seed
     #[arg(long, default_value_t = 1)]
