@@ -1,14 +1,17 @@
 //! One seed's world, and how a script is played in it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod disks;
+mod healing;
 
-use contract::{Model, Statement, Transaction};
+use contract::{Model, Statement};
 use load::{LoadNode, Phase};
-use nemesis::{Act, Cast, DATABASE_DOWN_MIN, DamageKind, EngineClass, Names, Schedule, Timed, healing};
+use nemesis::{Act, Cast, DATABASE_DOWN_MIN, EngineClass, Names, Schedule, Timed};
 use node::fault::Fault;
 use node::{Nanos, NodeId, Rng, Topology, Zone};
-use sim::{Ailment, Sim, SimConfig, SimDisk, Status, Stop, Survival};
+use sim::{Sim, SimConfig, Status, Stop, Survival};
 use workloads::Workload;
+
+use self::disks::Handled;
 
 use super::console::{Console, Mailbox};
 use super::hits::Hits;
@@ -21,11 +24,6 @@ use crate::engines::{DATABASE, LOAD};
 const LOOK_EVERY: Nanos = Nanos::from_millis(2);
 /// A halted node is started again within this time, as a supervisor would.
 const REVIVE_WITHIN: Nanos = Nanos::from_millis(8);
-/// After everything is healed: the longest until a transaction commits, until the load has its answers, and until all
-/// copies agree.
-const CONVERGE_WITHIN: Nanos = Nanos::from_secs(20);
-/// A database that names damage in so many halts, with nothing wrong around it, refuses to serve.
-const HALTS_OF_REFUSAL: usize = 3;
 /// Rows in one insert of the first load.
 const ROWS_PER_INSERT: usize = 4;
 
@@ -64,12 +62,7 @@ pub struct World<'a> {
     pub timeline: Option<Vec<(Nanos, String)>>,
     /// A planted fault, for tests of the instrument.
     pub sabotage: Option<Sabotage>,
-    /// Disks as they were when a script said to keep them.
-    kept: BTreeMap<NodeId, SimDisk>,
-    /// Disks that were emptied.
-    wiped: BTreeSet<NodeId>,
-    /// Disks that took each other's place, in order.
-    swapped: Vec<(NodeId, NodeId)>,
+    disks: Handled,
 }
 
 impl<'a> World<'a> {
@@ -120,9 +113,7 @@ impl<'a> World<'a> {
             halts_before_healing: 0,
             timeline: None,
             sabotage: None,
-            kept: BTreeMap::new(),
-            wiped: BTreeSet::new(),
-            swapped: Vec::new(),
+            disks: Handled::default(),
         }
     }
 
@@ -187,95 +178,12 @@ impl<'a> World<'a> {
                 let crash = Act::Primitive(Fault::Crash { node: *node, power: true });
                 return self.carry_out(&Timed { act: crash, ..fault.clone() });
             }
-            Act::Damage { node, kind, files, place, sectors } => {
-                let ailment = match kind {
-                    DamageKind::Rot => Ailment::Rotten,
-                    DamageKind::Unreadable => Ailment::Unreadable,
-                };
-                let files = if files == "any" { "" } else { files };
-                let disk = self.sim.disk_mut(*node);
-                let struck = disk.and_then(|disk| disk.ail(files, *place, u64::from(*sectors), ailment));
-                if let Some((file, sectors)) = struck {
-                    self.damaged(*node, false);
-                    self.tell(format!("     {} sectors {sectors:?}", file.as_str()));
-                }
-            }
-            // A disk that is in another's place is not emptied or put back too: it would come home with a stranger's name.
-            Act::Wipe { node } | Act::Keep { node } | Act::Rollback { node } if self.is_exchanged(*node) => {}
-            Act::Wipe { node } => {
-                self.put_down(*node)?;
-                self.damaged(*node, true);
-                self.wiped.insert(*node);
-                if let Some(disk) = self.sim.disk_mut(*node) {
-                    disk.wipe();
-                }
-            }
-            Act::Keep { node } => {
-                if let Some(disk) = self.sim.disk(*node) {
-                    self.kept.insert(*node, disk.clone());
-                }
-            }
-            Act::Rollback { node } => self.roll_back(*node)?,
-            // Nor is a disk that was emptied exchanged: whoever found it blank would take it for its own.
-            Act::Swap { one, other } if [one, other].iter().any(|node| self.wiped.contains(node)) => {}
-            Act::Swap { one, other } => self.swap(*one, *other)?,
+            act => self.carry_out_on_disk(act)?,
         }
         if let Some(sabotage) = self.sabotage {
             sabotage(&mut self.sim, &fault.act);
         }
         self.look()
-    }
-
-    fn roll_back(&mut self, node: NodeId) -> Result<(), String> {
-        let Some(mut kept) = self.kept.get(&node).cloned() else { return Ok(()) };
-        self.put_down(node)?;
-        self.damaged(node, true);
-        kept.crash(false, Survival::All);
-        self.put_in(node, kept);
-        Ok(())
-    }
-
-    fn swap(&mut self, one: NodeId, other: NodeId) -> Result<(), String> {
-        [one, other].into_iter().try_for_each(|node| self.put_down(node))?;
-        let (Some(first), Some(second)) = (self.sim.disk(one).cloned(), self.sim.disk(other).cloned()) else {
-            return Ok(());
-        };
-        for (node, disk) in [(one, second), (other, first)] {
-            self.damaged(node, false);
-            self.put_in(node, disk);
-        }
-        match self.swapped.last() {
-            Some(last) if *last == (one, other) => drop(self.swapped.pop()),
-            _ => self.swapped.push((one, other)),
-        }
-        Ok(())
-    }
-
-    /// Puts a disk in a node's place. It behaves as disks do there now.
-    fn put_in(&mut self, node: NodeId, mut disk: SimDisk) {
-        if let Some(place) = self.sim.disk_mut(node) {
-            disk.set_rule(place.rule());
-            *place = disk;
-        }
-    }
-
-    fn is_exchanged(&self, node: NodeId) -> bool {
-        self.swapped.iter().any(|(one, other)| [*one, *other].contains(&node))
-    }
-
-    /// Crashes a node unless it is down, for what can be done to a disk only then.
-    fn put_down(&mut self, node: NodeId) -> Result<(), String> {
-        if *self.sim.status(node) == Status::Crashed {
-            Ok(())
-        } else {
-            self.apply(&Fault::Crash { node, power: false })
-        }
-    }
-
-    fn damaged(&mut self, node: NodeId, lost: bool) {
-        self.damage = true;
-        self.watch.damaged(node);
-        self.subject.disk_damaged(node, lost);
     }
 
     fn tell(&mut self, what: String) {
@@ -385,121 +293,6 @@ impl<'a> World<'a> {
             self.revivals.push((self.sim.now() + after, halt.node));
         }
         Ok(())
-    }
-
-    /// Mends everything and waits until the database node runs again.
-    ///
-    /// # Errors
-    ///
-    /// It does not, or a broken invariant.
-    pub fn recover(&mut self) -> Result<(), String> {
-        self.heal()?;
-        self.await_that("the database does not start", |world| {
-            let status = world.sim.status(DATABASE);
-            (*status != Status::Running).then(|| format!("{status:?}"))
-        })
-    }
-
-    fn heal(&mut self) -> Result<(), String> {
-        self.tell("     everything is mended".to_owned());
-        self.halts_before_healing = self.sim.halts().len();
-        self.hits.heal(&self.sim);
-        // Backwards: what was exchanged three ways comes apart in no other order.
-        for (one, other) in std::mem::take(&mut self.swapped).into_iter().rev() {
-            self.swap(one, other)?;
-        }
-        self.swapped.clear();
-        if let Some(successor) = self.cast.successor {
-            self.put_down(successor)?;
-        }
-        for fault in healing(&self.cast) {
-            self.apply(&fault)?;
-        }
-        self.engine().into_iter().try_for_each(|node| self.restart(node))?;
-        self.look()
-    }
-
-    /// Mends everything and demands that transactions commit again, that all requests are answered, and that the copies
-    /// become equal, each within a bound.
-    ///
-    /// # Errors
-    ///
-    /// What did not happen, or a broken invariant.
-    pub fn converge(&mut self) -> Result<(), String> {
-        self.heal()?;
-        let (before, healed_at) = (self.committed(), self.sim.now());
-        self.await_that("no transaction commits", |world| {
-            (world.committed() <= before).then(|| world.subject.unsettled(&world.sim).unwrap_or_default())
-        })?;
-        self.recovery = Some(self.sim.now() - healed_at);
-        self.load().set_phase(Phase::Idle);
-        self.await_that("requests stay unanswered", |world| {
-            let in_flight = world.load().in_flight();
-            (!world.load().is_quiet()).then(|| format!("{in_flight} in flight"))
-        })?;
-        self.settle()
-    }
-
-    /// Why the engine refuses to serve, when it does so since everything was mended and says that its data is damaged.
-    pub fn refusal(&self) -> Option<String> {
-        let since = &self.sim.halts()[self.halts_before_healing..];
-        let damage = |halt: &&sim::Halt| self.subject.names_damage(&halt.reason);
-        let of_database = since.iter().filter(|halt| halt.node == DATABASE).filter(damage).nth(HALTS_OF_REFUSAL - 1);
-        let elsewhere = since.iter().filter(damage).nth(8 * HALTS_OF_REFUSAL);
-        of_database.or(elsewhere).map(|halt| halt.reason.clone()).or_else(|| self.console.corrupt.clone())
-    }
-
-    /// Waits for all copies to become equal.
-    ///
-    /// # Errors
-    ///
-    /// They do not within a bound, or an invariant broke.
-    pub fn settle(&mut self) -> Result<(), String> {
-        self.await_that("the copies do not become equal", |world| world.subject.unsettled(&world.sim))
-    }
-
-    fn committed(&mut self) -> u64 {
-        self.load().interval().ops.iter().map(|op| op.ok).sum()
-    }
-
-    fn await_that(&mut self, trouble: &str, unmet: impl Fn(&mut Self) -> Option<String>) -> Result<(), String> {
-        let deadline = self.sim.now() + CONVERGE_WITHIN;
-        while let Some(what) = unmet(self) {
-            if let Some(reason) = self.refusal() {
-                return Err(format!("{trouble}: {reason}"));
-            }
-            if self.sim.now() >= deadline {
-                self.stalled = true;
-                let halts = self.sim.halts();
-                return Err(format!("{trouble} within {CONVERGE_WITHIN:?} of healing: {what}; halts {halts:?}"));
-            }
-            self.run_to(self.sim.now() + LOOK_EVERY)?;
-        }
-        Ok(())
-    }
-
-    /// Cuts the power of the whole engine, gives it back, and reads every table.
-    ///
-    /// # Errors
-    ///
-    /// The engine did not come back.
-    pub fn power_cycle(&mut self, schema: &contract::Schema) -> Result<Vec<Transaction>, String> {
-        let nodes = self.engine();
-        for &node in &nodes {
-            self.subject.life_ends(&self.sim, node, &mut self.substance)?;
-            let survival = Survival::Random(self.rng.next_u64());
-            self.sim.crash(node, true, survival);
-        }
-        self.database_crashed_at = Some(self.sim.now());
-        self.run_to(self.sim.now() + DATABASE_DOWN_MIN)?;
-        nodes.into_iter().try_for_each(|node| self.restart(node))?;
-        self.look()?;
-        let rows = self.console.read_all(&mut self.sim, schema);
-        // An answer that names damage is a refusal; none is a lack of progress.
-        self.stalled |= rows.is_err() && self.console.corrupt.is_none();
-        let rows = rows?;
-        self.look()?;
-        Ok(rows)
     }
 
     /// Counts what the nodes' last lives did, and what links did in the whole run.
