@@ -25,6 +25,11 @@ impl Substance {
         other.counts.iter().for_each(|(name, count)| self.add(name, *count));
     }
 
+    /// All counts, by name.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.counts.iter().map(|(name, count)| (*name, *count))
+    }
+
     /// The names among `wanted` that nothing was counted under.
     pub fn missing<'a>(&self, wanted: &[&'a str]) -> Vec<&'a str> {
         wanted.iter().copied().filter(|name| self.get(name) == 0).collect()

@@ -164,6 +164,10 @@ pub struct Watch {
     pub slice: Nanos,
     /// What was measured.
     pub availability: Availability,
+    /// From when to when it was measured.
+    pub measured: (Nanos, Nanos),
+    /// Slices that count against the availability of commits, neighbours joined.
+    pub outages: Vec<(Nanos, Nanos)>,
     slice_began: Nanos,
     at_slice: Progress,
     waited: bool,
@@ -182,6 +186,8 @@ impl Default for Watch {
             conditions: Conditions::default(),
             slice: Nanos::ZERO,
             availability: Availability::default(),
+            measured: (Nanos::ZERO, Nanos::ZERO),
+            outages: Vec::new(),
             slice_began: Nanos::ZERO,
             at_slice: Progress::default(),
             waited: false,
@@ -200,10 +206,12 @@ impl Watch {
     pub fn begin(&mut self, now: Nanos, slice: Nanos) {
         (self.slice, self.slice_began, self.strict, self.waited) = (slice, now, true, false);
         self.last_commit = now;
+        self.measured = (now, now);
     }
 
     /// Measures no more.
     pub fn end(&mut self, now: Nanos) {
+        self.measured.1 = now;
         (self.slice, self.strict) = (Nanos::ZERO, false);
         for (node, since) in std::mem::take(&mut self.silent_since) {
             self.silences.push((node, since, now));
@@ -273,6 +281,9 @@ impl Watch {
             // A slice without a read says nothing of reads as long as commits go on.
             if writes > 0 || reads == 0 {
                 self.availability.commit.count(writes > 0);
+                if writes == 0 {
+                    self.miss(now);
+                }
             }
             if reads > 0 || writes == 0 {
                 self.availability.read.count(reads > 0);
@@ -283,5 +294,13 @@ impl Watch {
         self.availability.durability.count(standing.durable);
         self.availability.repairability.count(standing.repairable);
         (self.slice_began, self.at_slice, self.waited) = (now, progress, false);
+    }
+
+    /// Clients waited for a commit since the slice began, in vain.
+    fn miss(&mut self, now: Nanos) {
+        match self.outages.last_mut() {
+            Some((_, until)) if *until == self.slice_began => *until = now,
+            _ => self.outages.push((self.slice_began, now)),
+        }
     }
 }

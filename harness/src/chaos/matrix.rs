@@ -7,6 +7,9 @@ use nemesis::{EngineClass, Owed, ROWS, Row};
 
 use super::play::Played;
 
+/// Everything that may be seen, worst first.
+pub const SEEN: [&str; 8] = ["violation", "liveness", "broken", "unknown", "known-limit", "halt", "degraded", "masked"];
+
 /// What was seen of one row on one engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Cell {
@@ -37,6 +40,12 @@ impl Matrix {
         self.cells.get(&(id, class)).map_or(0, |cell| cell.hits)
     }
 
+    /// What was seen of a row on an engine, worst first, and in how many runs.
+    pub fn seen(&self, id: &'static str, class: EngineClass) -> Vec<(&'static str, u64)> {
+        let Some(cell) = self.cells.get(&(id, class)) else { return Vec::new() };
+        SEEN.iter().filter_map(|name| cell.seen.get(name).map(|count| (*name, *count))).collect()
+    }
+
     /// The table. A row that nothing injects says so; one that took no effect has 0 hits.
     pub fn render(&self, classes: &[EngineClass]) -> String {
         let mut text = format!("{:4} {:26}", "", "");
@@ -64,13 +73,8 @@ impl Matrix {
         if !row.strikes(class) {
             return format!("{:>7}  {:18}", "–", row.sim.describe().chars().take(18).collect::<String>());
         }
-        let cell = self.cells.get(&(row.id, class)).cloned().unwrap_or_default();
-        let order = ["violation", "liveness", "broken", "unknown", "known-limit", "halt", "degraded", "masked"];
-        let seen: Vec<String> = order
-            .iter()
-            .filter_map(|name| cell.seen.get(name).map(|count| format!("{name} {count}")))
-            .take(2)
-            .collect();
-        format!("{:>7}  {:18}", cell.hits, seen.join(", "))
+        let seen = self.seen(row.id, class);
+        let seen: Vec<String> = seen.iter().take(2).map(|(name, count)| format!("{name} {count}")).collect();
+        format!("{:>7}  {:18}", self.hits(row.id, class), seen.join(", "))
     }
 }

@@ -19,9 +19,11 @@
 //! - A run with data damaged beyond the budget may end without progress: for a suite about safety that is a refusal.
 
 pub mod author;
+pub mod course;
 pub mod matrix;
 pub mod mutants;
 pub mod operations;
+pub mod page;
 pub mod play;
 pub mod runner;
 pub mod shrink;

@@ -76,6 +76,12 @@ pub struct Played {
     pub hits: BTreeMap<&'static str, u64>,
     /// The five availabilities while the script was played.
     pub availability: Availability,
+    /// Of the script's time, from its first instant on, what passed without a commit although clients waited.
+    pub outages: Vec<(Nanos, Nanos)>,
+    /// How much of the script's time was played: less than all of it when an invariant broke.
+    pub struck_for: Nanos,
+    /// Nodes that halted in that time: when, who, why.
+    pub halts: Vec<(Nanos, String)>,
     /// From the mending of everything to the first commit after it.
     pub recovery: Option<Nanos>,
     /// The hash over every event.
@@ -159,6 +165,9 @@ fn nothing(seen: Seen) -> Played {
         owed: Owed::Masked,
         hits: BTreeMap::new(),
         availability: Availability::default(),
+        outages: Vec::new(),
+        struck_for: Nanos::ZERO,
+        halts: Vec::new(),
         recovery: None,
         digest: 0,
         events: 0,
@@ -183,11 +192,19 @@ fn run(script: &Script, playing: &Playing) -> Played {
     let owed = owed(script, &hits);
     let owed = if is_unvouched_tail(&ended, script.class(), &hits) { Owed::KnownLimit } else { owed };
     let seen = judged(ended, owed, script);
+    let (began, over) = world.watch.measured;
+    let since = |at: Nanos| at.saturating_sub(began);
+    let halts = world.sim.halts().iter().filter(|halt| began <= halt.at && halt.at <= over);
+    let halts = halts.map(|halt| (since(halt.at), format!("{}: {}", world.cast().names.name(halt.node), halt.reason)));
+    let halts = halts.collect();
     Played {
         seen,
         owed,
         hits,
         availability: world.watch.availability,
+        outages: world.watch.outages.iter().map(|(from, to)| (since(*from), since(*to))).collect(),
+        struck_for: since(over),
+        halts,
         recovery: world.recovery,
         digest: world.sim.digest().0,
         events: world.sim.events(),

@@ -11,6 +11,7 @@ use super::args::{ChaosArgs, ChaosCommand, ReplayArgs, RunChaosArgs, ShrinkArgs}
 use crate::campaign::Plants;
 use crate::chaos::matrix::Matrix;
 use crate::chaos::mutants::{MUTANTS, Mutant};
+use crate::chaos::page::{Extent, Page};
 use crate::chaos::play::{Played, Playing, Seen, play};
 use crate::chaos::runner::{Ending, Order, Turn, run};
 use crate::chaos::shrink::shrink;
@@ -60,6 +61,7 @@ struct Report {
     out: PathBuf,
     verdicts: Verdicts,
     matrix: Matrix,
+    page: Page,
     worst: Exit,
     turns: u64,
     failures: u64,
@@ -77,6 +79,7 @@ impl Report {
             out: out.to_owned(),
             verdicts,
             matrix: Matrix::default(),
+            page: Page::default(),
             worst: Exit::Ok,
             turns: 0,
             failures: 0,
@@ -90,6 +93,7 @@ impl Report {
         let io = |error: std::io::Error| Failure::io(format!("cannot write verdicts.csv: {error}"));
         self.verdicts.add(turn).map_err(io)?;
         self.matrix.add(turn.script.class(), &turn.played);
+        self.page.take(turn);
         self.turns += 1;
         self.events += turn.played.events;
         self.virtual_s += turn.played.span.as_secs_f64();
@@ -117,6 +121,7 @@ impl Report {
         let (name, first) = (turn.played.seen.name(), what.lines().next().unwrap_or(""));
         println!("{stem}: {name}: {}", first.chars().take(240).collect::<String>());
         println!("    sextant chaos replay {}", path.display());
+        self.page.keep(turn, &again, &path);
         if again.digest != turn.played.digest {
             println!("    it ran in two ways: {:032x} and {:032x}", turn.played.digest, again.digest);
             self.worst = worse(self.worst, Exit::Nondeterminism);
@@ -124,7 +129,8 @@ impl Report {
         Ok(())
     }
 
-    fn print(&self, classes: &[EngineClass], began: Instant) {
+    /// Prints the matrix and the figures, and writes the page.
+    fn finish(&self, classes: &[EngineClass], began: Instant, cut_short: Option<String>) -> Result<(), Failure> {
         println!("\n{}\n", self.matrix.render(classes));
         println!(
             "{} scripts, {} failed, {} events, {:.1} s virtual in {:.1} s ({:.1} s of cores, {:.1} scripts a second)",
@@ -136,7 +142,18 @@ impl Report {
             self.wall_s,
             self.turns as f64 / began.elapsed().as_secs_f64().max(1e-9)
         );
+        if let Some(why) = &cut_short {
+            println!("{why}");
+        }
+        let path = self.out.join(record::report::FILE);
+        let asked: Vec<String> = std::env::args().skip(1).collect();
+        let reproduce = format!("sextant {}", asked.join(" "));
+        let extent = Extent { elapsed_s: began.elapsed().as_secs_f64(), cut_short, reproduce };
+        fs::write(&path, self.page.render(&self.matrix, extent))
+            .map_err(|error| Failure::io(format!("cannot write {}: {error}", path.display())))?;
         println!("verdicts  {}", self.out.join("verdicts.csv").display());
+        println!("report    {}", path.display());
+        Ok(())
     }
 }
 
@@ -174,6 +191,7 @@ fn run_suites(args: &RunChaosArgs) -> Result<Exit, Failure> {
         }
         classes.extend(mine.iter().copied());
         let seeds = seeds(args, &suite)?;
+        report.page.begin(&suite, &mine, told(&seeds, shard));
         eprintln!("{}: {} on {} engines", suite.name, suite.about, mine.len());
         let order = Order { suite, classes: mine, seeds, shard };
         ending = pool.install(|| run(&order, until, |turn| report.take(&turn)))?;
@@ -183,14 +201,15 @@ fn run_suites(args: &RunChaosArgs) -> Result<Exit, Failure> {
     }
     classes.sort_unstable();
     classes.dedup();
-    report.print(&classes, began);
+    let cut_short = match ending {
+        Ending::Interrupted => Some("interrupted before all seeds were played"),
+        Ending::OutOfTime => Some("stopped at the time limit, before all seeds were played"),
+        Ending::Complete => None,
+    };
+    report.finish(&classes, began, cut_short.map(str::to_owned))?;
     match ending {
         Ending::Interrupted => interrupt::check().map(|()| Exit::Interrupted),
-        Ending::OutOfTime => {
-            println!("stopped at the time limit, before all seeds were played");
-            Ok(report.worst)
-        }
-        Ending::Complete => Ok(report.worst),
+        Ending::OutOfTime | Ending::Complete => Ok(report.worst),
     }
 }
 
@@ -215,6 +234,12 @@ fn seeds(args: &RunChaosArgs, suite: &Suite) -> Result<Range<u64>, Failure> {
             }
         },
     }
+}
+
+/// The seeds that were asked for, and which part of them, for a reader.
+fn told(seeds: &Range<u64>, (part, parts): (u64, u64)) -> String {
+    let all = format!("{} to {}", seeds.start, seeds.end - 1);
+    if parts == 1 { all } else { format!("{all}, part {part} of {parts}") }
 }
 
 fn shard(text: &str) -> Result<(u64, u64), Failure> {

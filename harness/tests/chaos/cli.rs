@@ -32,6 +32,9 @@ fn a_run_leaves_a_matrix_and_a_line_for_every_script() {
     let lines: Vec<&str> = verdicts.lines().collect();
     assert_eq!(lines.len(), 9, "{verdicts}");
     assert_eq!(lines[0], harness::chaos::verdicts::COLUMNS.join(","));
+    let page = fs::read_to_string(place.path().join("out/report.html")).expect("a report");
+    assert!(page.contains("Verdict: ok") && page.contains("sextant chaos run rows"), "{page}");
+    assert_eq!(text.lines().last(), Some("report    out/report.html"));
     // The same seeds in two shards are the same scripts and runs.
     let hashes = |lines: &[&str]| -> Vec<String> {
         let mut hashes: Vec<String> = lines[1..]

@@ -9,6 +9,7 @@ mod process;
 mod cli;
 mod kept;
 mod mutants;
+mod page;
 mod planted;
 
 use std::collections::BTreeSet;

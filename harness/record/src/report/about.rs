@@ -36,7 +36,8 @@ pub(super) fn section(run: &Run) -> String {
     )
 }
 
-fn list(title: &str, entries: &[(&str, Option<String>)]) -> String {
+/// Names and values under a title; what is not known is left out.
+pub(super) fn list(title: &str, entries: &[(&str, Option<String>)]) -> String {
     let known =
         entries.iter().filter_map(|(name, value)| Some((name, value.as_ref().filter(|value| !value.is_empty())?)));
     let rows: String = known.map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value))).collect();

@@ -17,7 +17,11 @@ pub(super) fn section(title: &str, how_to_read: &str, content: &str) -> String {
 
 /// The style class of an engine's colour, by its place in the run.
 pub(super) fn engine_class(run: &Run, engine: &str) -> String {
-    let place = run.engines().iter().position(|name| *name == engine).unwrap_or_default();
+    colour(run.engines().iter().position(|name| *name == engine).unwrap_or_default())
+}
+
+/// The style class of the engine in a place.
+pub(super) fn colour(place: usize) -> String {
     format!("e{}", place % ENGINE_COLOURS)
 }
 

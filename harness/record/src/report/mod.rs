@@ -11,6 +11,7 @@
 //! - The page does not look for differences; it prints ratios with their p-value, and `~` where chance may explain them.
 
 mod about;
+pub mod chaos;
 mod charts;
 mod heatmap;
 mod io;
@@ -52,13 +53,17 @@ pub fn html(run: &Run) -> String {
         recovery::section(run),
         about::section(run),
     ];
-    let title = format!("Sextant {} {}", escape(&run.info.command), escape(&run.info.run_id));
+    page(&format!("{} {}", run.info.command, run.info.run_id), &sections.concat())
+}
+
+/// The frame of every page: one file, one style sheet, both colour schemes.
+fn page(title: &str, sections: &str) -> String {
+    let title = escape(title);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n\
-         <body>\n<main>\n{}</main>\n</body>\n</html>\n",
-        sections.concat()
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>Sextant {title}</title>\n<style>\n{STYLE}</style>\n</head>\n\
+         <body>\n<main>\n{sections}</main>\n</body>\n</html>\n"
     )
 }
 
