@@ -103,7 +103,9 @@ fn ends_and_goes_on(engine: &'static str, dirs: &[&'static str], nodes: &[&str])
     for node in nodes {
         assert!(said.contains(&format!("{node} (")), "{engine} does not name {node}: {said}");
     }
-    let run = Run::open(&only_run(place.path())).expect("a run");
+    let dir = only_run(place.path());
+    assert_eq!(record::check(&dir), [], "{engine}");
+    let run = Run::open(&dir).expect("a run");
     assert_eq!(full_nodes(&run), nodes, "{engine}");
     assert!(run.info.reasons.iter().any(|reason| reason.contains("no space left")), "{:?}", run.info.reasons);
     assert!(run.intervals.iter().any(|(_, row)| row.ok > 0), "{engine}: what was measured until then is kept");
@@ -152,7 +154,9 @@ fn decoupled_masks_two_full_disks_of_six() {
     running.signal("INT");
     let (code, said) = running.end();
     assert_eq!(code, Some(INTERRUPTED), "{said}");
-    assert_eq!(full_nodes(&Run::open(&only_run(place.path())).expect("a run")).len(), 2);
+    let dir = only_run(place.path());
+    assert_eq!(record::check(&dir), []);
+    assert_eq!(full_nodes(&Run::open(&dir).expect("a run")).len(), 2);
     // Full disks start and are read like others; then they take what they missed.
     verify(place.path(), "data");
     small.make_room();
