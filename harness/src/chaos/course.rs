@@ -32,8 +32,10 @@ pub fn of(script: &Script, played: &Played, text: String) -> Course {
         to_s: to.as_secs_f64(),
         what: if from == to { format!("{from:?} {what}") } else { format!("{from:?} to {to:?} {what}") },
     };
-    let struck: Vec<_> =
-        stretches(script, span).into_iter().map(|(row, from, to, what)| (row, stretch(from, to, what))).collect();
+    let struck: Vec<_> = stretches(script, &played.struck_at, span)
+        .into_iter()
+        .map(|(row, from, to, what)| (row, stretch(from, to, what)))
+        .collect();
     let lanes = ROWS.iter().map(|row| Lane {
         name: format!("{} {}", row.id, row.slug),
         stretches: struck.iter().filter(|(of, _)| of.id == row.id).map(|(_, stretch)| stretch.clone()).collect(),
@@ -47,23 +49,23 @@ pub fn of(script: &Script, played: &Played, text: String) -> Course {
     }
 }
 
-/// From when to when each fault held, as far as the script was played: until what ends it, until another of its kind takes
-/// its place, or until everything is mended.
-fn stretches(script: &Script, span: Nanos) -> Vec<(&'static Row, Nanos, Nanos, String)> {
+/// From when to when each fault held, of those that took place `at` some time: until what ends it, until another of its kind
+/// takes its place, or until everything is mended.
+fn stretches(script: &Script, at: &[Nanos], span: Nanos) -> Vec<(&'static Row, Nanos, Nanos, String)> {
     let names = Names(script.header.nodes.clone());
     let (mut open, mut all): (Vec<Open>, Vec<_>) = (Vec::new(), Vec::new());
-    for fault in script.faults.iter().filter(|fault| fault.at <= span) {
+    for (fault, &at) in script.faults.iter().zip(at) {
         let (begins, ends) = (begins(&fault.act), ends(&fault.act));
         if let Some(hold) = begins.or(ends)
             && let Some(index) = open.iter().position(|open| open.hold == hold)
         {
             let Open { row, from, what, .. } = open.swap_remove(index);
-            all.push((row, from, fault.at, what));
+            all.push((row, from, at, what));
         }
         let what = words::of_act(&fault.act, &names);
         match begins {
-            Some(hold) => open.push(Open { hold, row: fault.row, from: fault.at, what }),
-            None if ends.is_none() => all.push((fault.row, fault.at, fault.at, what)),
+            Some(hold) => open.push(Open { hold, row: fault.row, from: at, what }),
+            None if ends.is_none() => all.push((fault.row, at, at, what)),
             None => {}
         }
     }
@@ -105,14 +107,16 @@ mod tests {
 "#;
 
     #[test]
-    fn a_fault_holds_until_it_is_undone_and_none_begins_after_the_end() {
+    fn a_fault_holds_from_when_it_took_place_until_it_is_undone() {
         let script = Script::from_text(LINES).expect("a script");
-        let found: Vec<_> = stretches(&script, Nanos::from_millis(80))
+        // The restart had to wait, and the last crash was never reached.
+        let at = [10, 15, 25, 30].map(Nanos::from_millis);
+        let found: Vec<_> = stretches(&script, &at, Nanos::from_millis(80))
             .into_iter()
             .map(|(row, from, to, what)| (row.id, from.0 / 1_000_000, to.0 / 1_000_000, what))
             .collect();
         let expected = [
-            ("P1", 10, 20, "crash compute"),
+            ("P1", 10, 25, "crash compute"),
             ("D9", 15, 15, "rot compute any 500000 1"),
             ("P4", 30, 80, "pause compute"),
         ];

@@ -80,6 +80,8 @@ pub struct Played {
     pub outages: Vec<(Nanos, Nanos)>,
     /// How much of the script's time was played: less than all of it when an invariant broke.
     pub struck_for: Nanos,
+    /// When each of the script's faults took place in that time, for those that were carried out.
+    pub struck_at: Vec<Nanos>,
     /// Nodes that halted in that time: when, who, why.
     pub halts: Vec<(Nanos, String)>,
     /// From the mending of everything to the first commit after it.
@@ -167,6 +169,7 @@ fn nothing(seen: Seen) -> Played {
         availability: Availability::default(),
         outages: Vec::new(),
         struck_for: Nanos::ZERO,
+        struck_at: Vec::new(),
         halts: Vec::new(),
         recovery: None,
         digest: 0,
@@ -204,6 +207,7 @@ fn run(script: &Script, playing: &Playing) -> Played {
         availability: world.watch.availability,
         outages: world.watch.outages.iter().map(|(from, to)| (since(*from), since(*to))).collect(),
         struck_for: since(over),
+        struck_at: world.struck_at.iter().map(|at| since(*at)).collect(),
         halts,
         recovery: world.recovery,
         digest: world.sim.digest().0,

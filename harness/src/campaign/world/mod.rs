@@ -58,6 +58,8 @@ pub struct World<'a> {
     pub recovery: Option<Nanos>,
     /// The halts before everything was mended.
     halts_before_healing: usize,
+    /// When each fault of the schedule took place, as far as it was played.
+    pub struck_at: Vec<Nanos>,
     /// Acts, halts and the like as they happened, if anybody wants to know.
     pub timeline: Option<Vec<(Nanos, String)>>,
     /// A planted fault, for tests of the instrument.
@@ -111,6 +113,7 @@ impl<'a> World<'a> {
             stalled: false,
             recovery: None,
             halts_before_healing: 0,
+            struck_at: Vec::new(),
             timeline: None,
             sabotage: None,
             disks: Handled::default(),
@@ -156,6 +159,7 @@ impl<'a> World<'a> {
         self.halts_allowed |= schedule.fails_disks();
         for fault in &schedule.faults {
             self.run_to(start + fault.at)?;
+            self.struck_at.push(self.sim.now());
             self.carry_out(fault)?;
         }
         self.substance.add("faults", schedule.faults.len() as u64);
@@ -174,6 +178,9 @@ impl<'a> World<'a> {
                 let writing = |sim: &Sim| sim.disk(*node).is_some_and(|disk| disk.is_writing(files));
                 if self.sim.run_until(nemesis::WAIT_MAX, writing) == Stop::Livelock {
                     return Err(format!("a livelock at {:?}", self.sim.now()));
+                }
+                if let Some(at) = self.struck_at.last_mut() {
+                    *at = self.sim.now();
                 }
                 let crash = Act::Primitive(Fault::Crash { node: *node, power: true });
                 return self.carry_out(&Timed { act: crash, ..fault.clone() });

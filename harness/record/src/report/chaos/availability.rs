@@ -13,8 +13,8 @@ const HOW_TO_READ: &str = "Bars: slices of the scripts' time in which it was the
     clients waited. Open: the database served. Durability: everything acknowledged was on a disk that was not lost. \
     Repairability: what was up was enough to make a lost copy again, which one copy alone never is.";
 
-const LEFT_PX: f64 = 250.0;
-const RIGHT_PX: f64 = 330.0;
+const LEFT_PX: f64 = 290.0;
+const RIGHT_PX: f64 = 340.0;
 const ROW_PX: f64 = 21.0;
 const BAR_PX: f64 = 13.0;
 const GROUP_PX: f64 = 12.0;
