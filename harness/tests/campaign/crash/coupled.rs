@@ -28,11 +28,15 @@ pub(super) fn config(schema: Schema, seed: u64, zone_loss: ZoneLoss) -> Config {
 
 /// Waits until nothing is dirty and the checkpoint is at the log's end.
 pub(super) fn settle(sim: &mut Sim) -> Result<(), String> {
-    let settled = |sim: &Sim| sim.node::<CoupledNode>(COMPUTE).is_some_and(|node| node.storage().is_settled());
-    match sim.run_until(SETTLE, settled) {
+    match sim.run_until(SETTLE, is_settled) {
         Stop::Reached => Ok(()),
         stop => Err(format!("deferred work is not done ({stop:?}); halts: {:?}", sim.halts())),
     }
+}
+
+/// Whether the database has no work put off, and nothing in flight.
+pub(super) fn is_settled(sim: &Sim) -> bool {
+    sim.node::<CoupledNode>(COMPUTE).is_some_and(|node| node.storage().is_settled())
 }
 
 /// Splits, pages flushed and checkpoints that a workload lacks.
