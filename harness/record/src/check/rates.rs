@@ -1,6 +1,7 @@
 //! Figures that follow from other figures.
 
 use super::Findings;
+use crate::info::Status;
 use crate::schema::{Metrics, Summary};
 use crate::{LatencyKind, Row, Run, validity, writer};
 
@@ -38,8 +39,12 @@ fn agree(a: Option<f64>, b: Option<f64>) -> bool {
     }
 }
 
-/// Little's law, as [`crate::validity`] judges it.
+/// Little's law, as [`crate::validity`] judges it. A run that was broken off says nothing: what was in flight at its end, perhaps
+/// for long, never came back to be counted.
 pub(super) fn littles_law(run: &Run, findings: &mut Findings) {
+    if run.info.status == Status::Aborted {
+        return;
+    }
     let service = |row: &Summary| row.window.op == "ALL" && row.window.latency_kind == LatencyKind::Service;
     for (key, row) in run.summary.iter().filter(|(_, row)| service(row)) {
         if let Some(disagreement) = validity::in_flight_disagrees(key, &row.window) {

@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nemesis::{Act, DamageKind};
-use node::NodeId;
-use node::fault::Fault;
+use nemesis::{Act, DamageKind, STUCK};
+use node::fault::{DiskRule, Fault};
+use node::{Delay, NodeId};
 use sim::{Ailment, SimDisk, Status, Survival};
 
 use super::World;
@@ -24,6 +24,8 @@ pub(super) struct Handled {
     wiped: BTreeSet<NodeId>,
     /// Disks that took each other's place, in order.
     swapped: Vec<(NodeId, NodeId)>,
+    /// Disks that were stuck at some time: what they were asked then never completes.
+    stuck: BTreeSet<NodeId>,
 }
 
 impl World<'_> {
@@ -97,6 +99,19 @@ impl World<'_> {
         }
         self.disks.swapped.clear();
         Ok(())
+    }
+
+    /// Takes note of a rule that leaves what a disk is asked without an end.
+    pub(super) fn note_rule(&mut self, node: NodeId, rule: &DiskRule) {
+        if rule.extra_delay == Some(Delay::Constant(STUCK)) {
+            self.disks.stuck.insert(node);
+        }
+    }
+
+    /// Resets the nodes whose disks were stuck, as whoever mends a device does. In the course of a script they are left to
+    /// themselves; what one still waits for afterwards would end its life in the middle of an audit.
+    pub(super) fn reset_stuck(&mut self) -> Result<(), String> {
+        std::mem::take(&mut self.disks.stuck).into_iter().try_for_each(|node| self.put_down(node))
     }
 
     /// Puts a disk in a node's place. It behaves as disks do there now.

@@ -34,6 +34,7 @@ impl World<'_> {
         self.halts_before_healing = self.sim.halts().len();
         self.hits.heal(&self.sim);
         self.bring_disks_home()?;
+        self.reset_stuck()?;
         if let Some(successor) = self.cast.successor {
             self.put_down(successor)?;
         }

@@ -217,10 +217,11 @@ impl<'a> World<'a> {
                 self.set_heirs(node, Phase::Measure);
             }
             _ => {
-                if let Fault::Disk { node, rule } = *fault
-                    && rule.lies()
-                {
-                    self.damaged(node, false);
+                if let Fault::Disk { node, rule } = *fault {
+                    self.note_rule(node, &rule);
+                    if rule.lies() {
+                        self.damaged(node, false);
+                    }
                 }
                 self.sim.apply(fault);
             }
