@@ -2,7 +2,13 @@
 //!
 //! A primitive either holds until it is undone ([`Fault::Heal`], [`Fault::DiskClear`]) or takes place once.
 
+mod ailing;
+mod counts;
+
 use crate::{Delay, NodeId};
+
+pub use ailing::{Ailing, Ailment};
+pub use counts::{DiskCounts, LinkCounts};
 
 /// One change to the world.
 #[derive(Clone, Debug, PartialEq)]

@@ -118,9 +118,9 @@ mod trace;
 mod world;
 
 pub use config::{CpuModel, SimConfig};
-pub use disk::{Ailment, DiskCounts, DiskModel, SimDisk, Survival, Unit};
+pub use disk::{DiskModel, SimDisk, Survival, Unit};
 pub use fork::{CopyNode, copy_as};
 pub use host::{Halt, Status};
-pub use links::LinkCounts;
+pub use node::fault::{Ailment, DiskCounts, LinkCounts};
 pub use run::Stop;
 pub use world::Sim;

@@ -1,7 +1,7 @@
 //! Links between nodes: what happens to a frame on its way.
 
 use bytes::Bytes;
-use node::fault::LinkRule;
+use node::fault::{LinkCounts, LinkRule};
 use node::{Frame, LinkModel, Nanos, Rng};
 
 use crate::disk::transfer;
@@ -13,27 +13,6 @@ pub(crate) enum Wire {
     Whole(Frame),
     /// With damaged bytes, to be verified by the receiver.
     Damaged(Bytes),
-}
-
-/// What the links did with frames, since the world began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkCounts {
-    /// Frames sent.
-    pub sent: u64,
-    /// Frames lost by chance.
-    pub lost: u64,
-    /// Frames lost to a cut, when sent or when due.
-    pub cut: u64,
-    /// Second copies made.
-    pub duplicated: u64,
-    /// Copies damaged.
-    pub damaged: u64,
-    /// Frames that a rule delayed, or made to wait for its bandwidth.
-    pub delayed: u64,
-    /// Frames that overtook one sent earlier in the same direction.
-    pub overtaking: u64,
-    /// Frames that found their receiver down.
-    pub unreceived: u64,
 }
 
 /// One direction between two nodes.

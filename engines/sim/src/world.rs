@@ -8,7 +8,7 @@ use node::{Digest, Effect, Effects, Frame, Ledger, Nanos, Node, NodeId, Rng, Tim
 use crate::cpu::Cores;
 use crate::disk::Slot;
 use crate::host::{Delivery, Halt, Host, Status};
-use crate::links::{LinkCounts, Links, Wire};
+use crate::links::{Links, Wire};
 use crate::queue::Queue;
 use crate::trace::Trace;
 use crate::{SimConfig, SimDisk};
@@ -155,7 +155,7 @@ impl Sim {
     }
 
     /// What the links did.
-    pub fn link_counts(&self) -> LinkCounts {
+    pub fn link_counts(&self) -> node::fault::LinkCounts {
         self.links.counts
     }
 

@@ -70,11 +70,8 @@ pub enum Error {
         node: NodeId,
     },
     /// Real devices keep what they were given.
-    #[error("a real disk does not lose sectors on demand: record a journal and open one of its crash images")]
+    #[error("a real disk does not lose sectors on demand: record a journal, and cut the power at a position of it")]
     PowerLoss,
-    /// Real devices do what they say, as far as anybody can make them.
-    #[error("a real disk cannot be made to lie: damage its files while its node is down, or use the simulator")]
-    Lies,
 }
 
 impl Error {

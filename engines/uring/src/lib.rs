@@ -15,7 +15,8 @@
 //! - **Links.** Frames are the bytes a socket would carry; delay, bandwidth and loss follow [`node::LinkProfile`],
 //!   applied by the receiving thread's timers, and the delay realised is recorded.
 //! - **Faults.** [`Runtime::inject`] takes the primitive faults of [`node::fault`], except power loss, which a real
-//!   device does not do on demand: [`Journal`] and [`CrashImage`] stand in for it.
+//!   device does not do on demand: with a [`Journal`], [`Runtime::cut_power`] kills the node and [`Runtime::lose`] gives its
+//!   files what would be left. Disks lie, rot and are exchanged here too, see [`Runtime::ail`] and [`Runtime::put_disk`].
 //! - **Mapped files.** [`MappedFile`] gives tools that read large files what the kernel's page cache gives; no node uses it.
 //!
 //! # Invariants
@@ -37,6 +38,7 @@ mod clock;
 mod config;
 mod data_dir;
 mod disk;
+mod disturb;
 mod error;
 mod inbox;
 mod journal;
@@ -53,8 +55,9 @@ mod timers;
 
 pub use config::{Backend, Config, JournalConfig, Placement, RingConfig};
 pub use data_dir::FileSystem;
+pub use disturb::{DiskImage, Disturbances, PowerCut, Standing};
 pub use error::Error;
-pub use journal::{Base, CrashImage, Cut, Journal, JournalOp, JournalRecord, Survivors};
+pub use journal::{Base, CrashImage, Cut, Journal, JournalOp, JournalRecord, Survivors, Undurable};
 pub use link::{DelayRecord, LinkDelays};
 pub use mapped::MappedFile;
 pub use report::{

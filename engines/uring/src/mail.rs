@@ -1,14 +1,16 @@
 //! What threads put into each other's inboxes.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
 use bytes::Bytes;
-use node::fault::{DiskRule, LinkRule};
-use node::{Ledger, Nanos, Node, NodeId};
+use node::fault::{Ailing, Ailment, DiskRule, LinkRule};
+use node::{FileName, Ledger, Nanos, Node, NodeId};
 
 use crate::disk::FileAnswer;
 use crate::disk::executor::Completion;
+use crate::disturb::Disturbances;
 use crate::error::Error;
 use crate::link::LinkDelays;
 
@@ -40,15 +42,69 @@ pub(crate) type ProbeFn = Box<dyn FnOnce(&mut dyn Any) + Send>;
 
 /// What an owner may ask of a thread. Answers go to the sender inside.
 pub(crate) enum Order {
-    Probe { node: NodeId, run: ProbeFn },
-    Crash { node: NodeId, done: Sender<Result<(), Error>> },
-    Restart { node: NodeId, done: Sender<Result<(), Error>> },
-    Pause { node: NodeId, done: Sender<Result<(), Error>> },
-    Resume { node: NodeId, done: Sender<Result<(), Error>> },
-    Disk { node: NodeId, rule: Option<DiskRule>, done: Sender<Result<(), Error>> },
-    Link { from: NodeId, to: NodeId, rule: Option<LinkRule>, done: Sender<Result<(), Error>> },
-    Snapshot { done: Sender<ThreadSnapshot> },
-    Stop { done: Sender<ThreadEnd> },
+    Probe {
+        node: NodeId,
+        run: ProbeFn,
+    },
+    Crash {
+        node: NodeId,
+        done: Sender<Result<(), Error>>,
+    },
+    Restart {
+        node: NodeId,
+        done: Sender<Result<(), Error>>,
+    },
+    Pause {
+        node: NodeId,
+        done: Sender<Result<(), Error>>,
+    },
+    Resume {
+        node: NodeId,
+        done: Sender<Result<(), Error>>,
+    },
+    Disk {
+        node: NodeId,
+        rule: Option<DiskRule>,
+        done: Sender<Result<(), Error>>,
+    },
+    Link {
+        from: NodeId,
+        to: NodeId,
+        rule: Option<LinkRule>,
+        done: Sender<Result<(), Error>>,
+    },
+    /// Crashes the node, at once or with a write to such a file on its way. Answered with the position of the journal.
+    CutPower {
+        node: NodeId,
+        writing: Option<String>,
+        done: Sender<Result<usize, Error>>,
+    },
+    /// Answered once nothing of a node that is down is in flight.
+    AwaitIdle {
+        node: NodeId,
+        done: Sender<Result<(), Error>>,
+    },
+    Ail {
+        node: NodeId,
+        name: FileName,
+        sectors: Vec<u64>,
+        ailment: Ailment,
+        done: Sender<Result<(), Error>>,
+    },
+    Ailing {
+        node: NodeId,
+        put: Option<BTreeMap<FileName, Ailing>>,
+        done: Sender<BTreeMap<FileName, Ailing>>,
+    },
+    Disturbances {
+        done: Sender<Disturbances>,
+    },
+    Snapshot {
+        done: Sender<ThreadSnapshot>,
+    },
+    Stop {
+        done: Sender<ThreadEnd>,
+    },
 }
 
 /// What one thread has counted so far.

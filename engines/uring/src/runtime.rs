@@ -131,8 +131,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// The node is unknown, the fault does not fit its state, or it is a power loss ([`Error::PowerLoss`]) or a disk
-    /// that is to lie ([`Error::Lies`]).
+    /// The node is unknown, the fault does not fit its state, or it is a power loss ([`Error::PowerLoss`]): see
+    /// [`Runtime::cut_power`].
     pub fn inject(&self, fault: &Fault) -> Result<(), Error> {
         match *fault {
             Fault::Crash { power: true, .. } => Err(Error::PowerLoss),
@@ -142,7 +142,6 @@ impl Runtime {
             Fault::Resume { node } => self.resume(node),
             Fault::Link { from, to, rule } => self.set_link(from, to, Some(rule)),
             Fault::Heal { from, to } => self.set_link(from, to, None),
-            Fault::Disk { rule, .. } if rule.lies() => Err(Error::Lies),
             Fault::Disk { node, rule } => self.ask(node, |done| Order::Disk { node, rule: Some(rule), done }),
             Fault::DiskClear { node } => self.ask(node, |done| Order::Disk { node, rule: None, done }),
         }
@@ -225,19 +224,23 @@ impl Runtime {
         self.ask(from, |done| Order::Link { from, to, rule, done })
     }
 
-    fn ask(&self, node: NodeId, order: impl FnOnce(Sender<Result<(), Error>>) -> Order) -> Result<(), Error> {
+    pub(crate) fn ask(
+        &self,
+        node: NodeId,
+        order: impl FnOnce(Sender<Result<(), Error>>) -> Order,
+    ) -> Result<(), Error> {
         let (done, answer) = channel();
         self.order(node, order(done))?;
         answer.recv().map_err(|_| Error::ThreadEnded { node })?
     }
 
-    fn order(&self, node: NodeId, order: Order) -> Result<(), Error> {
+    pub(crate) fn order(&self, node: NodeId, order: Order) -> Result<(), Error> {
         let (thread, _) = self.routes.place(node).ok_or(Error::NoSuchNode { node })?;
         self.routes.inboxes[thread].put(Mail::Order(order));
         Ok(())
     }
 
-    fn thread_ended(&self, thread: usize) -> Error {
+    pub(crate) fn thread_ended(&self, thread: usize) -> Error {
         Error::ThreadEnded { node: self.description.threads[thread].nodes[0] }
     }
 

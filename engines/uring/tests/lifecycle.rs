@@ -6,7 +6,9 @@ use std::sync::mpsc::channel;
 
 use node::fault::Fault;
 use node::{Block, DiskOp, DiskReply, Effects, Event, FileId, IoClass, Nanos, NodeId, TimerId, Token, Zone};
-use nodes::{Acting, acting, backends, config, data_dir, diskless, member, name, next, topology};
+use nodes::{
+    Acting, CLASS, acting, backends, config, data_dir, diskless, member, name, next, number_frame, number_of, topology,
+};
 use uring::{Backend, Error, FileSystem, Halt, Placement, Runtime};
 
 const NODE: NodeId = NodeId(0);
@@ -299,4 +301,41 @@ fn half_made_files_of_a_killed_process_are_swept() {
     let names: Vec<_> =
         std::fs::read_dir(&node_dir).expect("there").map(|e| e.expect("readable").file_name()).collect();
     assert_eq!(names, ["log"]);
+}
+
+/// Found by reading, not by failing: a thread read its clock, then took its mail, and told its nodes the earlier time, so that
+/// one held up in between would have had a frame handled before it was sent. A replaced writer would have found its lease
+/// still in force, and answered a client that had seen its successor's commits from its own old pages. The clock is read
+/// again once mail was taken. The moment in between is too short to be met on purpose; this is the invariant.
+#[test]
+fn no_frame_is_handled_before_it_was_sent() {
+    const ROUNDS: u64 = 50_000;
+    const BALLS: u64 = 16;
+    let (done, reports) = channel();
+    let player = |id: u32, zone, done: std::sync::mpsc::Sender<u64>| {
+        diskless(id, zone, move |_| {
+            let done = done.clone();
+            acting((0, 0), move |(rounds, early): &mut (u64, u64), now, event, out: &mut Effects| {
+                let other = NodeId(1 - id);
+                match event {
+                    Event::Start => (0..BALLS).for_each(|_| out.send(other, number_frame(now.0), CLASS)),
+                    Event::Frame { frame, .. } => {
+                        *early += u64::from(now.0 < number_of(&frame));
+                        *rounds += 1;
+                        if *rounds == ROUNDS {
+                            done.send(*early).expect("the test waits");
+                        }
+                        out.send(other, number_frame(now.0), CLASS);
+                    }
+                    _ => {}
+                }
+            })
+        })
+    };
+    let topology = topology(vec![player(0, Zone::A, done.clone()), player(1, Zone::B, done)]);
+    let dir = data_dir();
+    let mut config = config(&topology, &dir, "data");
+    config.placement.threads = vec![vec![NodeId(0)], vec![NodeId(1)]];
+    let _runtime = Runtime::start(topology, &config).expect("starts");
+    assert_eq!(next(&reports) + next(&reports), 0, "frames handled before they were sent");
 }

@@ -1,48 +1,10 @@
 //! Damage to single sectors at rest, and reads and writes that go astray.
 
-use std::collections::BTreeMap;
-
+use node::fault::Ailment;
 use node::{FileName, SECTOR_BYTES};
 
 use super::file::File;
 use super::{Inode, SimDisk};
-
-/// What ails a sector. Writing it anew cures it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ailment {
-    /// Its bytes changed silently.
-    Rotten,
-    /// Reading it fails with EIO.
-    Unreadable,
-}
-
-/// The ailing sectors of one file.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ailing(BTreeMap<u64, Ailment>);
-
-impl Ailing {
-    /// How many sectors of `offset..offset + len_bytes` ail in this way.
-    pub(super) fn count(&self, offset: u64, len_bytes: u64, ailment: Ailment) -> u64 {
-        let sectors = self.0.range(sectors(offset, len_bytes));
-        sectors.filter(|(_, found)| **found == ailment).count() as u64
-    }
-
-    /// Cures what is written over. Gives how many sectors that were.
-    pub(super) fn cure(&mut self, offset: u64, len_bytes: u64) -> u64 {
-        if self.0.is_empty() {
-            return 0;
-        }
-        let before = self.0.len();
-        let over = sectors(offset, len_bytes);
-        self.0.retain(|sector, _| !over.contains(sector));
-        (before - self.0.len()) as u64
-    }
-}
-
-fn sectors(offset: u64, len_bytes: u64) -> std::ops::Range<u64> {
-    let sector_bytes = SECTOR_BYTES as u64;
-    offset / sector_bytes..(offset + len_bytes).div_ceil(sector_bytes)
-}
 
 impl SimDisk {
     /// Lets up to `count` neighbouring sectors ail that hold anything but zeroes, in files whose names begin with `files`.
@@ -65,7 +27,7 @@ impl SimDisk {
             if ailment == Ailment::Rotten {
                 file.rot(sector, u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")));
             }
-            file.ailing.0.insert(sector, ailment);
+            file.ailing.strike(sector, ailment);
         }
         Some((name, struck))
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use node::fault::Ailing;
 use node::{Digest, SECTOR_BYTES};
 
 use super::contents::{Contents, Kept};
-use super::damage::Ailing;
 
 /// Whether a completed write survives power loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

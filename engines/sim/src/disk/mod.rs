@@ -27,7 +27,6 @@
 //! - A file that is written without ever being synced keeps an undo entry for each write.
 
 mod contents;
-mod counts;
 mod damage;
 mod file;
 mod operation;
@@ -41,12 +40,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
-use node::fault::DiskRule;
+use node::fault::{DiskCounts, DiskRule};
 use node::{DiskOp, DiskResult, FileId, FileName, Nanos, Rng, Token};
 use rustc_hash::FxBuildHasher;
 
-pub use counts::DiskCounts;
-pub use damage::Ailment;
 use file::File;
 use operation::Operation;
 pub use service::DiskModel;

@@ -1,8 +1,8 @@
 //! Operations: checked and bound to a file when submitted, carried out when they complete.
 
+use node::fault::Ailment;
 use node::{Block, DiskError, DiskOp, DiskReply, DiskResult, FileId, FileName, SECTOR_BYTES};
 
-use super::damage::Ailment;
 use super::file::File;
 use super::{Inode, SimDisk};
 

@@ -13,6 +13,7 @@
 
 pub(crate) mod executor;
 pub(crate) mod file;
+mod harm;
 pub(crate) mod pool;
 pub(crate) mod ring;
 mod service;
@@ -20,9 +21,11 @@ mod settle;
 mod slab;
 mod submit;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use node::{DiskError, DiskResult, FileId, FileName, Nanos, Token};
+use node::fault::Ailing;
+use node::{DiskError, DiskOp, DiskResult, FileId, FileName, Nanos, Token};
 use rustc_hash::FxHashMap;
 
 pub(crate) use service::Service;
@@ -87,6 +90,8 @@ struct Volume {
     files: FxHashMap<FileId, u64>,
     in_flight: usize,
     service: Service,
+    /// Sectors that are not what they should be, by file; empty but for faults.
+    ailing: BTreeMap<FileName, Ailing>,
 }
 
 #[derive(Debug)]
@@ -150,7 +155,8 @@ impl Disks {
                 let fixed = self.executor.register(&names);
                 let names = Arc::new(DiskFile::new(names, fixed));
                 let directory = Arc::new(directory);
-                Some(Volume { node, directory, names, files: FxHashMap::default(), in_flight: 0, service })
+                let (files, ailing) = (FxHashMap::default(), BTreeMap::new());
+                Some(Volume { node, directory, names, files, in_flight: 0, service, ailing })
             }
         };
         self.volumes.push(volume);
@@ -160,6 +166,17 @@ impl Disks {
     /// The model and faults of a host's disk.
     pub(crate) fn service_mut(&mut self, host: usize) -> Option<&mut Service> {
         self.volumes[host].as_mut().map(|volume| &mut volume.service)
+    }
+
+    /// The model and faults of a host's disk.
+    pub(crate) fn service(&self, host: usize) -> Option<&Service> {
+        self.volumes[host].as_ref().map(|volume| &volume.service)
+    }
+
+    /// Whether the operation writes to a file whose name begins with `files`.
+    pub(crate) fn is_write_to(&self, host: usize, op: &DiskOp, files: &str) -> bool {
+        let DiskOp::Write { file, .. } = op else { return false };
+        self.open_file(host, *file).is_some_and(|open| open.name.as_str().starts_with(files))
     }
 
     /// Operations of the host, of any incarnation, that have not completed.

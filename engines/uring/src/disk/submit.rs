@@ -7,6 +7,7 @@ use node::{Block, DiskError, DiskOp, FileId, Nanos, SECTOR_BYTES, Token};
 
 use super::executor::{Action, Request};
 use super::file::{Directory, disk_error};
+use super::harm::Course;
 use super::{Disks, FileAnswer, Kind, OpenFile, Operation, Settled};
 use crate::journal::JournalOp;
 use crate::mail::Mail;
@@ -28,6 +29,17 @@ impl Disks {
             self.settled.push(Settled { host, incarnation, token, result: Err(error), delay: verdict.delay });
             return;
         }
+        let op = if self.volumes[host].as_ref().is_some_and(|volume| volume.is_harmed(&verdict)) {
+            match self.harm(host, op, &verdict) {
+                Course::Done(op) => op,
+                Course::Answered(result) => {
+                    self.settled.push(Settled { host, incarnation, token, result, delay: verdict.delay });
+                    return;
+                }
+            }
+        } else {
+            op
+        };
         let kind = self.kind(host, &op);
         if let Kind::Transfer { file } | Kind::Extend { file } = kind {
             self.files.get_mut(file).expect("checked").operations += 1;
@@ -71,7 +83,7 @@ impl Disks {
         }
     }
 
-    fn open_file(&self, host: usize, file: FileId) -> Option<&OpenFile> {
+    pub(super) fn open_file(&self, host: usize, file: FileId) -> Option<&OpenFile> {
         let key = self.volumes[host].as_ref()?.files.get(&file)?;
         self.files.get(*key)
     }

@@ -1,6 +1,6 @@
 //! Crash images: what a disk may hold after a power loss at a cut of the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -37,19 +37,11 @@ impl CrashImage {
     /// happened.
     pub fn at(base: &Base, records: &[JournalRecord], cut: &Cut, survivors: Survivors) -> CrashImage {
         let mut disks: BTreeMap<NodeId, Disk> = base.iter().map(|(node, files)| (*node, Disk::of(files))).collect();
-        let mut owner = BTreeMap::new();
         for (at, record) in records[..cut.end()].iter().enumerate() {
-            match record {
-                JournalRecord::Submitted { op, node, what } if cut.includes(*node, at) => {
-                    owner.insert(*op, *node);
-                    disks.entry(*node).or_default().submitted(at, *op, what);
+            for (node, disk) in &mut disks {
+                if cut.includes(*node, at) {
+                    disk.take(*node, at, record);
                 }
-                JournalRecord::Completed { op, ok } => {
-                    if let Some(node) = owner.get(op).filter(|node| cut.includes(**node, at)) {
-                        disks.entry(*node).or_default().completed(at, *op, *ok);
-                    }
-                }
-                JournalRecord::Submitted { .. } | JournalRecord::Delivered { .. } => {}
             }
         }
         let mut undecided = 0;
@@ -77,7 +69,7 @@ impl CrashImage {
 
 /// One node's disk at some point of the journal.
 #[derive(Debug, Default)]
-struct Disk {
+pub(super) struct Disk {
     files: BTreeMap<u64, FileState>,
     names: BTreeMap<FileName, u64>,
     /// Name changes not durable, in order of submission.
@@ -120,14 +112,43 @@ enum Pending {
     Remove,
 }
 
+/// What of a node's disk was not durable at a cut of its power.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Undurable {
+    /// Files with a write in flight.
+    pub in_flight: BTreeSet<FileName>,
+    /// Sectors and names that were done and not yet durable.
+    pub completed: usize,
+}
+
 impl Disk {
-    fn of(files: &BTreeMap<FileName, (u64, Vec<u8>)>) -> Disk {
+    pub(super) fn of(files: &BTreeMap<FileName, (u64, Vec<u8>)>) -> Disk {
         let mut disk = Disk::default();
         for (name, (file, bytes)) in files {
             disk.names.insert(name.clone(), *file);
             disk.files.insert(*file, FileState { durable: bytes.clone(), sectors: Vec::new() });
         }
         disk
+    }
+
+    /// Takes the record at position `at`; records of other nodes change nothing.
+    pub(super) fn take(&mut self, node: NodeId, at: usize, record: &JournalRecord) {
+        match record {
+            JournalRecord::Submitted { op, node: of, what } if *of == node => self.submitted(at, *op, what),
+            JournalRecord::Completed { op, ok } => self.completed(at, *op, *ok),
+            JournalRecord::Replaced { node: of, files } if *of == node => *self = Disk::of(files),
+            JournalRecord::Submitted { .. } | JournalRecord::Delivered { .. } | JournalRecord::Replaced { .. } => {}
+        }
+    }
+
+    /// What is lost when power fails now, unless it is spared.
+    pub(super) fn undurable(&self) -> Undurable {
+        let writing =
+            |file: &u64| self.pending.values().any(|op| matches!(op, Pending::Write { file: of, .. } if of == file));
+        let in_flight = self.names.iter().filter(|(_, file)| writing(file)).map(|(name, _)| name.clone()).collect();
+        let sectors = self.files.values().flat_map(|file| &file.sectors).filter(|sector| sector.completed.is_some());
+        let names = self.renames.iter().filter(|rename| rename.completed.is_some());
+        Undurable { in_flight, completed: sectors.count() + names.count() }
     }
 
     fn submitted(&mut self, at: usize, op: u64, what: &JournalOp) {
@@ -195,6 +216,11 @@ impl Disk {
 
     fn undecided(&self) -> usize {
         self.renames.len() + self.files.values().map(|file| file.sectors.len()).sum::<usize>()
+    }
+
+    /// What is on it after a power loss.
+    pub(super) fn left(self, node: NodeId, survivors: Survivors) -> BTreeMap<FileName, Vec<u8>> {
+        self.after(&mut Fate::new(survivors, node))
     }
 
     fn after(mut self, fate: &mut Fate) -> BTreeMap<FileName, Vec<u8>> {

@@ -22,10 +22,11 @@
 
 mod cut;
 mod image;
+mod power;
 mod record;
 
 pub use cut::Cut;
-pub use image::{CrashImage, Survivors};
+pub use image::{CrashImage, Survivors, Undurable};
 pub use record::{Base, Journal, JournalOp, JournalRecord};
 
 #[cfg(test)]

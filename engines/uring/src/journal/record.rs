@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use node::{FileName, NodeId};
 
+use super::image::Disk;
+
 /// A change to a node's disk, as submitted. Files are numbered by the journal: a name may come to mean another file.
 #[derive(Clone, Debug)]
 pub enum JournalOp {
@@ -80,6 +82,13 @@ pub enum JournalRecord {
         /// The whole frame.
         frame: Bytes,
     },
+    /// Another disk is in a node's place from now on, with everything on it durable.
+    Replaced {
+        /// Whose place.
+        node: NodeId,
+        /// What is on it: by name, the file's number and bytes.
+        files: BTreeMap<FileName, (u64, Vec<u8>)>,
+    },
 }
 
 impl JournalRecord {
@@ -87,7 +96,7 @@ impl JournalRecord {
     pub(super) fn submitter(&self) -> Option<NodeId> {
         match self {
             JournalRecord::Submitted { node, .. } => Some(*node),
-            JournalRecord::Completed { .. } | JournalRecord::Delivered { .. } => None,
+            JournalRecord::Completed { .. } | JournalRecord::Delivered { .. } | JournalRecord::Replaced { .. } => None,
         }
     }
 }
@@ -208,6 +217,42 @@ impl Journal {
 
     pub(crate) fn delivered(&self, to: NodeId, from: NodeId, frame: Bytes) {
         self.lock().records.push(JournalRecord::Delivered { to, from, frame });
+    }
+
+    /// Another disk is in the node's place. Nothing of the node is in flight.
+    pub(crate) fn replaced(&self, node: NodeId, files: &BTreeMap<FileName, Vec<u8>>) {
+        let mut state = self.lock();
+        state.names.retain(|(of, _), _| *of != node);
+        let mut numbered = BTreeMap::new();
+        for (name, bytes) in files {
+            let file = state.new_file();
+            state.names.insert((node, name.clone()), file);
+            numbered.insert(name.clone(), (file, bytes.clone()));
+        }
+        state.records.push(JournalRecord::Replaced { node, files: numbered });
+    }
+
+    /// Bytes of a node's file changed by themselves.
+    pub(crate) fn rotted(&self, node: NodeId, name: &FileName, offset: u64, data: Bytes) {
+        let file = self.file_named(node, name);
+        let op = self.submitted(node, JournalOp::Write { file, offset, data, durable: true });
+        self.completed(op, true);
+    }
+
+    /// The node's disk as it was at position `at`.
+    pub(super) fn disk_at(&self, node: NodeId, at: usize) -> Disk {
+        let state = self.lock();
+        let base = state.base.get(&node);
+        let mut disk = base.map(Disk::of).unwrap_or_default();
+        // What was before the last exchange is gone with the disk it was on.
+        let replaced =
+            |record: &JournalRecord| matches!(record, JournalRecord::Replaced { node: of, .. } if *of == node);
+        let records = &state.records[..at.min(state.records.len())];
+        let first = records.iter().rposition(replaced).unwrap_or(0);
+        for (at, record) in records.iter().enumerate().skip(first) {
+            disk.take(node, at, record);
+        }
+        disk
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,7 +1,7 @@
 //! The sending side of in-process links.
 
 use bytes::Bytes;
-use node::fault::LinkRule;
+use node::fault::{LinkCounts, LinkRule};
 use node::{LinkModel, LinkProfile, Nanos, NodeId, Rng, Zone};
 use rustc_hash::FxHashMap;
 
@@ -17,6 +17,7 @@ pub(crate) struct Links {
     directions: FxHashMap<(NodeId, NodeId), Direction>,
     rules: usize,
     all_direct: bool,
+    counts: LinkCounts,
 }
 
 #[derive(Debug)]
@@ -25,6 +26,8 @@ struct Direction {
     rule: Option<LinkRule>,
     /// When the last frame's last byte leaves.
     busy_until: Nanos,
+    /// The latest arrival so far.
+    last_due: Nanos,
     rng: Rng,
 }
 
@@ -33,7 +36,15 @@ impl Links {
     pub(crate) fn new(profile: LinkProfile, zones: Vec<Zone>, seed: u64) -> Links {
         let all_direct = profile.between.iter().flatten().all(|model| *model == LinkModel::DIRECT);
         let rng = Rng::new(seed).fork("links", 0);
-        Links { profile, zones, rng, directions: FxHashMap::default(), rules: 0, all_direct }
+        Links {
+            profile,
+            zones,
+            rng,
+            directions: FxHashMap::default(),
+            rules: 0,
+            all_direct,
+            counts: LinkCounts::default(),
+        }
     }
 
     pub(crate) fn set_rule(&mut self, from: NodeId, to: NodeId, rule: Option<LinkRule>) {
@@ -41,6 +52,19 @@ impl Links {
         let before = std::mem::replace(&mut direction.rule, rule).is_some();
         let after = rule.is_some();
         self.rules = self.rules + usize::from(after) - usize::from(before);
+    }
+
+    /// What faults and losses did to frames so far. Frames that nothing could happen to are not counted.
+    pub(crate) fn counts(&self) -> LinkCounts {
+        self.counts
+    }
+
+    /// The directions that follow a rule, in order.
+    pub(crate) fn ruled(&self) -> Vec<(NodeId, NodeId)> {
+        let ruled = self.directions.iter().filter(|(_, direction)| direction.rule.is_some());
+        let mut ruled: Vec<_> = ruled.map(|(ends, _)| *ends).collect();
+        ruled.sort_unstable();
+        ruled
     }
 
     /// Sends one frame at `now`: calls `deliver` for each copy that will arrive.
@@ -56,20 +80,32 @@ impl Links {
             deliver(Passage { from, to, bytes, sent: now, due: now });
             return;
         }
+        let mut counts = self.counts;
         let direction = self.direction(from, to);
         let Direction { model, rule, rng, .. } = direction;
         let rule = rule.unwrap_or_default();
-        if rule.cut || lost(rng, model.loss) || lost(rng, rule.loss) {
-            return;
+        counts.sent += 1;
+        if rule.cut {
+            counts.cut += 1;
+        } else if lost(rng, model.loss) || lost(rng, rule.loss) {
+            counts.lost += 1;
+        } else {
+            let is_damaged = lost(rng, rule.corrupt);
+            let bytes = if is_damaged { damaged(&bytes, rng) } else { bytes };
+            let copies = if lost(rng, rule.duplicate) { 2 } else { 1 };
+            counts.damaged += u64::from(is_damaged);
+            counts.duplicated += copies - 1;
+            counts.delayed += u64::from(rule.extra_delay.is_some() || rule.bandwidth_bytes_per_s.is_some());
+            for copy in 0..copies {
+                let later = if copy > 0 { rule.duplicate_delay } else { None };
+                let later = later.map_or(Nanos::ZERO, |delay| delay.draw(&mut direction.rng));
+                let due = direction.due(now, bytes.len(), &rule) + later;
+                counts.overtaking += u64::from(due < direction.last_due);
+                direction.last_due = direction.last_due.max(due);
+                deliver(Passage { from, to, bytes: bytes.clone(), sent: now, due });
+            }
         }
-        let bytes = if lost(rng, rule.corrupt) { damaged(&bytes, rng) } else { bytes };
-        let copies = if lost(rng, rule.duplicate) { 2 } else { 1 };
-        for copy in 0..copies {
-            let later = if copy > 0 { rule.duplicate_delay } else { None };
-            let later = later.map_or(Nanos::ZERO, |delay| delay.draw(&mut direction.rng));
-            let due = direction.due(now, bytes.len(), &rule) + later;
-            deliver(Passage { from, to, bytes: bytes.clone(), sent: now, due });
-        }
+        self.counts = counts;
     }
 
     fn direction(&mut self, from: NodeId, to: NodeId) -> &mut Direction {
@@ -77,7 +113,7 @@ impl Links {
         let rng = &self.rng;
         self.directions.entry((from, to)).or_insert_with(|| {
             let rng = rng.fork("direction", u64::from(from.0) << 32 | u64::from(to.0));
-            Direction { model, rule: None, busy_until: Nanos::ZERO, rng }
+            Direction { model, rule: None, busy_until: Nanos::ZERO, last_due: Nanos::ZERO, rng }
         })
     }
 }

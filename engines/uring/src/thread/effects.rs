@@ -31,7 +31,12 @@ impl Thread {
                     if let Some(added) = self.disks.growth(index, &op) {
                         self.hosts[index].ledger.fill(added);
                     }
+                    let is_last = self.ends_with(index, &op);
                     self.disks.submit(index, self.hosts[index].incarnation, token, op);
+                    if is_last {
+                        self.end_writing(index);
+                        break;
+                    }
                 }
                 Effect::SetTimer { timer, after } => self.work.timers.set(index, timer, self.work.now + after),
                 Effect::CancelTimer { timer } => self.work.timers.cancel(index, timer),

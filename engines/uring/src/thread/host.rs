@@ -24,6 +24,10 @@ pub(crate) struct Host {
     pub(crate) events: u64,
     /// Whether frames to it go into the journal.
     pub(crate) journal_frames: bool,
+    /// Files whose next write ends it, as a power cut does, and who waits for that.
+    pub(crate) ends_writing: Option<(String, Sender<Result<usize, Error>>)>,
+    /// Who waits until it is down and nothing of it is in flight.
+    pub(crate) idle: Vec<Sender<Result<(), Error>>>,
     /// Who waits for it to be started again.
     pub(crate) restart: Option<Sender<Result<(), Error>>>,
 }
@@ -70,6 +74,8 @@ impl Host {
             busy: Nanos::ZERO,
             events: 0,
             journal_frames,
+            ends_writing: None,
+            idle: Vec::new(),
             restart: None,
         }
     }

@@ -84,6 +84,8 @@ pub(crate) struct Work {
     mail: Vec<Mail>,
     settled: Vec<Settled>,
     restarting: usize,
+    /// Owners that wait for nodes of which nothing is in flight.
+    idling: usize,
     stopping: Option<Sender<ThreadEnd>>,
     events: u64,
     sleeps: u64,
@@ -116,6 +118,7 @@ impl Thread {
                 self.work.settled.clear();
                 continue;
             }
+            self.tell_idle();
             self.restart_waiting();
             self.fire_timers();
             self.release_delayed();
@@ -135,6 +138,11 @@ impl Thread {
     fn take_mail(&mut self) {
         let mut mail = std::mem::take(&mut self.work.mail);
         self.routes.inboxes[self.index].take(&mut mail);
+        if !mail.is_empty() {
+            // What caused the mail was before now, and a node must not be told otherwise: a lease that ended meanwhile, on
+            // another thread's clock, would still hold on this one's.
+            self.work.now = self.clock.now();
+        }
         for item in mail.drain(..) {
             match item {
                 Mail::Passage(passage) => self.arrive(passage),

@@ -4,10 +4,11 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 
-use node::NodeId;
+use node::{DiskOp, NodeId};
 
 use super::host::{Delivery, State};
 use super::{Thread, panic_text};
+use crate::disturb::{Disturbances, Standing};
 use crate::error::Error;
 use crate::mail::{Order, ProbeFn};
 
@@ -31,7 +32,24 @@ impl Thread {
                 self.links.set_rule(from, to, rule);
                 answer(&done, Ok(()));
             }
+            Order::CutPower { node, writing, done } => self.cut_power(node, writing, done),
+            Order::AwaitIdle { node, done } => self.await_idle(node, done),
+            Order::Ail { node, name, sectors, ailment, done } => {
+                let host = self.host(node);
+                let struck = host.map(|host| self.disks.ail(host, &name, &sectors, ailment));
+                answer(&done, struck.map(drop));
+            }
+            Order::Ailing { node, put, done } => {
+                let Ok(host) = self.host(node) else { return };
+                let found = self.disks.ailing(host);
+                if let Some(ailing) = put {
+                    self.disks.set_ailing(host, ailing);
+                }
+                // An owner that stopped waiting has no use for the answer.
+                drop(done.send(found));
+            }
             // An owner that stopped waiting has no use for the answer.
+            Order::Disturbances { done } => drop(done.send(self.disturbances())),
             Order::Snapshot { done } => drop(done.send(self.snapshot())),
             Order::Stop { done } => self.work.stopping = Some(done),
         }
@@ -54,8 +72,89 @@ impl Thread {
         }
     }
 
+    /// Crashes the node with the write that it is about to do on its way, if somebody waits for one to such a file.
+    pub(super) fn ends_with(&mut self, index: usize, op: &DiskOp) -> bool {
+        let host = &self.hosts[index];
+        host.ends_writing.as_ref().is_some_and(|(files, _)| self.disks.is_write_to(index, op, files))
+    }
+
+    /// Crashes the node for whoever waited for its write.
+    pub(super) fn end_writing(&mut self, index: usize) {
+        self.disks.flush();
+        let ends = self.hosts[index].ends_writing.take();
+        self.crash(index);
+        if let Some((_, done)) = ends {
+            // An owner that stopped waiting cuts the power itself.
+            let _ = done.send(Ok(self.journal_position()));
+        }
+    }
+
+    fn cut_power(&mut self, node: NodeId, writing: Option<String>, done: Sender<Result<usize, Error>>) {
+        let host = match self.host(node) {
+            Ok(host) => host,
+            // An owner that stopped waiting has no use for the answer.
+            Err(error) => return drop(done.send(Err(error))),
+        };
+        match writing {
+            Some(files) if self.hosts[host].state == State::Up => self.hosts[host].ends_writing = Some((files, done)),
+            _ => {
+                self.crash(host);
+                let _ = done.send(Ok(self.journal_position()));
+            }
+        }
+    }
+
+    fn journal_position(&self) -> usize {
+        self.journal.as_ref().map_or(0, |journal| journal.len())
+    }
+
+    fn await_idle(&mut self, node: NodeId, done: Sender<Result<(), Error>>) {
+        match self.host(node) {
+            Ok(host) if self.hosts[host].state == State::Down => {
+                self.hosts[host].idle.push(done);
+                self.work.idling += 1;
+            }
+            Ok(_) => answer(&done, Err(Error::Up { node })),
+            Err(error) => answer(&done, Err(error)),
+        }
+    }
+
+    /// Answers those who wait for nodes of which nothing is in flight any more.
+    pub(super) fn tell_idle(&mut self) {
+        if self.work.idling == 0 {
+            return;
+        }
+        for index in 0..self.hosts.len() {
+            if self.disks.in_flight(index) == 0 {
+                for done in self.hosts[index].idle.drain(..) {
+                    self.work.idling -= 1;
+                    answer(&done, Ok(()));
+                }
+            }
+        }
+    }
+
+    fn disturbances(&self) -> Disturbances {
+        let mut all =
+            Disturbances { ruled_links: self.links.ruled(), links: self.links.counts(), ..Disturbances::default() };
+        for (index, host) in self.hosts.iter().enumerate() {
+            let standing = match host.state {
+                State::Up => Standing::Up,
+                State::Paused => Standing::Paused,
+                State::Halted => Standing::Halted,
+                State::Down => Standing::Down,
+            };
+            all.standing.insert(host.member.id, standing);
+            let Some(service) = self.disks.service(index) else { continue };
+            all.disks.insert(host.member.id, service.counts());
+            all.ruled_disks.extend(service.has_rule().then_some(host.member.id));
+        }
+        all
+    }
+
     fn crash(&mut self, index: usize) {
         let host = &mut self.hosts[index];
+        host.ends_writing = None;
         host.state = State::Down;
         host.node = None;
         host.held.clear();

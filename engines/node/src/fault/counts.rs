@@ -1,4 +1,25 @@
-//! How often a disk's faults took effect.
+//! How often faults took effect, as every runtime counts it.
+
+/// What the links did with frames, since the world began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkCounts {
+    /// Frames sent.
+    pub sent: u64,
+    /// Frames lost by chance.
+    pub lost: u64,
+    /// Frames lost to a cut, when sent or when due.
+    pub cut: u64,
+    /// Second copies made.
+    pub duplicated: u64,
+    /// Copies damaged.
+    pub damaged: u64,
+    /// Frames that a rule delayed, or made to wait for its bandwidth.
+    pub delayed: u64,
+    /// Frames that overtook one sent earlier in the same direction.
+    pub overtaking: u64,
+    /// Frames that found their receiver down.
+    pub unreceived: u64,
+}
 
 /// What a disk's faults did. A fault that met no operation counts for nothing here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
