@@ -6,7 +6,7 @@
 //! The time is counted in the watchdog's own looks, of which several make a timeout. A node that was paused finds the
 //! completions of that time queued behind the timer: the pause counts as one look, however long it was.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use crate::{Effect, Effects, Nanos, TimerId, Token};
 
@@ -23,13 +23,13 @@ pub struct Watchdog {
     /// Looks taken so far.
     looks: u64,
     armed: bool,
-    /// Operations under way: several may share a token.
-    under_way: BTreeMap<(Token, u64), Submitted>,
-    submissions: u64,
+    /// Operations under way, oldest first: several may share a token, and they are few.
+    under_way: VecDeque<Submitted>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Submitted {
+    token: Token,
     at: Nanos,
     looks: u64,
 }
@@ -38,16 +38,14 @@ impl Watchdog {
     /// An operation that is not completed within `timeout`, or at most a quarter later, is stuck. `timer` is the watchdog's
     /// own.
     pub fn new(timer: TimerId, timeout: Nanos) -> Watchdog {
-        Watchdog { timer, timeout, looks: 0, armed: false, under_way: BTreeMap::new(), submissions: 0 }
+        Watchdog { timer, timeout, looks: 0, armed: false, under_way: VecDeque::new() }
     }
 
     /// Takes note of every disk operation among the effects from number `first` on.
     pub fn watch(&mut self, now: Nanos, first: usize, out: &mut Effects) {
-        let submitted = Submitted { at: now, looks: self.looks };
         for effect in &out.as_slice()[first..] {
             if let Effect::Disk { token, .. } = effect {
-                self.submissions += 1;
-                self.under_way.insert((*token, self.submissions), submitted);
+                self.under_way.push_back(Submitted { token: *token, at: now, looks: self.looks });
             }
         }
         if !self.armed && !self.under_way.is_empty() {
@@ -57,8 +55,8 @@ impl Watchdog {
 
     /// An operation has completed; whether it was under way.
     pub fn completed(&mut self, token: Token) -> bool {
-        let oldest = self.under_way.range((token, 0)..=(token, u64::MAX)).next().map(|(key, _)| *key);
-        oldest.is_some_and(|key| self.under_way.remove(&key).is_some())
+        let oldest = self.under_way.iter().position(|submitted| submitted.token == token);
+        oldest.is_some_and(|at| self.under_way.remove(at).is_some())
     }
 
     /// Takes a timer; whether it was the watchdog's.
@@ -72,7 +70,7 @@ impl Watchdog {
         }
         self.looks += 1;
         self.armed = false;
-        let Some(oldest) = self.under_way.values().min_by_key(|submitted| submitted.at) else { return Ok(true) };
+        let Some(oldest) = self.under_way.front() else { return Ok(true) };
         // The first look may come right after the submission.
         if self.looks - oldest.looks > LOOKS {
             let waited = now.saturating_sub(oldest.at);

@@ -79,7 +79,7 @@ impl StorageConfig {
             log_bytes_target: 64 << 20,
             log_bytes_max: 192 << 20,
             coalesce_chain: 512,
-            coalesce_pages_max: 12,
+            coalesce_pages_max: 24,
             pages_grow_bytes: 8 << 20,
             index_log_bytes: 4 << 20,
             tick: Nanos::from_millis(20),

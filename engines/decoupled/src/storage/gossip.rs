@@ -17,7 +17,6 @@ use node::{Effects, Frame, IoClass, Nanos, NodeId, TimerId};
 use super::batch::decode_batch;
 use super::segment::Segment;
 use super::server::{After, Server};
-use super::writes::Source;
 use super::{Owner, Trouble};
 use crate::message::{PEER, Peer, PeerSegment, Standing, Wire};
 use crate::planted::Bug;
@@ -289,7 +288,7 @@ impl Server {
             return;
         }
         let before = self.counters.records;
-        let taken = self.take_records(pg, batch, Source::Peer);
+        let taken = self.take_records(pg, batch);
         self.counters.gossiped += self.counters.records - before;
         if let (Some(seq), Some((writer, epoch))) = (taken, self.writer) {
             self.acks.wait(seq, writer, epoch, pg, Nanos::ZERO);

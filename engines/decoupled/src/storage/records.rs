@@ -9,6 +9,7 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::hint::black_box;
 
 use bytes::Bytes;
 use compute::{Lsn, PageId};
@@ -94,6 +95,12 @@ impl Records {
     /// A record with all its back-pointers, and the length of its envelope.
     pub fn envelope(&self, place: Place) -> (Envelope<'_>, usize) {
         Envelope::read(self.bytes_from(place)).expect("a record is checked when it enters")
+    }
+
+    /// Brings records that lie far apart into the cache. Nothing is decided by what is read here, so that all of them are
+    /// waited for together; to decode a record is to branch on every byte of its head, and to wait for one at a time.
+    pub fn fetch(&self, places: impl Iterator<Item = Place>) {
+        black_box(places.fold(0, |seen, place| seen ^ self.bytes_from(place)[0]));
     }
 
     /// Takes in records of one message, LSNs rising, none of which is held. Those that belong between others move what is

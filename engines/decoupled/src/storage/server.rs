@@ -20,7 +20,6 @@ use super::restoring::Restoring;
 use super::scrub::Scrub;
 use super::segment::Segment;
 use super::superblock::{SegmentRecord, Superblock};
-use super::writes::Source;
 use super::{Owner, StorageConfig, Trouble};
 use crate::message::{PEER, SETTLE, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
 use crate::planted::Bug;
@@ -188,8 +187,7 @@ impl Server {
         out.set_timer(TimerId::new(Owner::SCRUB, 0), server.config.scrub_every);
         server.take_up_pages(index_lost, out)?;
         for (pg, batch) in in_doubt {
-            server.doubt_until =
-                server.take_records(pg, batch, Source::Log).unwrap_or_default().max(server.doubt_until);
+            server.doubt_until = server.take_records(pg, batch).unwrap_or_default().max(server.doubt_until);
         }
         server.flush(out);
         Ok(server)

@@ -10,18 +10,7 @@ use super::segment::{Offered, Segment};
 use super::server::{After, Server};
 use crate::message::{GroupRecords, PgFloor, ToStorage, ToWriter};
 use crate::planted::Bug;
-use crate::{Epoch, PgId, Register, TruncationTable};
-
-/// Where records come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The writer.
-    Writer,
-    /// Another segment.
-    Peer,
-    /// This node's own log, at its start.
-    Log,
-}
+use crate::{Epoch, PgId, Register};
 
 impl Server {
     pub(super) fn on_writer(
@@ -103,7 +92,7 @@ impl Server {
             }
             self.fence.renew(epoch, now);
             self.take_floor(vdl, &floor);
-            match self.take_records(pg, batch, Source::Writer) {
+            match self.take_records(pg, batch) {
                 Some(_) if self.config.planted.is(Bug::AckBeforePersist) => {
                     self.segments.get_mut(&pg).map(|segment| segment.advance(u64::MAX));
                     known.push(pg);
@@ -133,14 +122,11 @@ impl Server {
 
     /// Takes checked records of one group into the log and the segment; gives the block that will have the last new one.
     /// Every path on which records enter leads here: appends, gossip, repair.
-    pub(super) fn take_records(&mut self, pg: PgId, batch: Batch, source: Source) -> Option<u64> {
+    pub(super) fn take_records(&mut self, pg: PgId, batch: Batch) -> Option<u64> {
         let Server { log, segments, table, counters, config, .. } = self;
         let segment = segments.get_mut(&pg)?;
         let limit = log.section_bytes_max().min(config.block_bytes_max);
         let Batch { heads, received } = batch;
-        let spreads = [Bug::AnnulledReturn, Bug::GossipUnverified].iter().any(|bug| config.planted.is(*bug));
-        let (table, empty) = (&*table, TruncationTable::default());
-        let table = if spreads && source == Source::Peer { &empty } else { table };
         let mut taken = None;
         // New records that stood one behind the other go into the log as they came.
         let mut take = |run: &[Head], segment: &mut Segment| {
