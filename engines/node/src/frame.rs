@@ -6,8 +6,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-/// Which codec reads the body. Each protocol owns a range: client `0x01xx` (crate `contract`), block mirroring
-/// `0x02xx` (crate `coupled`), volume `0x03xx` (crate `decoupled`).
+/// Which codec reads the body. Each protocol owns a range: handshakes of connections `0x00xx` (crate `uring`), client
+/// `0x01xx` (crate `contract`), block mirroring `0x02xx` (crate `coupled`), volume `0x03xx` (crate `decoupled`), the harness's
+/// own `0x04xx`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameKind(pub u16);
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use node::{Delay, LinkProfile, NodeId, Role, Topology};
 
+use crate::link::TcpConfig;
+
 /// What a runtime is started with. Everything here belongs into a run's record.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -24,6 +26,11 @@ pub struct Config {
     pub disk_delay: Option<Delay>,
     /// Seeds link losses and delays, and disk models and faults.
     pub seed: u64,
+    /// Links to nodes of other processes; none when absent.
+    pub tcp: Option<TcpConfig>,
+    /// Whether other processes host nodes of the same data directories: the directories' locks are then shared among them,
+    /// and each process holds those of its own nodes' directories alone.
+    pub shared_dirs: bool,
     /// Whether to keep a [`Journal`](crate::Journal) of the disks.
     pub journal: Option<JournalConfig>,
     /// Sizes of each thread's ring.
@@ -135,6 +142,8 @@ impl Config {
             links: LinkProfile::none(),
             disk_delay: None,
             seed: 0,
+            tcp: None,
+            shared_dirs: false,
             journal: None,
             ring: RingConfig::default(),
             file_threads: 2,

@@ -12,31 +12,47 @@ use crate::sys;
 
 const LOCK_NAME: &str = "LOCK";
 
-/// A directory only this runtime uses, as long as this value lives. The lock ends with the process, however it ends.
+/// A directory only this runtime uses, or only those that share it, as long as this value lives. The lock ends with the
+/// process, however it ends.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
     _lock: File,
+    /// Locks on the directories of this runtime's nodes, where it shares the data directory with others.
+    node_locks: Option<Vec<File>>,
 }
 
 impl DataDir {
-    /// Creates the directory if need be and locks it.
-    pub(crate) fn lock(path: &Path) -> Result<DataDir, Error> {
+    /// Creates the directory if need be and locks it, together with others if it is `shared`.
+    pub(crate) fn lock(path: &Path, shared: bool) -> Result<DataDir, Error> {
         std::fs::create_dir_all(path).map_err(|error| Error::io("create", path, error))?;
         let lock_path = path.join(LOCK_NAME);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(|error| Error::io("open", &lock_path, error))?;
-        match sys::try_lock(&lock) {
-            Ok(true) => Ok(DataDir { path: path.to_path_buf(), _lock: lock }),
+        match sys::try_lock(&lock, shared) {
+            Ok(true) => Ok(DataDir { path: path.to_path_buf(), _lock: lock, node_locks: shared.then(Vec::new) }),
             Ok(false) => Err(Error::InUse { directory: path.to_path_buf() }),
             Err(error) => Err(Error::io("lock", lock_path, error)),
         }
     }
 
     /// The directory of one node, made if need be and free of half-made files.
-    pub(crate) fn node_dir(&self, node: NodeId, name: &str, direct_io: bool) -> Result<(Directory, DiskReport), Error> {
+    pub(crate) fn node_dir(
+        &mut self,
+        node: NodeId,
+        name: &str,
+        direct_io: bool,
+    ) -> Result<(Directory, DiskReport), Error> {
         let path = self.path.join(name);
         std::fs::create_dir_all(&path).map_err(|error| Error::io("create", &path, error))?;
+        if let Some(locks) = &mut self.node_locks {
+            let lock = File::open(&path).map_err(|error| Error::io("open", &path, error))?;
+            match sys::try_lock(&lock, false) {
+                Ok(true) => locks.push(lock),
+                Ok(false) => return Err(Error::InUse { directory: path }),
+                Err(error) => return Err(Error::io("lock", path, error)),
+            }
+        }
         // The node's own directory must survive power loss before anything in it can.
         let parent = File::open(&self.path).and_then(|parent| parent.sync_all());
         parent.map_err(|error| Error::io("sync", &self.path, error))?;

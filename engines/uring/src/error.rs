@@ -45,6 +45,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Connections cannot be taken where the configuration says.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No such node in the topology.
     #[error("{node:?} is not in this topology")]
     NoSuchNode {

@@ -1,13 +1,14 @@
 //! Bringing a runtime up: check the configuration, take the directories, choose the backend, start the threads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use node::{Member, NodeId, Topology, Zone};
 
 use crate::clock::Clock;
-use crate::config::{Backend, Config, Placement};
+use crate::config::{Backend, Config};
 use crate::data_dir::DataDir;
 use crate::disk::file::Directory;
 use crate::disk::pool::Pool;
@@ -15,17 +16,20 @@ use crate::disk::ring;
 use crate::error::Error;
 use crate::inbox::Inbox;
 use crate::journal::Journal;
+use crate::link::{Carrier, CarrierThread};
 use crate::report::{BackendReport, Description, DiskReport, Halts, ThreadReport};
 use crate::runtime::Runtime;
 use crate::thread::{Gate, Plan, Routes, Seat};
 
 pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Error> {
     check(&topology, config)?;
-    let data_dirs = config.data_dirs.iter().map(|path| DataDir::lock(path)).collect::<Result<Vec<_>, _>>()?;
+    let locked = config.data_dirs.iter().map(|path| DataDir::lock(path, config.shared_dirs));
+    let mut data_dirs = locked.collect::<Result<Vec<_>, _>>()?;
+    let (listener, listening) = listen(config)?.unzip();
     let (backend, on_ring) = choose(config)?;
     let journal = config.journal.as_ref().map(|_| Arc::new(Journal::default()));
-    let (mut directories, disks) = take_directories(&topology, config, &data_dirs, journal.as_deref())?;
-    let routes = Arc::new(routes(&topology, &config.placement)?);
+    let (mut directories, disks) = take_directories(&topology, config, &mut data_dirs, journal.as_deref())?;
+    let routes = Arc::new(routes(&topology, config)?);
     let threads = if on_ring { config.file_threads } else { config.pool_threads };
     let pool = Pool::start(threads).map_err(|source| Error::System { what: "start a thread", source })?;
     let pool = Arc::new(pool);
@@ -42,11 +46,13 @@ pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Err
             threads: Vec::new(),
             disks,
             links: config.links.name.clone(),
+            listening,
             notices: Vec::new(),
         },
         journal: journal.clone(),
         pool: Arc::clone(&pool),
         _data_dirs: data_dirs,
+        carrier_thread: None,
     };
     let mut plans = Vec::new();
     for (index, nodes) in config.placement.threads.iter().enumerate() {
@@ -67,6 +73,10 @@ pub(crate) fn launch(topology: Topology, config: &Config) -> Result<Runtime, Err
         });
     }
     let (gates, reports) = start_threads(&mut runtime, plans)?;
+    if let Some(carrier) = &routes.carrier {
+        let started = CarrierThread::start(carrier, listener);
+        runtime.carrier_thread = Some(started.map_err(|source| Error::System { what: "start the links", source })?);
+    }
     runtime.description.threads = reports;
     runtime.description.notices = notices(&runtime.description);
     for gate in gates {
@@ -126,6 +136,13 @@ fn check(topology: &Topology, config: &Config) -> Result<(), Error> {
     if names.len() < disks().count() {
         return refuse("two nodes with disks have the same name, which is their directory's".into());
     }
+    let remotes = config.tcp.iter().flat_map(|tcp| &tcp.remotes).map(|remote| remote.id);
+    if let Some(both) = remotes.clone().find(|id| ids.contains(id)) {
+        return refuse(format!("{both:?} is in this process and in another"));
+    }
+    if remotes.clone().collect::<BTreeSet<_>>().len() < remotes.count() {
+        return refuse("two nodes of other processes have the same id".into());
+    }
     if config.data_dirs.is_empty() && topology.members.iter().any(|member| member.has_disk) {
         return refuse("nodes with disks need a data directory".into());
     }
@@ -137,6 +154,14 @@ fn check(topology: &Topology, config: &Config) -> Result<(), Error> {
         return refuse("thread and batch counts must be at least one".into());
     }
     Ok(())
+}
+
+fn listen(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, Error> {
+    let Some(tcp) = &config.tcp else { return Ok(None) };
+    CarrierThread::bind(tcp).map_err(|source| {
+        let address = tcp.listen.map_or_else(String::new, |address| address.to_string());
+        Error::Listen { address, source }
+    })
 }
 
 fn choose(config: &Config) -> Result<(BackendReport, bool), Error> {
@@ -158,13 +183,13 @@ type Directories = BTreeMap<NodeId, Directory>;
 fn take_directories(
     topology: &Topology,
     config: &Config,
-    data_dirs: &[DataDir],
+    data_dirs: &mut [DataDir],
     journal: Option<&Journal>,
 ) -> Result<(Directories, Vec<DiskReport>), Error> {
     let mut directories = BTreeMap::new();
     let mut reports = Vec::new();
     for member in topology.members.iter().filter(|member| member.has_disk) {
-        let data_dir = &data_dirs[config.disk_of.get(&member.id).copied().unwrap_or(0)];
+        let data_dir = &mut data_dirs[config.disk_of.get(&member.id).copied().unwrap_or(0)];
         let (directory, report) = data_dir.node_dir(member.id, &member.name, config.direct_io)?;
         if let Some(journal) = journal {
             let copied = journal.add_base(member.id, &directory.path);
@@ -176,8 +201,11 @@ fn take_directories(
     Ok((directories, reports))
 }
 
-fn routes(topology: &Topology, placement: &Placement) -> Result<Routes, Error> {
-    let len = topology.members.iter().map(|member| member.id.0 as usize + 1).max().unwrap_or(0);
+fn routes(topology: &Topology, config: &Config) -> Result<Routes, Error> {
+    let placement = &config.placement;
+    let remotes = config.tcp.as_ref().map(|tcp| tcp.remotes.as_slice()).unwrap_or_default();
+    let ids = topology.members.iter().map(|member| member.id).chain(remotes.iter().map(|remote| remote.id));
+    let len = ids.map(|id| id.0 as usize + 1).max().unwrap_or(0);
     let mut place = vec![None; len];
     for (thread, nodes) in placement.threads.iter().enumerate() {
         for (host, node) in nodes.iter().enumerate() {
@@ -189,8 +217,19 @@ fn routes(topology: &Topology, placement: &Placement) -> Result<Routes, Error> {
         zone[member.id.0 as usize] = member.zone;
     }
     let inbox = || Inbox::new().map(Arc::new).map_err(|source| Error::System { what: "make an eventfd", source });
-    let inboxes = placement.threads.iter().map(|_| inbox()).collect::<Result<_, _>>()?;
-    Ok(Routes { place, zone, inboxes })
+    let inboxes = placement.threads.iter().map(|_| inbox()).collect::<Result<Vec<_>, _>>()?;
+    let mut is_remote = vec![false; len];
+    for remote in remotes {
+        zone[remote.id.0 as usize] = remote.zone;
+        is_remote[remote.id.0 as usize] = true;
+    }
+    let carrier = config.tcp.as_ref().map(|tcp| {
+        let thread_of = |member: &Member| place[member.id.0 as usize].expect("every node is placed once").0;
+        let locals: Vec<_> =
+            topology.members.iter().map(|member| (member.id, Arc::clone(&inboxes[thread_of(member)]))).collect();
+        Arc::new(Carrier::new(tcp, &locals))
+    });
+    Ok(Routes { place, zone, inboxes, is_remote, carrier })
 }
 
 fn notices(description: &Description) -> Vec<String> {

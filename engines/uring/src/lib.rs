@@ -1,4 +1,4 @@
-//! The real runtime: a [`node::Topology`] on threads, io_uring disks, in-process links and the wall clock.
+//! The real runtime: a [`node::Topology`] on threads, io_uring disks, in-process and TCP links and the wall clock.
 //!
 //! # Place
 //!
@@ -13,7 +13,8 @@
 //!   durable write (RWF_DSYNC) moves no metadata. Where io_uring is refused, a pool of blocking threads serves with
 //!   the same contract ([`Backend`]); [`Description`] says which one ran and why.
 //! - **Links.** Frames are the bytes a socket would carry; delay, bandwidth and loss follow [`node::LinkProfile`],
-//!   applied by the receiving thread's timers, and the delay realised is recorded.
+//!   applied by the receiving thread's timers, and the delay realised is recorded. Nodes of one engine may be spread over
+//!   several processes ([`TcpConfig`]): the same frames then cross a socket.
 //! - **Faults.** [`Runtime::inject`] takes the primitive faults of [`node::fault`], except power loss, which a real
 //!   device does not do on demand: with a [`Journal`], [`Runtime::cut_power`] kills the node and [`Runtime::lose`] gives its
 //!   files what would be left. Disks lie, rot and are exchanged here too, see [`Runtime::ail`] and [`Runtime::put_disk`].
@@ -33,6 +34,7 @@
 //! - Six copies on one device share that device.
 
 pub mod floor;
+pub mod process;
 
 mod clock;
 mod config;
@@ -58,7 +60,10 @@ pub use data_dir::FileSystem;
 pub use disturb::{DiskImage, Disturbances, PowerCut, Standing};
 pub use error::Error;
 pub use journal::{Base, CrashImage, Cut, Journal, JournalOp, JournalRecord, Survivors, Undurable};
-pub use link::{DelayRecord, LinkDelays};
+pub use link::{
+    DelayRecord, HELLO, Hello, LinkDelays, PROTOCOL_VERSION, REFUSED, Refusal, Refusals, Remote, TcpConfig, TcpCounts,
+    WELCOME,
+};
 pub use mapped::MappedFile;
 pub use report::{
     BackendReport, Description, DiskReport, Halt, Halts, NodeUsage, RingReport, Stopped, StoppedNode, ThreadReport,

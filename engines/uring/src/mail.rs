@@ -18,6 +18,8 @@ use crate::link::LinkDelays;
 pub(crate) enum Mail {
     /// A frame from a node of another thread.
     Passage(Passage),
+    /// A frame from a node of another process.
+    Arrival { from: NodeId, to: NodeId, bytes: Bytes },
     /// A read, write or sync done by the pool.
     Disk(Completion),
     /// A file opened, made, removed or listed by the pool.

@@ -1,5 +1,6 @@
 //! What a runtime says about itself, for the record of a run.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,8 @@ pub struct Description {
     pub disks: Vec<DiskReport>,
     /// The link profile's name.
     pub links: String,
+    /// Where connections of other processes are taken.
+    pub listening: Option<SocketAddr>,
     /// What a reader of the figures must know: fallbacks, a RAM disk, late timers.
     pub notices: Vec<String>,
 }
@@ -152,6 +155,8 @@ pub struct Usage {
     pub threads: Vec<ThreadUsage>,
     /// CPU time of the blocking threads.
     pub pool_cpu: Nanos,
+    /// CPU time of the links to other processes.
+    pub links_cpu: Nanos,
     /// CPU time of the whole process, kernel workers of the rings included.
     pub process_cpu: Nanos,
     /// Intended and realised delays by pair of zones.

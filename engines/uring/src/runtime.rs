@@ -16,7 +16,7 @@ use crate::disk::pool::Pool;
 use crate::error::Error;
 use crate::journal::Journal;
 use crate::launch;
-use crate::link::LinkDelays;
+use crate::link::{CarrierThread, LinkDelays, Refusal, TcpCounts};
 use crate::mail::{Mail, Order, Passage, ThreadEnd, ThreadSnapshot};
 use crate::report::{Description, Halts, NodeUsage, Stopped, StoppedNode, ThreadUsage, Usage};
 use crate::sys;
@@ -32,6 +32,7 @@ pub struct Runtime {
     pub(crate) description: Description,
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) carrier_thread: Option<CarrierThread>,
     pub(crate) _data_dirs: Vec<DataDir>,
 }
 
@@ -153,10 +154,24 @@ impl Runtime {
     ///
     /// The node is unknown.
     pub fn deliver(&self, from: NodeId, to: NodeId, frame: &Frame) -> Result<(), Error> {
+        if let (None, true, Some(carrier)) = (self.routes.place(to), self.routes.reaches(to), &self.routes.carrier) {
+            carrier.send(from, to, frame.bytes().clone());
+            return Ok(());
+        }
         let (thread, _) = self.routes.place(to).ok_or(Error::NoSuchNode { node: to })?;
         let passage = Passage { from, to, bytes: frame.bytes().clone(), sent: Nanos::ZERO, due: Nanos::ZERO };
         self.routes.inboxes[thread].put(Mail::Passage(passage));
         Ok(())
+    }
+
+    /// What the connections to other processes carried, lost and refused; nothing without any.
+    pub fn tcp_counts(&self) -> TcpCounts {
+        self.routes.carrier.as_ref().map(|carrier| carrier.counts()).unwrap_or_default()
+    }
+
+    /// Nodes of other processes that refused the last handshake, and why.
+    pub fn refused_by(&self) -> Vec<(NodeId, Refusal)> {
+        self.routes.carrier.as_ref().map(|carrier| carrier.refused_by()).unwrap_or_default()
     }
 
     /// What every node, thread and link has counted so far, in order of node id.
@@ -220,8 +235,12 @@ impl Runtime {
     }
 
     fn set_link(&self, from: NodeId, to: NodeId, rule: Option<node::fault::LinkRule>) -> Result<(), Error> {
-        self.routes.place(to).ok_or(Error::NoSuchNode { node: to })?;
-        self.ask(from, |done| Order::Link { from, to, rule, done })
+        if !self.routes.reaches(to) {
+            return Err(Error::NoSuchNode { node: to });
+        }
+        // A direction from another process is ruled where its frames arrive.
+        let ruled_at = if self.routes.place(from).is_some() { from } else { to };
+        self.ask(ruled_at, |done| Order::Link { from, to, rule, done })
     }
 
     pub(crate) fn ask(
@@ -265,6 +284,7 @@ impl Runtime {
             nodes,
             threads,
             pool_cpu: self.pool.cpu(),
+            links_cpu: self.routes.carrier.as_ref().map_or(Nanos::ZERO, |carrier| carrier.cpu()),
             process_cpu: sys::process_cpu(),
             delays,
         }
@@ -279,6 +299,7 @@ const _: fn() = || {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        drop(self.carrier_thread.take());
         if !self.threads.is_empty() {
             // Whoever drops a runtime without stopping it does not want its remains.
             let _ = self.stop_threads();

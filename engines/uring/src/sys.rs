@@ -18,6 +18,20 @@ pub(crate) fn set_timer_slack_min() -> bool {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0) == 0 }
 }
 
+/// Sends signal `number` to the process `pid`.
+pub(crate) fn send_signal(pid: u32, number: libc::c_int) -> io::Result<()> {
+    // SAFETY: kill takes two integers and touches no memory of ours.
+    let result = unsafe { libc::kill(pid as libc::pid_t, number) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has the kernel kill this process when the thread that started it ends.
+pub(crate) fn set_parent_death_kills() -> io::Result<()> {
+    // SAFETY: PR_SET_PDEATHSIG takes one integer and touches no memory of ours.
+    let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, 0, 0, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// CPU time the calling thread has used, in user and kernel mode.
 pub(crate) fn thread_cpu() -> Nanos {
     cpu_clock(libc::CLOCK_THREAD_CPUTIME_ID)
@@ -87,10 +101,12 @@ impl EventFd {
     }
 }
 
-/// Takes an exclusive lock on `file` that ends with the process. `Ok(false)` when another holder has it.
-pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+/// Takes a lock on `file` that ends with the process: alone, or together with others that share it. `Ok(false)` when another
+/// holder is in the way.
+pub(crate) fn try_lock(file: &File, shared: bool) -> io::Result<bool> {
+    let kind = if shared { libc::LOCK_SH } else { libc::LOCK_EX };
     // SAFETY: flock takes a live descriptor and an integer.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+    if unsafe { libc::flock(file.as_raw_fd(), kind | libc::LOCK_NB) } == 0 {
         return Ok(true);
     }
     let error = io::Error::last_os_error();

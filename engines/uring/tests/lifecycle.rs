@@ -9,7 +9,7 @@ use node::{Block, DiskOp, DiskReply, Effects, Event, FileId, IoClass, Nanos, Nod
 use nodes::{
     Acting, CLASS, acting, backends, config, data_dir, diskless, member, name, next, number_frame, number_of, topology,
 };
-use uring::{Backend, Error, FileSystem, Halt, Placement, Runtime};
+use uring::{Backend, Config, Error, FileSystem, Halt, Placement, Runtime};
 
 const NODE: NodeId = NodeId(0);
 const LOG: FileId = FileId(1);
@@ -185,6 +185,31 @@ fn a_directory_in_use_is_refused_by_name_and_free_again_afterwards() {
     assert!(refused.contains("data") && refused.contains("in use"), "{refused}");
     first.stop().expect("stops");
     drop(Runtime::start(idle(), &config).expect("free again"));
+}
+
+/// Processes that host one node each of the same data directory, and one that wants it all to itself.
+#[test]
+fn a_shared_directory_is_shared_but_each_nodes_part_of_it_is_not() {
+    let hosting = |id| topology(vec![member(id, |_| acting((), |(), _, _, _: &mut Effects| {}))]);
+    let dir = data_dir();
+    let config = |id| {
+        let topology = hosting(id);
+        (Config { shared_dirs: true, ..config(&topology, &dir, "data") }, topology)
+    };
+    let start = |id| {
+        let (config, topology) = config(id);
+        Runtime::start(topology, &config)
+    };
+    let both = (start(0).expect("starts"), start(1).expect("starts beside it"));
+    let refused = start(1).expect_err("node 1 is at work elsewhere").to_string();
+    assert!(refused.contains("node-1") && refused.contains("in use"), "{refused}");
+    let alone = Config { shared_dirs: false, ..config(2).0 };
+    let refused = Runtime::start(hosting(2), &alone).expect_err("others are in the directory").to_string();
+    assert!(refused.contains("data") && refused.contains("in use"), "{refused}");
+    drop(both);
+    let whole = Runtime::start(hosting(2), &alone).expect("alone");
+    assert!(start(0).expect_err("it is not shared").to_string().contains("in use"));
+    drop(whole);
 }
 
 #[test]

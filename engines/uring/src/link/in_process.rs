@@ -1,4 +1,4 @@
-//! The sending side of in-process links.
+//! What profile and rules do to a frame: in process where it is sent, from another process where it arrives.
 
 use bytes::Bytes;
 use node::fault::{LinkCounts, LinkRule};
@@ -7,11 +7,13 @@ use rustc_hash::FxHashMap;
 
 use crate::mail::Passage;
 
-/// The links that start at the nodes of one thread.
+/// The links that start at the nodes of one thread, and those that reach them from other processes.
 #[derive(Debug)]
 pub(crate) struct Links {
     profile: LinkProfile,
     zones: Vec<Zone>,
+    /// By node id: whether the node is in another process, which then does what the profile says.
+    is_remote: Vec<bool>,
     rng: Rng,
     /// Directions that need more than being passed on, made when first used.
     directions: FxHashMap<(NodeId, NodeId), Direction>,
@@ -32,13 +34,14 @@ struct Direction {
 }
 
 impl Links {
-    /// `zones` is indexed by node id.
-    pub(crate) fn new(profile: LinkProfile, zones: Vec<Zone>, seed: u64) -> Links {
+    /// `zones` and `is_remote` are indexed by node id.
+    pub(crate) fn new(profile: LinkProfile, zones: Vec<Zone>, is_remote: Vec<bool>, seed: u64) -> Links {
         let all_direct = profile.between.iter().flatten().all(|model| *model == LinkModel::DIRECT);
         let rng = Rng::new(seed).fork("links", 0);
         Links {
             profile,
             zones,
+            is_remote,
             rng,
             directions: FxHashMap::default(),
             rules: 0,
@@ -109,7 +112,10 @@ impl Links {
     }
 
     fn direction(&mut self, from: NodeId, to: NodeId) -> &mut Direction {
-        let model = *self.profile.between(self.zones[from.0 as usize], self.zones[to.0 as usize]);
+        let model = match self.is_remote[to.0 as usize] {
+            true => LinkModel::DIRECT,
+            false => *self.profile.between(self.zones[from.0 as usize], self.zones[to.0 as usize]),
+        };
         let rng = &self.rng;
         self.directions.entry((from, to)).or_insert_with(|| {
             let rng = rng.fork("direction", u64::from(from.0) << 32 | u64::from(to.0));

@@ -10,7 +10,7 @@ const B: NodeId = NodeId(1);
 fn links(model: LinkModel) -> Links {
     let mut profile = LinkProfile::none();
     profile.between[0][1] = model;
-    Links::new(profile, vec![Zone::A, Zone::B], 7)
+    Links::new(profile, vec![Zone::A, Zone::B], vec![false; 2], 7)
 }
 
 fn send(links: &mut Links, times: usize) -> Vec<Passage> {

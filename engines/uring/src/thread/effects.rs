@@ -21,7 +21,7 @@ impl Thread {
                     self.work.queue.push_back(Delivery::Frame { host: index, from: own_id, bytes });
                 }
                 Effect::Send { to, frame, .. } => {
-                    if self.routes.place(to).is_none() {
+                    if !self.routes.reaches(to) {
                         self.halt(index, format!("sent a frame to {to:?}, which is not in this topology"));
                         break;
                     }
@@ -53,15 +53,11 @@ impl Thread {
         let now = self.work.now;
         let own = self.index;
         let (work, routes) = (&mut self.work, &self.routes);
-        self.links.send(from, to, bytes, now, |passage: Passage| {
-            let (thread, host) = routes.place(to).expect("checked by the caller");
-            if thread != own {
-                work.outboxes[thread].push(Mail::Passage(passage));
-            } else if passage.due > now {
-                work.delayed.push(passage.due, Later::Passage(passage));
-            } else {
-                work.queue.push_back(Delivery::Frame { host, from, bytes: passage.bytes });
-            }
+        self.links.send(from, to, bytes, now, |passage: Passage| match routes.place(to) {
+            Some((thread, _)) if thread != own => work.outboxes[thread].push(Mail::Passage(passage)),
+            _ if passage.due > now => work.delayed.push(passage.due, Later::Passage(passage)),
+            Some((_, host)) => work.queue.push_back(Delivery::Frame { host, from, bytes: passage.bytes }),
+            None => work.outbound.push(passage),
         });
     }
 }

@@ -24,6 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use bytes::Bytes;
 use node::{DiskError, Effects, Event, Frame, Nanos, NodeId, Zone};
 
 use self::host::{Delivery, Host, State};
@@ -32,7 +33,7 @@ use crate::clock::Clock;
 use crate::disk::{Disks, Settled};
 use crate::inbox::Inbox;
 use crate::journal::Journal;
-use crate::link::{LinkDelays, Links};
+use crate::link::{Carrier, LinkDelays, Links};
 use crate::mail::{Mail, Passage, ThreadEnd};
 use crate::report::Halt;
 use crate::sys;
@@ -47,11 +48,20 @@ pub(crate) struct Routes {
     pub(crate) zone: Vec<Zone>,
     /// By thread.
     pub(crate) inboxes: Vec<Arc<Inbox<Mail>>>,
+    /// By node id: whether it is in another process.
+    pub(crate) is_remote: Vec<bool>,
+    /// The links to other processes, where there are any.
+    pub(crate) carrier: Option<Arc<Carrier>>,
 }
 
 impl Routes {
     pub(crate) fn place(&self, node: NodeId) -> Option<(usize, usize)> {
         self.place.get(node.0 as usize).copied().flatten()
+    }
+
+    /// Whether frames to it go anywhere.
+    pub(crate) fn reaches(&self, node: NodeId) -> bool {
+        self.place(node).is_some() || self.is_remote.get(node.0 as usize) == Some(&true)
     }
 }
 
@@ -80,6 +90,8 @@ pub(crate) struct Work {
     lateness: Lateness,
     delays: LinkDelays,
     outboxes: Vec<Vec<Mail>>,
+    /// For other processes.
+    outbound: Vec<Passage>,
     effects: Effects,
     mail: Vec<Mail>,
     settled: Vec<Settled>,
@@ -146,6 +158,7 @@ impl Thread {
         for item in mail.drain(..) {
             match item {
                 Mail::Passage(passage) => self.arrive(passage),
+                Mail::Arrival { from, to, bytes } => self.arrive_from_afar(from, to, bytes),
                 Mail::Disk(completion) => self.disks.complete(completion),
                 Mail::File { op, answer } => self.disks.file_answered(op, answer),
                 Mail::Order(order) => self.obey(order),
@@ -163,9 +176,24 @@ impl Thread {
         }
     }
 
+    /// Takes a frame from another process, which begins its way over the link here.
+    fn arrive_from_afar(&mut self, from: NodeId, to: NodeId, bytes: Bytes) {
+        let now = self.work.now;
+        let (work, routes) = (&mut self.work, &self.routes);
+        self.links.send(from, to, bytes, now, |passage: Passage| match routes.place(to) {
+            Some(_) if passage.due > now => work.delayed.push(passage.due, Later::Passage(passage)),
+            Some((_, host)) => work.queue.push_back(Delivery::Frame { host, from, bytes: passage.bytes }),
+            None => {}
+        });
+    }
+
     fn deliver(&mut self, passage: Passage) {
-        let Some((_, host)) = self.routes.place(passage.to) else { return };
-        self.work.queue.push_back(Delivery::Frame { host, from: passage.from, bytes: passage.bytes });
+        match self.routes.place(passage.to) {
+            Some((_, host)) => {
+                self.work.queue.push_back(Delivery::Frame { host, from: passage.from, bytes: passage.bytes });
+            }
+            None => self.work.outbound.push(passage),
+        }
     }
 
     fn release_delayed(&mut self) {
@@ -288,12 +316,15 @@ impl Thread {
         let _ = self.halts.send(halt);
     }
 
-    /// Hands the gathered frames over to the other threads.
+    /// Hands the gathered frames over to the other threads and processes.
     fn post(&mut self) {
         for (outbox, inbox) in self.work.outboxes.iter_mut().zip(&self.routes.inboxes) {
             if !outbox.is_empty() {
                 inbox.put_all(outbox);
             }
+        }
+        if let Some(carrier) = &self.routes.carrier {
+            self.work.outbound.drain(..).for_each(|Passage { from, to, bytes, .. }| carrier.send(from, to, bytes));
         }
     }
 

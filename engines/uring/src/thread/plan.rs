@@ -100,7 +100,8 @@ impl Plan {
             disks.record_into(Arc::clone(journal));
         }
         let about = ThreadReport { nodes: hosts.iter().map(|host| host.member.id).collect(), ring, timer_slack_min };
-        let links = Links::new(self.config.links, self.routes.zone.clone(), self.config.seed);
+        let links =
+            Links::new(self.config.links, self.routes.zone.clone(), self.routes.is_remote.clone(), self.config.seed);
         let thread = Thread {
             index: self.index,
             clock: self.clock,
