@@ -21,6 +21,7 @@ pub mod exit;
 pub mod floors;
 pub mod interrupt;
 pub mod names;
+pub mod processes;
 pub mod profile;
 pub mod progress;
 pub mod rig;

@@ -1,5 +1,6 @@
 //! An engine made ready: its data directory, its rig, its first rows.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::engines::{DATABASE, Engine, Setup};
 use crate::exit::Failure;
 use crate::interrupt;
 use crate::names;
+use crate::processes::ProcessSite;
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, bulk_load};
@@ -40,6 +42,8 @@ pub struct Common {
     pub profile: Profile,
     /// The command line.
     pub args: RunArgs,
+    /// The processes of storage nodes, where there are any.
+    pub processes: Option<ProcessSite>,
 }
 
 impl Common {
@@ -58,7 +62,30 @@ impl Common {
         if args.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
             return Err(Failure::usage("--rate must be a positive number of transactions a second"));
         }
-        Ok(Common { workload: Arc::from(workload), profile: Profile::find(profile)?, args: args.clone() })
+        let processes = match args.runtime {
+            RuntimeKind::Process => Some(own_processes(args, profile)?),
+            RuntimeKind::Real | RuntimeKind::Sim => None,
+        };
+        Ok(Common { workload: Arc::from(workload), profile: Profile::find(profile)?, args: args.clone(), processes })
+    }
+
+    /// Uses storage nodes that somebody else started.
+    pub fn use_nodes(&mut self, addresses: &[SocketAddr]) {
+        self.args.runtime = RuntimeKind::Process;
+        self.processes = Some(ProcessSite::Others(addresses.to_vec()));
+    }
+
+    /// Refuses processes for an engine that has no storage nodes, before anything is made.
+    ///
+    /// # Errors
+    ///
+    /// It has none.
+    pub fn refuse_processes(&self, engine: &dyn Engine) -> Result<(), Failure> {
+        if self.processes.is_some() && engine.volume(&self.setup(true)).is_none() {
+            let name = engine.name();
+            return Err(Failure::usage(format!("{name} has no storage nodes that could be processes; decoupled has")));
+        }
+        Ok(())
     }
 
     /// The manifest of an engine's data in `data_dir`.
@@ -103,6 +130,7 @@ impl Common {
             threads: self.args.threads,
             backend: if self.args.thread_pool { uring::Backend::ThreadPool } else { uring::Backend::Auto },
             queue_depth: self.args.queue_depth,
+            processes: self.processes.clone(),
             journal: None,
             seed: self.args.seed,
         }
@@ -116,6 +144,18 @@ impl Common {
             ..::load::Config::closed(DATABASE, self.args.sessions)
         }
     }
+}
+
+/// Storage nodes as children that run this very program.
+fn own_processes(args: &RunArgs, profile: &str) -> Result<ProcessSite, Failure> {
+    let program = std::env::current_exe().map_err(|error| Failure::io(format!("this program's own file: {error}")))?;
+    let seed = args.seed.to_string();
+    let mut arguments: Vec<String> = ["--seed", &seed, "--profile", profile].map(str::to_owned).to_vec();
+    arguments.extend(args.thread_pool.then(|| "--thread-pool".to_owned()));
+    if let Some(depth) = args.queue_depth {
+        arguments.extend(["--queue-depth".to_owned(), depth.to_string()]);
+    }
+    Ok(ProcessSite::Own { program, arguments })
 }
 
 /// An engine with its rows loaded, serving.
@@ -139,7 +179,7 @@ impl Turn {
         progress: &mut Progress,
     ) -> Result<Turn, Failure> {
         let fresh = !dir.manifest.loaded;
-        let keeps_data = engine.is_durable() && common.args.runtime == RuntimeKind::Real;
+        let keeps_data = engine.is_durable() && !common.args.runtime.is_simulated();
         let era = dir.next_era()?;
         let setup = Setup { era, ..common.setup(fresh || !keeps_data) };
         let plan = LoadPlan { config: common.load_config(keeps_acks), workload: Arc::clone(&common.workload), era };

@@ -48,6 +48,7 @@ pub fn at_work(engine: &str, script: &str, size: Size, sessions: u32, runtime: R
         threads: Threads::Shared,
         backend: uring::Backend::Auto,
         queue_depth: None,
+        processes: None,
         journal: None,
         seed: SEED,
     };

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use checker::history::Value;
@@ -43,6 +44,41 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Engines, workloads, distributions, profiles and faults
     List(ListArgs),
+    /// Serve storage nodes of the decoupled engine over TCP, for `bench --nodes` and `verify --nodes`
+    #[command(hide = true)]
+    Node(NodeArgs),
+}
+
+/// `node`.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// Which of the six storage nodes, by name: storage-a1, storage-a2, storage-b1 and so on
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", required = true)]
+    pub member: Vec<String>,
+    /// Where all six are reached, in that order; the same for every process
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESSES", required = true)]
+    pub nodes: Vec<SocketAddr>,
+    /// Where to listen; at the address of the first node served when absent
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Where the nodes' directories lie; several processes may share it
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// The seed of whoever will dial: it names the volume
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Link profile: a name from `sextant list`, or a .toml file
+    #[arg(long, default_value = "none")]
+    pub profile: String,
+    /// Use the thread-pool disk even where io_uring works
+    #[arg(long)]
+    pub thread_pool: bool,
+    /// Disk operations in the kernel at once; no limit when absent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub queue_depth: Option<u32>,
+    /// End when this process does, which must be the one that started this one
+    #[arg(long, value_name = "PID")]
+    pub parent: Option<u32>,
 }
 
 /// `compare`.
@@ -72,11 +108,14 @@ pub struct CompareArgs {
 }
 
 /// `bench`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct BenchArgs {
     /// The engine
     #[arg(long)]
     pub engine: String,
+    /// Storage nodes that run already, as `sextant node` processes: the addresses of all six (decoupled only)
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESSES")]
+    pub nodes: Vec<SocketAddr>,
     /// What is disturbed during the measured window
     #[arg(long, value_enum, default_value_t = FaultArg::None)]
     pub fault: FaultArg,
@@ -171,6 +210,9 @@ pub struct VerifyArgs {
     /// The journal that `bench --acks` wrote
     #[arg(long, value_name = "FILE")]
     pub acks: PathBuf,
+    /// Storage nodes that run already, as for `bench --nodes`
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESSES")]
+    pub nodes: Vec<SocketAddr>,
     /// The database node's cache
     #[arg(long, default_value = "256MiB")]
     pub cache: Bytes,

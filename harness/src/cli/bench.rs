@@ -34,8 +34,15 @@ struct Measured {
 
 pub(super) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
     let engine = engines::find(&args.engine)?;
-    let common = Common::resolve(&args.run, &args.profile)?;
+    let mut common = Common::resolve(&args.run, &args.profile)?;
+    let mut args = args.clone();
+    if !args.nodes.is_empty() {
+        common.use_nodes(&args.nodes);
+        args.run.runtime = RuntimeKind::Process;
+    }
+    let args = &args;
     engine.topology(&common.setup(true))?;
+    common.refuse_processes(engine.as_ref())?;
     let journal = args.acks.as_deref().map(Journal::create).transpose()?;
     let dir = directory(args, &common, engine.as_ref()).inspect_err(|_| discard(args))?;
     output::warn_ram_disk(&dir);
@@ -51,7 +58,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Exit, Failure> {
 /// Where the data goes. What is simulated leaves nothing there.
 fn directory(args: &BenchArgs, common: &Common, engine: &dyn Engine) -> Result<DataDir, Failure> {
     let parent = PathBuf::from(".sextant");
-    if args.run.runtime == RuntimeKind::Sim {
+    if args.run.runtime.is_simulated() {
         let path = temporary_path(&parent, engine.name());
         return DataDir::temporary(&path, common.manifest(engine, &path));
     }
@@ -78,7 +85,7 @@ fn measure(
     let mut progress = Progress::new(false);
     progress.label(engine.name());
     // Before the engine is there: its accounting is held against the device's from its start on.
-    if args.run.runtime == RuntimeKind::Real && engine.is_durable() {
+    if !args.run.runtime.is_simulated() && engine.is_durable() {
         output::note_floors(writer, dir.path(), &mut progress)?;
     }
     let mut turn = Turn::open(Arc::clone(engine), common, dir, journal.is_some(), &mut progress)?;

@@ -23,7 +23,6 @@ use crate::drive::{Drive, FaultPlan, PhaseOutcome, PhasePlan, record_failure};
 use crate::engines::{self, Engine};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
-use crate::rig::RuntimeKind;
 use crate::turn::{Common, Turn, temporary_path};
 use crate::verdict::{Finding, judge_phase};
 
@@ -55,6 +54,7 @@ pub(super) fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     let engines = args.engines.iter().map(|name| engines::find(name)).collect::<Result<Vec<_>, _>>()?;
     for engine in &engines {
         engine.topology(&common.setup(true))?;
+        common.refuse_processes(engine.as_ref())?;
     }
     let dirs = engines.iter().map(|engine| directory(args, &common, engine.as_ref())).collect::<Result<Vec<_>, _>>()?;
     dirs.iter().for_each(output::warn_ram_disk);
@@ -87,7 +87,7 @@ impl Comparison<'_> {
         for (engine, dir) in engines {
             self.open(engine, dir)?;
         }
-        let is_real = self.args.run.runtime == RuntimeKind::Real;
+        let is_real = !self.args.run.runtime.is_simulated();
         if let Some(durable) = self.contenders.iter().find(|contender| is_real && contender.engine.is_durable()) {
             output::note_floors(&mut self.writer, durable.turn.dir.path(), &mut self.progress)?;
         }

@@ -8,6 +8,7 @@ mod compare;
 mod doctor;
 mod list;
 mod mutants;
+mod node;
 mod output;
 mod plan;
 mod verify;
@@ -53,5 +54,6 @@ fn dispatch(command: &Command) -> Result<Exit, Failure> {
         Command::Check(check) => check::run(check),
         Command::Chaos(chaos) => chaos::run_command(chaos),
         Command::Doctor(doctor) => doctor::run(doctor),
+        Command::Node(node) => node::run(node),
     }
 }

@@ -44,6 +44,11 @@ pub fn note_floors(writer: &mut RunWriter, data_dir: &Path, progress: &mut Progr
 
 /// Notes the link delays that the engine's frames were given, asked and realised.
 pub fn note_links(writer: &mut RunWriter, engine: &str, rig: &Rig) -> Result<(), Failure> {
+    if let Host::Processes(fleet) = rig.host() {
+        for told in fleet.refusals() {
+            writer.notice(told).map_err(record_failure)?;
+        }
+    }
     let delays = rig.usage()?.delays;
     for (from, to) in Zone::ALL.into_iter().flat_map(|from| Zone::ALL.map(|to| (from, to))) {
         let Some(record) = delays.between(from, to) else { continue };
@@ -116,8 +121,11 @@ pub fn limits(runtime: RuntimeKind) -> Vec<String> {
         "Zones are simulated: link delays are parameters of this run, not measurements of any provider.".to_owned(),
         "No SQL, no undo: statements cost less CPU than a database server's, on both sides alike.".to_owned(),
     ];
+    if runtime == RuntimeKind::Process {
+        limits.push("Storage nodes are processes, reached over TCP: what that costs is in the figures.".to_owned());
+    }
     match runtime {
-        RuntimeKind::Real => limits.push(
+        RuntimeKind::Real | RuntimeKind::Process => limits.push(
             "All nodes share this machine's cores, and its devices as far as --disks does not spread them: `copies, devices` \
              says how many copies lie on how many."
                 .to_owned(),

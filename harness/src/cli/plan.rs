@@ -13,7 +13,6 @@ use super::bench::{INTERVAL, arrivals};
 use super::output;
 use crate::data::DataDir;
 use crate::engines::Engine;
-use crate::rig::RuntimeKind;
 use crate::turn::{Common, PAGE_BYTES};
 
 /// The measured window.
@@ -39,10 +38,7 @@ pub fn run_plan(
     let parameters = common.workload.parameters();
     let distribution = parameters.iter().find(|(name, _)| *name == "distribution").map(|(_, value)| value.clone());
     let factors = Factors {
-        runtime: match args.runtime {
-            RuntimeKind::Real => "real".to_owned(),
-            RuntimeKind::Sim => "sim".to_owned(),
-        },
+        runtime: args.runtime.name().to_owned(),
         profile: common.profile.name.clone(),
         fault: timing.fault.name().to_owned(),
         distribution: distribution.unwrap_or_default(),
@@ -76,7 +72,7 @@ pub fn run_plan(
             "interval_s": INTERVAL.as_secs_f64(),
             "queue_depth": args.queue_depth,
         }),
-        data_dir: (args.runtime == RuntimeKind::Real).then(|| dir.path().to_owned()),
+        data_dir: (!args.runtime.is_simulated()).then(|| dir.path().to_owned()),
         limits: output::limits(args.runtime),
         ..RunPlan::default()
     }
@@ -101,7 +97,7 @@ fn placement(engine: &dyn Engine, common: &Common, devices: Option<usize>) -> St
 
 /// The devices that the data is spread over; `None` where disks are simulated.
 fn devices(args: &RunArgs, dir: &DataDir) -> Option<usize> {
-    if args.runtime == RuntimeKind::Sim {
+    if args.runtime.is_simulated() {
         return None;
     }
     let device = |folder: PathBuf| {

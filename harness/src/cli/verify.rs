@@ -11,6 +11,7 @@ use crate::data::DataDir;
 use crate::engines::{self, Options, Setup};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
+use crate::processes::ProcessSite;
 use crate::progress::Progress;
 use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, Threads};
 use crate::turn::read_one;
@@ -52,13 +53,14 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         options: Options { binlog: dir.manifest.binlog, ..Options::default() },
     };
     let site = Site {
-        runtime: RuntimeKind::Real,
+        runtime: if args.nodes.is_empty() { RuntimeKind::Real } else { RuntimeKind::Process },
         data_dirs: dir.folders(),
         links: node::LinkProfile::none(),
         disk_delay: None,
         threads: Threads::Shared,
         backend: uring::Backend::Auto,
         queue_depth: None,
+        processes: (!args.nodes.is_empty()).then(|| ProcessSite::Others(args.nodes.clone())),
         journal: None,
         seed: dir.manifest.seed,
     };
@@ -70,6 +72,9 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     let mut progress = Progress::new(args.json);
     progress.label(engine.name());
     progress.say("reopening");
+    if site.processes.is_some() && engine.volume(&setup).is_none() {
+        return Err(Failure::usage(format!("--nodes: {} has no storage nodes", engine.name())));
+    }
     let mut rig = Rig::start(engine, &setup, &site, &load)?;
     refuse_halted(&mut rig)?;
     progress.say("reading everything back");

@@ -3,17 +3,29 @@
 use std::any::Any;
 
 use compute::ComputeNode;
-use decoupled::Config;
+use contract::Schema;
+use decoupled::VolumeId;
 use decoupled::message::settle_frame;
-use decoupled::storage::StorageNode;
-use decoupled::topology::STORAGE;
+use decoupled::storage::{StorageNode, storage_members};
+use decoupled::topology::{Config, STORAGE};
 use decoupled::writer::VolumeDriver;
-use node::{Frame, NodeId, Topology};
+use node::{Frame, Member, NodeId, Topology};
 use serde_json::{Value, json};
 
 use super::{Engine, Gauges, Setup, compute_gauges};
 use crate::exit::Failure;
 use crate::floors;
+
+/// The storage nodes of the volume that `seed` names, for processes of their own, and the volume.
+///
+/// # Errors
+///
+/// None with the sizes there are.
+pub fn storage_nodes(seed: u64) -> Result<(VolumeId, Vec<Member>), Failure> {
+    let storage = Config::new(Schema::default(), seed).storage;
+    let members = storage_members(&storage).map_err(|error| Failure::usage(format!("decoupled: {error}")))?;
+    Ok((storage.volume, members))
+}
 
 /// Log shipping to six storage nodes in three zones.
 #[derive(Debug)]
@@ -58,6 +70,10 @@ impl Engine for Decoupled {
 
     fn topology(&self, setup: &Setup) -> Result<Topology, Failure> {
         decoupled::topology(&config(setup)).map_err(|error| Failure::usage(format!("decoupled: {error}")))
+    }
+
+    fn volume(&self, setup: &Setup) -> Option<u64> {
+        Some(config(setup).writer.volume.0)
     }
 
     fn parameters(&self, setup: &Setup) -> Value {

@@ -18,6 +18,8 @@ use serde_json::Value;
 use crate::exit::Failure;
 use crate::names;
 
+pub use self::decoupled::storage_nodes;
+
 /// The node that clients speak to, in every topology.
 pub const DATABASE: NodeId = NodeId(1);
 /// The load generator, which the harness adds to every topology.
@@ -146,6 +148,11 @@ pub trait Engine: Send + Sync {
     ///
     /// A setting that the engine cannot work with.
     fn topology(&self, setup: &Setup) -> Result<Topology, Failure>;
+
+    /// The volume that its storage nodes serve, where they may be processes of their own.
+    fn volume(&self, _setup: &Setup) -> Option<u64> {
+        None
+    }
 
     /// Its full parameters, for the record.
     fn parameters(&self, setup: &Setup) -> Value;

@@ -79,7 +79,7 @@ impl Console {
     /// The next answer to any statement, or nothing within `patience`.
     pub fn receive(&mut self, host: &mut Host, patience: Duration) -> Option<(Ticket, Result<Reply, Error>)> {
         let response = match host {
-            Host::Real(_) => self.responses.recv_timeout(patience).ok(),
+            Host::Real(_) | Host::Processes(_) => self.responses.recv_timeout(patience).ok(),
             Host::Simulated(_) => self.receive_in_virtual_time(host, patience),
         }?;
         Some((Ticket { session: response.session, txn: response.txn }, response.result))

@@ -10,6 +10,7 @@ use uring::{LinkDelays, Runtime};
 
 use super::runtime_failure;
 use crate::exit::Failure;
+use crate::processes::Fleet;
 
 /// A runtime with a topology on it.
 pub enum Host {
@@ -17,6 +18,8 @@ pub enum Host {
     Real(Box<Runtime>),
     /// Virtual time, simulated disks and links.
     Simulated(Box<Simulation>),
+    /// Real disks and time, the storage nodes in processes of their own.
+    Processes(Box<Fleet>),
 }
 
 /// A simulated world, and how far its halts were told.
@@ -62,6 +65,7 @@ impl Host {
     pub fn now(&self) -> Nanos {
         match self {
             Host::Real(runtime) => runtime.now(),
+            Host::Processes(fleet) => fleet.runtime().now(),
             Host::Simulated(simulation) => simulation.world.now(),
         }
     }
@@ -69,7 +73,7 @@ impl Host {
     /// Lets time pass.
     pub fn sleep(&mut self, span: Duration) {
         match self {
-            Host::Real(_) => std::thread::sleep(span),
+            Host::Real(_) | Host::Processes(_) => std::thread::sleep(span),
             Host::Simulated(simulation) => {
                 let _stop = simulation.world.run_for(Nanos(span.as_nanos() as u64));
             }
@@ -88,6 +92,7 @@ impl Host {
     ) -> Result<R, Failure> {
         match self {
             Host::Real(runtime) => runtime.probe(node, look).map_err(runtime_failure),
+            Host::Processes(fleet) => fleet.probe(node, look),
             Host::Simulated(simulation) => match simulation.world.node_any(node) {
                 Some(state) => Ok(look(state)),
                 None => Err(Failure::unknown(format!("{node:?} is down"))),
@@ -99,6 +104,7 @@ impl Host {
     pub fn deliver(&mut self, from: NodeId, to: NodeId, frame: Frame) -> Result<(), Failure> {
         match self {
             Host::Real(runtime) => runtime.deliver(from, to, &frame).map_err(runtime_failure),
+            Host::Processes(fleet) => fleet.deliver(from, to, &frame),
             Host::Simulated(simulation) => {
                 simulation.world.inject(from, to, frame);
                 Ok(())
@@ -110,6 +116,7 @@ impl Host {
     pub fn crash(&mut self, node: NodeId) -> Result<(), Failure> {
         match self {
             Host::Real(runtime) => runtime.crash(node).map_err(runtime_failure),
+            Host::Processes(fleet) => fleet.crash(node),
             Host::Simulated(simulation) => {
                 simulation.crash(node);
                 Ok(())
@@ -121,6 +128,7 @@ impl Host {
     pub fn restart(&mut self, node: NodeId) -> Result<(), Failure> {
         match self {
             Host::Real(runtime) => runtime.restart(node).map_err(runtime_failure),
+            Host::Processes(fleet) => fleet.restart(node),
             Host::Simulated(simulation) => {
                 simulation.world.restart(node);
                 Ok(())
@@ -132,6 +140,7 @@ impl Host {
     pub fn next_halt(&mut self) -> Option<(NodeId, String)> {
         match self {
             Host::Real(runtime) => runtime.halts().try_recv().ok().map(|halt| (halt.node, halt.reason)),
+            Host::Processes(fleet) => fleet.next_halt(),
             Host::Simulated(simulation) => {
                 let halt = simulation.world.halts().get(simulation.halts_seen)?;
                 simulation.halts_seen += 1;
@@ -144,6 +153,7 @@ impl Host {
     pub fn usage(&self) -> Result<Usage, Failure> {
         match self {
             Host::Real(runtime) => Ok(Usage::of(runtime.usage().map_err(runtime_failure)?)),
+            Host::Processes(fleet) => fleet.usage(),
             Host::Simulated(simulation) => Ok(simulation.usage()),
         }
     }
@@ -152,14 +162,16 @@ impl Host {
     pub fn stop(self) -> Result<Usage, Failure> {
         match self {
             Host::Real(runtime) => runtime.stop().map(|stopped| Usage::of(stopped.usage)).map_err(runtime_failure),
+            Host::Processes(fleet) => fleet.stop(),
             Host::Simulated(simulation) => Ok(simulation.usage()),
         }
     }
 
-    /// The real runtime, where it is one.
+    /// The real runtime, where it is one; of several processes, this one's.
     pub fn real(&self) -> Option<&Runtime> {
         match self {
             Host::Real(runtime) => Some(runtime),
+            Host::Processes(fleet) => Some(fleet.runtime()),
             Host::Simulated(_) => None,
         }
     }
@@ -167,7 +179,7 @@ impl Host {
     /// Events delivered so far; only a simulated world counts them as one.
     pub fn events(&self) -> Option<u64> {
         match self {
-            Host::Real(_) => None,
+            Host::Real(_) | Host::Processes(_) => None,
             Host::Simulated(simulation) => Some(simulation.world.events()),
         }
     }
@@ -175,14 +187,15 @@ impl Host {
     /// The hash chained over every event; only a simulated world has one.
     pub fn digest(&self) -> Option<node::Digest> {
         match self {
-            Host::Real(_) => None,
+            Host::Real(_) | Host::Processes(_) => None,
             Host::Simulated(simulation) => Some(simulation.world.digest()),
         }
     }
 }
 
 impl Usage {
-    fn of(usage: uring::Usage) -> Usage {
+    /// What a real runtime has counted.
+    pub fn of(usage: uring::Usage) -> Usage {
         let of_node = |node: uring::NodeUsage| NodeCounts { node: node.node, ledger: node.ledger, cpu: Some(node.cpu) };
         Usage {
             at: usage.at,

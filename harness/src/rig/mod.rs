@@ -22,6 +22,7 @@ use workloads::Workload;
 
 use crate::engines::{DATABASE, Engine, Gauges, LOAD, Setup};
 use crate::exit::Failure;
+use crate::processes::{Fleet, OVERSEER, ProcessSite};
 
 pub use console::Console;
 pub use host::{Host, NodeCounts, Usage};
@@ -39,6 +40,24 @@ pub enum RuntimeKind {
     Real,
     /// Simulated disks, links and time; its figures are models, not calibrated against a device.
     Sim,
+    /// The same as `real`, with each storage node a process of its own, reached over TCP (decoupled only).
+    Process,
+}
+
+impl RuntimeKind {
+    /// Its name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RuntimeKind::Real => "real",
+            RuntimeKind::Sim => "sim",
+            RuntimeKind::Process => "process",
+        }
+    }
+
+    /// Whether disks and time are models, so that nothing is kept.
+    pub const fn is_simulated(self) -> bool {
+        matches!(self, RuntimeKind::Sim)
+    }
 }
 
 /// Which nodes share which thread. The load and the database node always share the first, as an embedded database and its
@@ -70,6 +89,8 @@ pub struct Site {
     pub backend: Backend,
     /// Disk operations of one thread in the kernel at once; as many as there are when absent.
     pub queue_depth: Option<u32>,
+    /// The processes of storage nodes, for [`RuntimeKind::Process`].
+    pub processes: Option<ProcessSite>,
     /// What is recorded of the disks' operations, for crash images.
     pub journal: Option<JournalConfig>,
     /// Seed of everything random in the runtime.
@@ -155,6 +176,12 @@ impl Rig {
                 Host::Real(Box::new(Runtime::start(topology, &config).map_err(runtime_failure)?))
             }
             RuntimeKind::Sim => Host::simulated(topology, simulated::world(site)),
+            RuntimeKind::Process => {
+                let volume = engine.volume(setup).expect("an engine without storage nodes was refused");
+                let processes = site.processes.as_ref().expect("whoever asks for processes says which");
+                let config = config(&topology, site);
+                Host::Processes(Box::new(Fleet::start(topology, volume, &config, processes)?))
+            }
         };
         Ok(Rig { engine, nodes, host, console, data_dirs: site.data_dirs.clone() })
     }
@@ -206,12 +233,15 @@ impl Rig {
                 gauges = with_node;
             }
         }
+        if let Host::Processes(fleet) = &self.host {
+            fleet.gauge(&mut gauges);
+        }
         gauges
     }
 
     /// The engine's own nodes.
     pub fn engine_nodes(&self) -> impl Iterator<Item = &NodeInfo> {
-        self.nodes.iter().filter(|info| info.id != LOAD && info.id != CONSOLE)
+        self.nodes.iter().filter(|info| ![LOAD, CONSOLE, OVERSEER].contains(&info.id))
     }
 
     /// Whether the database node is on this thread of the runtime.

@@ -91,6 +91,7 @@ impl<'a> Life<'a> {
             threads: Threads::Shared,
             backend: Backend::Auto,
             queue_depth: None,
+            processes: None,
             journal: Some(JournalConfig { frames_to }),
             seed: subject.seed,
         };

@@ -1,0 +1,159 @@
+//! Processes of this one's own, one for each storage node.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use uring::process::{Signal, signal};
+
+use crate::exit::Failure;
+
+/// Children that are asked to end get this long, and are then killed.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How to start each of them.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The binary.
+    pub path: PathBuf,
+    /// What all of them are told.
+    pub arguments: Vec<String>,
+}
+
+/// The children. Dropping them kills them.
+#[derive(Debug)]
+pub struct Children {
+    program: Program,
+    /// Where they are reached.
+    pub addresses: Vec<SocketAddr>,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    data_dir: PathBuf,
+    running: Option<(Child, BufReader<ChildStdout>)>,
+}
+
+impl Children {
+    /// Starts one process for each of `nodes`, given by name and data directory, and waits until each listens.
+    ///
+    /// # Errors
+    ///
+    /// A process cannot be started or does not come up; none is left then.
+    pub fn start(program: Program, nodes: Vec<(String, PathBuf)>) -> Result<Children, Failure> {
+        let addresses = addresses(nodes.len()).map_err(|error| Failure::io(format!("addresses for nodes: {error}")))?;
+        let slot = |(name, data_dir)| Slot { name, data_dir, running: None };
+        let mut children = Children { program, addresses, slots: nodes.into_iter().map(slot).collect() };
+        // All at once, then each in turn: a start takes as long as a disk makes it.
+        (0..children.slots.len()).try_for_each(|index| children.spawn(index))?;
+        (0..children.slots.len()).try_for_each(|index| children.wait_until_listening(index))?;
+        Ok(children)
+    }
+
+    fn spawn(&mut self, index: usize) -> Result<(), Failure> {
+        let addresses: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
+        let slot = &mut self.slots[index];
+        let mut command = Command::new(&self.program.path);
+        command.arg("node").args(["--member", &slot.name, "--nodes", &addresses.join(",")]);
+        command.arg("--data-dir").arg(&slot.data_dir).args(&self.program.arguments);
+        command.args(["--parent", &std::process::id().to_string()]);
+        // A group of its own: Ctrl-C at the terminal is for the parent, which then ends its children in order.
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child =
+            command.spawn().map_err(|error| Failure::io(format!("the process of {}: {error}", slot.name)))?;
+        let says = child.stdout.take().expect("piped");
+        slot.running = Some((child, BufReader::new(says)));
+        Ok(())
+    }
+
+    fn wait_until_listening(&mut self, index: usize) -> Result<(), Failure> {
+        let Slot { name, running, .. } = &mut self.slots[index];
+        let Some((child, says)) = running else { return Ok(()) };
+        let mut line = String::new();
+        let read = says.read_line(&mut line);
+        if read.is_ok() && line.contains("listening on") {
+            return Ok(());
+        }
+        let status = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        *running = None;
+        Err(Failure::io(format!("the process of {name} did not come up: {status}; its own words are above")))
+    }
+
+    /// Kills one, at once and wherever it is.
+    pub fn kill(&mut self, index: usize) {
+        if let Some((mut child, _)) = self.slots[index].running.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Starts one again, in its old place.
+    ///
+    /// # Errors
+    ///
+    /// It does not come up.
+    pub fn restart(&mut self, index: usize) -> Result<(), Failure> {
+        self.kill(index);
+        self.spawn(index)?;
+        self.wait_until_listening(index)
+    }
+
+    /// Has one stand still, or go on.
+    ///
+    /// # Errors
+    ///
+    /// It is not running.
+    pub fn signal(&mut self, index: usize, told: Signal) -> Result<(), Failure> {
+        let slot = &mut self.slots[index];
+        let sent = slot.running.as_mut().is_some_and(|(child, _)| signal(child, told).unwrap_or(false));
+        if sent { Ok(()) } else { Err(Failure::unknown(format!("the process of {} is not running", slot.name))) }
+    }
+
+    /// The next one that ended without being told to, with how.
+    pub fn ended(&mut self) -> Option<(usize, String)> {
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if let Some((child, _)) = &mut slot.running
+                && let Ok(Some(status)) = child.try_wait()
+            {
+                slot.running = None;
+                return Some((index, format!("its process ended: {status}")));
+            }
+        }
+        None
+    }
+
+    /// Asks all to end, waits for each, and kills whom waiting does not help.
+    pub fn end(mut self) {
+        for (child, _) in self.slots.iter_mut().filter_map(|slot| slot.running.as_mut()) {
+            // One that stands still hears nothing; one that has ended needs to hear nothing.
+            let _ = signal(child, Signal::Continue);
+            let _ = signal(child, Signal::Terminate);
+        }
+        let give_up = Instant::now() + END_PATIENCE;
+        let is_running =
+            |slot: &mut Slot| slot.running.as_mut().is_some_and(|(child, _)| matches!(child.try_wait(), Ok(None)));
+        while Instant::now() < give_up && self.slots.iter_mut().any(is_running) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        (0..self.slots.len()).for_each(|index| self.kill(index));
+    }
+}
+
+/// Free addresses on a loopback network of this process's own, so that nobody takes one while its node is down.
+fn addresses(count: usize) -> std::io::Result<Vec<SocketAddr>> {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, 64 | (high & 63), middle, low);
+    let listeners = (0..count).map(|_| TcpListener::bind((own, 0))).collect::<std::io::Result<Vec<_>>>()?;
+    listeners.iter().map(TcpListener::local_addr).collect()
+}
