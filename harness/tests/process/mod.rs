@@ -1,7 +1,7 @@
 //! The binary as a process: started with arguments, watched, killed.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -84,6 +84,22 @@ impl Running {
         let pipe = BufReader::new(child.stderr.take().expect("piped"));
         let (sender, said) = channel();
         std::thread::spawn(move || pipe.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Running { child, said }
+    }
+
+    /// The same, and what it says on standard output is heard as well.
+    pub fn start_aloud(place: &Path, arguments: &[&str]) -> Running {
+        let mut child =
+            sextant(place, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let (sender, said) = channel();
+        let pipes: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
+        for pipe in pipes {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                BufReader::new(pipe).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+            });
+        }
         Running { child, said }
     }
 
