@@ -154,6 +154,8 @@ const IMAGES: Reach = Tests("harness/tests/images");
 const TROUBLE: Reach = Tests("harness/tests/disks_in_trouble.rs");
 /// Kills of processes.
 const KILLS: Reach = Tests("harness/tests/kills.rs");
+/// Storage nodes as processes.
+const PROCESSES: Reach = Tests("harness/tests/processes");
 /// The conformance suite of disks.
 const CONFORMANCE: Reach = Tests("engines/node/src/conformance");
 
@@ -197,7 +199,7 @@ pub const ROWS: [Row; 54] = [
     ),
     row("D7", "misdirected-read", "a read returns what lies elsewhere", ONE_COPY_HALTS, DISK_IN_SIM),
     row("D8", "unreadable-sector", "sectors answer EIO until they are rewritten", ONE_COPY_HALTS, DISK_IN_SIM),
-    row("D9", "bit-rot", "stored bits flip silently", ONE_COPY_HALTS, DISK_IN_SIM),
+    row("D9", "bit-rot", "stored bits flip silently", ONE_COPY_HALTS, [Script, NotYet, PROCESSES]),
     row("D10", "helical-rot", "every copy is damaged, each somewhere else", [NotApplicable, Halt, Halt], DISK_IN_SIM),
     row("D11", "sync-error", "a sync fails once; what it covered may be lost", ALL_DEGRADED, [Script, TROUBLE, NotYet]),
     row("D12", "write-error", "writes fail with EIO, done or not", ALL_DEGRADED, [Script, TROUBLE, NotYet]),
@@ -218,7 +220,13 @@ pub const ROWS: [Row; 54] = [
     row("D15", "slow-disk", "operations take much longer for a while", ALL_DEGRADED, [Script, TROUBLE, NotYet]),
     row("D16", "stuck-io", "operations never complete until the node is reset", ALL_DEGRADED, [Script, NotYet, NotYet]),
     row("D17", "completions-reordered", "operations complete in any order", [Masked; 3], [Always, CONFORMANCE, NotYet]),
-    row("D18", "disk-lost", "a node's disk is empty when it returns", [Halt, Halt, Masked], DISK_IN_SIM),
+    row(
+        "D18",
+        "disk-lost",
+        "a node's disk is empty when it returns",
+        [Halt, Halt, Masked],
+        [Script, NotYet, PROCESSES],
+    ),
     row(
         "D19",
         "rolled-back",
@@ -226,7 +234,7 @@ pub const ROWS: [Row; 54] = [
         [KnownLimit, KnownLimit, Masked],
         DISK_IN_SIM,
     ),
-    row("D20", "superblock-copy-damaged", "copies of the superblock rot", ONE_COPY_HALTS, DISK_IN_SIM),
+    row("D20", "superblock-copy-damaged", "copies of the superblock rot", ONE_COPY_HALTS, [Script, NotYet, PROCESSES]),
     row(
         "D21",
         "disks-swapped",
@@ -234,7 +242,7 @@ pub const ROWS: [Row; 54] = [
         [NotApplicable, Halt, Degraded],
         DISK_IN_SIM,
     ),
-    row("N1", "loss", "links lose frames", LINKS, LINKS_IN_SIM),
+    row("N1", "loss", "links lose frames", LINKS, [Script, NotYet, PROCESSES]),
     row("N2", "duplication", "links deliver frames twice, some much later", LINKS, LINKS_IN_SIM),
     row("N3", "reordering", "links change the order of frames", LINKS, LINKS_IN_SIM),
     row("N4", "delay", "links of a node clog and release", LINKS, LINKS_IN_SIM),
@@ -242,13 +250,17 @@ pub const ROWS: [Row; 54] = [
     row("N6", "cut", "nodes are cut from all others", LINKS, LINKS_IN_SIM),
     row("N7", "zone-cut", "a zone is cut from the others", LINKS, LINKS_IN_SIM),
     row("N8", "slow-zone-link", "little bandwidth to a zone", LINKS, LINKS_IN_SIM),
-    row("N9", "corrupted-frames", "links damage bytes", LINKS, LINKS_IN_SIM),
+    row("N9", "corrupted-frames", "links damage bytes", LINKS, [Script, NotYet, PROCESSES]),
     row(
         "N10",
         "connection-storm",
         "connections by the thousand, half of them open at one end",
         LINKS,
-        [Senseless("frames have no connections"), Senseless("links are in process"), NotYet],
+        [
+            Senseless("frames have no connections"),
+            Senseless("links are in process"),
+            Tests("engines/uring/tests/tcp.rs"),
+        ],
     ),
     row("P1", "kill", "a process dies; what its disk completed stays", ALL_DEGRADED, [Script, KILLS, KILLS]),
     row("P2", "power-loss", "a machine loses power", ALL_DEGRADED, [Script, IMAGES, IMAGES]),
@@ -257,9 +269,9 @@ pub const ROWS: [Row; 54] = [
         "crash-in-recovery",
         "the database dies again and again while it recovers",
         ALL_DEGRADED,
-        [Script, NotYet, NotYet],
+        [Script, NotYet, KILLS],
     ),
-    row("P4", "pause", "a node stops for a while and goes on", ALL_DEGRADED, [Script, NotYet, NotYet]),
+    row("P4", "pause", "a node stops for a while and goes on", ALL_DEGRADED, [Script, NotYet, PROCESSES]),
     row(
         "P5",
         "zombie-writer",
@@ -309,9 +321,9 @@ pub const ROWS: [Row; 54] = [
         "zone-lost",
         "everything in a zone loses power together",
         [Degraded; 3],
-        [Script, Tests("sextant compare --fault az-loss, by kill"), NotYet],
+        [Script, Tests("sextant compare --fault az-loss, by kill"), Tests("harness/tests/processes, by kill")],
     ),
-    row("K2", "zone-and-one-lost", "a zone and one more node are lost", LINKS, LINKS_IN_SIM),
+    row("K2", "zone-and-one-lost", "a zone and one more node are lost", LINKS, [Script, NotYet, PROCESSES]),
     row(
         "K3",
         "zone-and-one-lost-and-rot",

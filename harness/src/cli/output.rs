@@ -45,7 +45,7 @@ pub fn note_floors(writer: &mut RunWriter, data_dir: &Path, progress: &mut Progr
 /// Notes the link delays that the engine's frames were given, asked and realised.
 pub fn note_links(writer: &mut RunWriter, engine: &str, rig: &Rig) -> Result<(), Failure> {
     if let Host::Processes(fleet) = rig.host() {
-        for told in fleet.refusals() {
+        for told in fleet.notices() {
             writer.notice(told).map_err(record_failure)?;
         }
     }

@@ -15,7 +15,7 @@ use uring::{Config, Placement, Remote, Runtime, TcpConfig};
 use super::attendant::overseer;
 use super::children::{Children, Program};
 use super::report::ask_frame;
-use super::{NodeReport, OVERSEER, attendant_of};
+use super::{NodeReport, OVERSEER, Serving, attendant_of};
 use crate::engines::{DATABASE, Gauges};
 use crate::exit::Failure;
 use crate::interrupt;
@@ -308,16 +308,25 @@ impl Fleet {
         Ok(with_storage(self.runtime.usage().map_err(runtime_failure)?, &self.seen.borrow()))
     }
 
-    /// What the processes refused at their doors, in words.
-    pub fn refusals(&self) -> Vec<String> {
+    /// What a reader of the record should know of the processes, in words: what they refused, and what was mended.
+    pub fn notices(&self) -> Vec<String> {
         self.refresh();
         let seen = self.seen.borrow();
-        let told = self.storage.iter().filter_map(|station| {
-            let refused = &seen.get(&station.id)?.latest.refused;
-            let counts: Vec<String> = refused.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-            (!counts.is_empty()).then(|| format!("the process of {} refused {}", station.name, counts.join(", ")))
-        });
-        told.collect()
+        let of_one = |station: &Station| {
+            let report = &seen.get(&station.id)?.latest;
+            let counts: Vec<String> =
+                report.refused.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+            let refused = (!counts.is_empty()).then(|| format!("{} refused {}", station.name, counts.join(", ")));
+            let mended = report.serving.as_ref().filter(|serving| serving.damaged > 0).map(|serving| {
+                let Serving { damaged, records_given, pages_given, .. } = serving;
+                format!(
+                    "{} found {damaged} blocks and pages damaged; peers gave it {records_given} records and {pages_given} pages",
+                    station.name
+                )
+            });
+            Some(refused.into_iter().chain(mended).collect::<Vec<_>>())
+        };
+        self.storage.iter().filter_map(of_one).flatten().collect()
     }
 
     /// Stops the nodes of this process, and the processes that are its own.

@@ -47,6 +47,12 @@ pub struct Serving {
     pub is_full: bool,
     /// Messages that could not be read, or of another volume.
     pub messages_refused: u64,
+    /// Log blocks and page slots found damaged.
+    pub damaged: u64,
+    /// Records that peers sent for want of its own.
+    pub records_given: u64,
+    /// Pages that peers sent for want of its own.
+    pub pages_given: u64,
 }
 
 impl NodeReport {

@@ -166,6 +166,9 @@ impl Server {
                 log_bytes: probe.log_bytes,
                 is_full: probe.is_full,
                 messages_refused: probe.refused,
+                damaged: probe.damaged,
+                records_given: probe.gossiped,
+                pages_given: probe.pages_repaired,
             })
         };
         let Ok(usage) = self.runtime.usage() else { return };

@@ -42,12 +42,10 @@ fn rotten_log_and_pages_are_repaired_from_the_other_processes() {
     arguments.extend(["--reuse", "--acks", "acks"]);
     expect(place.path(), &arguments, 0, &[]);
     let second = runs(place.path()).into_iter().find(|run| !first.contains(run)).expect("another run");
-    let resent: u64 = {
-        let run = Run::open(&second).expect("a run");
-        let repairs = run.io.iter().filter(|(_, row)| ["repair", "gossip"].contains(&row.class.as_str()));
-        repairs.map(|(_, row)| row.send_bytes).sum()
-    };
-    assert!(resent > 0, "peers sent what was lost");
+    let run = Run::open(&second).expect("a run");
+    let mended = run.info.notices.iter().find(|notice| notice.starts_with("storage-b1 found "));
+    let mended = mended.unwrap_or_else(|| panic!("rot in pages is found and told: {:?}", run.info.notices));
+    assert!(!mended.contains(" and 0 pages"), "{mended}");
     let verify = expect(place.path(), &["verify", "--data-dir", "data", "--acks", "acks"], 0, &[]);
     assert!(String::from_utf8_lossy(&verify.stdout).contains("nothing acknowledged is lost"));
 }

@@ -57,6 +57,19 @@ fn a_zone_killed_and_started_again_carries_the_loss_of_another() {
 }
 
 #[test]
+fn a_zone_and_one_more_lost_until_the_one_returns() {
+    let place = workplace();
+    let mut nodes = Nodes::start(place.path());
+    let mut bench = at_work(place.path(), &nodes.list());
+    [1, 2, 3].iter().for_each(|index| drop(nodes.kill(*index)));
+    nodes.restart(1);
+    acknowledges_more(&mut bench, place.path());
+    interrupt(bench);
+    verify(place.path(), &nodes.list());
+    nodes.end();
+}
+
+#[test]
 fn the_database_process_killed_at_work() {
     let place = workplace();
     let nodes = Nodes::start(place.path());

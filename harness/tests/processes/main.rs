@@ -9,6 +9,7 @@ mod damage;
 mod disturbed;
 mod nodes;
 mod proxy;
+mod readme;
 mod refused;
 
 use std::path::Path;

@@ -5,8 +5,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use decoupled::message::{TO_STORAGE, ToStorage, Wire};
+use decoupled::message::{TO_STORAGE, ToStorage, ToWriter, Wire};
 use decoupled::{Epoch, TruncationTable, VolumeId};
 use node::frame::{BODY_BYTES_MAX, HEADER_BYTES};
 use node::{Frame, NodeId};
@@ -47,6 +48,20 @@ fn greet(address: SocketAddr, hello: Hello, answer: node::FrameKind) -> TcpStrea
     stream
 }
 
+/// Whether the next answer of a node is a promise; a node that is opening gives none.
+fn promised(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+    let mut bytes = vec![0; HEADER_BYTES];
+    if stream.read_exact(&mut bytes).is_err() {
+        return false;
+    }
+    bytes.resize(HEADER_BYTES + Frame::announced_body_bytes(&bytes).expect("a frame"), 0);
+    stream.set_read_timeout(None).expect("no timeout");
+    stream.read_exact(&mut bytes[HEADER_BYTES..]).expect("all of it");
+    let frame = Frame::verify(bytes.into()).expect("whole");
+    matches!(ToWriter::from_frame(&frame), Ok(ToWriter::Promise { .. }))
+}
+
 /// Every file of a node, with what is in it.
 fn contents(place: &Path, node: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let entries = fs::read_dir(place.join("nodes").join(node)).expect("the node's directory");
@@ -57,26 +72,20 @@ fn contents(place: &Path, node: &str) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn nothing_of_what_strangers_say_is_persisted_and_the_nodes_live_on() {
     let place = workplace();
-    let mut nodes = Nodes::start(place.path());
-    let bench = at_work(place.path(), &nodes.list());
-    interrupt(bench);
-    // A node alone, whose files change for nobody.
-    (1..NAMES.len()).for_each(|index| drop(nodes.kill(index)));
-    nodes.kill(0);
+    let mut nodes = Nodes::none(place.path());
     nodes.restart(0);
     let address = nodes.addresses[0];
-    let at_rest = || {
-        let mut before = contents(place.path(), NAMES[0]);
-        loop {
-            greet(address, hello(), WELCOME);
-            let now = contents(place.path(), NAMES[0]);
-            if now == before {
-                return now;
-            }
-            before = now;
+    let epoch = Epoch { number: 1, owner: 1 };
+    let prepare = |volume| ToStorage::Prepare { volume, epoch, table: TruncationTable::default() }.frame(TO_STORAGE);
+    // Before anybody has spoken to it a node that is open answers nothing: it is open when it keeps a promise.
+    let before = {
+        let mut stream = greet(address, hello(), WELCOME);
+        stream.write_all(prepare(VolumeId(volume())).bytes()).expect("taken");
+        while !promised(&mut stream) {
+            stream.write_all(prepare(VolumeId(volume())).bytes()).expect("taken");
         }
+        contents(place.path(), NAMES[0])
     };
-    let before = at_rest();
 
     say(TcpStream::connect(address).expect("it listens"), b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     nodes.hear(0, "1 strangers");
@@ -87,12 +96,10 @@ fn nothing_of_what_strangers_say_is_persisted_and_the_nodes_live_on() {
     greet(address, Hello { from: NodeId(77), ..hello() }, REFUSED);
     nodes.hear(0, "1 unknown nodes");
     // Well-formed in every respect, but of another volume: the node itself refuses it.
-    let epoch = Epoch { number: u64::MAX, owner: 1 };
-    let foreign = ToStorage::Prepare { volume: VolumeId(volume() + 1), epoch, table: TruncationTable::default() }
-        .frame(TO_STORAGE);
-    let mut oversized = foreign.bytes().to_vec();
+    let foreign = prepare(VolumeId(volume() + 1));
+    let mut oversized = prepare(VolumeId(volume())).bytes().to_vec();
     oversized[8..12].copy_from_slice(&(BODY_BYTES_MAX as u32 + 1).to_le_bytes());
-    let mut damaged = foreign.bytes().to_vec();
+    let mut damaged = prepare(VolumeId(volume())).bytes().to_vec();
     damaged[HEADER_BYTES + 1] ^= 0x04;
     let mut stream = greet(address, hello(), WELCOME);
     stream.write_all(foreign.bytes()).expect("taken");
@@ -101,8 +108,9 @@ fn nothing_of_what_strangers_say_is_persisted_and_the_nodes_live_on() {
     say(greet(address, hello(), WELCOME), &damaged);
     nodes.hear(0, "1 damaged frames");
 
-    assert!(at_rest() == before, "files changed");
+    assert!(contents(place.path(), NAMES[0]) == before, "files changed");
     (1..NAMES.len()).for_each(|index| nodes.restart(index));
+    interrupt(at_work(place.path(), &nodes.list()));
     verify(place.path(), &nodes.list());
     nodes.end();
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use node::{Nanos, NodeId, Rng};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::config::TcpConfig;
 use super::counts::{Counters, TcpCounts};
@@ -170,10 +170,14 @@ impl Carrier {
         pair.outbox.wait().await;
         loop {
             if let Some(stream) = self.call(&pair, address).await {
-                backoff = self.config.backoff_min;
                 let connection = pair.outbox.open(None);
+                let began = Instant::now();
                 self.carry(&pair, stream).await;
                 self.counters.lost.add(pair.outbox.close(connection));
+                // One that broke at once may do so again: its address may be contended, or its wire bad.
+                if began.elapsed() >= self.config.backoff_max {
+                    backoff = self.config.backoff_min;
+                }
             } else {
                 // What waited for this call would be stale after the next.
                 self.counters.lost.add(pair.outbox.shut());

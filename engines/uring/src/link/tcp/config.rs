@@ -16,9 +16,9 @@ pub struct TcpConfig {
     pub remotes: Vec<Remote>,
     /// Bytes of frames that may wait for one pair's connection before further ones are lost.
     pub outbox_bytes_max: usize,
-    /// The wait before a connection that broke is dialled again. Doubled each time it fails.
+    /// The wait before a connection that broke is dialled again. Doubled each time it fails, or breaks soon.
     pub backoff_min: Duration,
-    /// Where the doubling ends.
+    /// Where the doubling ends. A connection that lived so long starts over.
     pub backoff_max: Duration,
     /// How long a handshake may take, on either side.
     pub handshake_timeout: Duration,
