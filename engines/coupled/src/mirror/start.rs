@@ -181,7 +181,7 @@ impl Start {
         match (&self.phase, self.label) {
             (Phase::Opening(0), LabelFile::Missing) => {
                 self.sync(out);
-                Ok(self.synced(out))
+                Ok(None)
             }
             (Phase::Opening(0), _) => {
                 (0..COPIES).for_each(|copy| read_copy(out, copy));
@@ -217,7 +217,9 @@ impl Start {
     fn sync(&mut self, out: &mut Effects) {
         let label = (self.label != LabelFile::Missing).then_some(LABEL);
         let files: Vec<FileId> = self.found.files.values().map(|(file, _)| *file).chain(label).collect();
-        self.phase = Phase::Syncing(files.len());
+        self.phase = Phase::Syncing(files.len() + 1);
+        // A file may have been made by a volume that was killed before it synced the name.
+        disk(out, 0, DiskOp::SyncDir);
         files.into_iter().for_each(|file| disk(out, file.0.into(), DiskOp::Sync { file }));
     }
 
@@ -287,10 +289,13 @@ mod tests {
         Identity { database: VolumeId(7), name: "ebs-a1".into() }
     }
 
-    /// Starts on a disk that holds `found`, with `label` as the bytes of the label's file, which the start may change.
+    /// Starts on a disk that holds `found`, with `label` as the bytes of the label's file, which the start may change. No
+    /// start goes by a name that may not be durable: a resync makes a file, volume and database are killed before the name
+    /// is synced, and a power failure after the next start would take the file, and what was acknowledged into it, away.
     fn start(found: &[(&str, u64)], label: &mut Vec<u8>) -> Result<Contents, String> {
         let mut out = Effects::new();
         let mut start = Start::new(identity(), &mut out);
+        let mut named = false;
         let list = || found.iter().map(|(name, len_bytes)| (FileName::new(*name), *len_bytes)).collect::<Vec<_>>();
         loop {
             let submitted: Vec<Effect> = out.drain().collect();
@@ -312,9 +317,14 @@ mod tests {
                         label[offset as usize..offset as usize + data.len()].copy_from_slice(&data);
                         DiskReply::Done
                     }
+                    DiskOp::SyncDir => {
+                        named = true;
+                        DiskReply::Done
+                    }
                     _ => DiskReply::Done,
                 };
                 if let Some(contents) = start.completed(token, Ok(reply), &mut out)? {
+                    assert!(named, "names are durable");
                     return Ok(contents);
                 }
             }
