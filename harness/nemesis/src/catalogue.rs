@@ -208,7 +208,7 @@ pub const ROWS: [Row; 54] = [
         "disk-full",
         "creations, extensions and writes fail with ENOSPC",
         ALL_DEGRADED,
-        [Script, TROUBLE, TROUBLE],
+        [Script, TROUBLE, Tests("harness/tests/full_disks")],
     ),
     row(
         "D14",

@@ -13,6 +13,7 @@ use super::bench::{INTERVAL, arrivals};
 use super::output;
 use crate::data::DataDir;
 use crate::engines::Engine;
+use crate::processes::ProcessSite;
 use crate::turn::{Common, PAGE_BYTES};
 
 /// The measured window.
@@ -87,6 +88,9 @@ fn placement(engine: &dyn Engine, common: &Common, devices: Option<usize>) -> St
         |count: usize, one: &str, many: &str| if count == 1 { one.to_owned() } else { format!("{count} {many}") };
     match (copies, devices) {
         (0, _) => "nothing stored".to_owned(),
+        _ if matches!(common.processes, Some(ProcessSite::Others(_))) => {
+            format!("{}, on disks of others", plural(copies, "one copy", "copies"))
+        }
         (_, None) => format!("{}, simulated disks", plural(copies, "one copy", "copies")),
         (_, Some(devices)) => {
             let used = devices.min(copies);

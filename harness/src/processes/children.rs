@@ -84,6 +84,12 @@ impl Children {
         Err(Failure::io(format!("the process of {name} did not come up: {status}; its own words are above")))
     }
 
+    /// Where the files of one lie.
+    pub fn disk_directory(&self, index: usize) -> PathBuf {
+        let slot = &self.slots[index];
+        slot.data_dir.join(&slot.name)
+    }
+
     /// Kills one, at once and wherever it is.
     pub fn kill(&mut self, index: usize) {
         if let Some((mut child, _)) = self.slots[index].running.take() {

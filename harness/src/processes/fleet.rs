@@ -271,6 +271,12 @@ impl Fleet {
         self.storage.iter().position(|station| station.id == node)
     }
 
+    /// Where a storage node's files lie, when its process is our own.
+    pub fn disk_directory(&self, node: NodeId) -> Option<PathBuf> {
+        let index = self.index_of(node)?;
+        self.children.as_ref().map(|children| children.disk_directory(index))
+    }
+
     /// The next node that stopped by itself, with its reason.
     pub fn next_halt(&mut self) -> Option<(NodeId, String)> {
         if let Ok(halt) = self.runtime.halts().try_recv() {

@@ -1,6 +1,7 @@
 //! What carries an engine: the real runtime, or the simulated one. The rest of the harness does not care which.
 
 use std::any::Any;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use node::fault::Fault;
@@ -174,6 +175,15 @@ impl Host {
             Host::Processes(fleet) => Some(fleet.runtime()),
             Host::Simulated(_) => None,
         }
+    }
+
+    /// Where the node's files lie; `None` where that is not on this machine, as far as is known, or nowhere.
+    pub fn disk_directory(&self, node: NodeId) -> Option<PathBuf> {
+        if let Host::Processes(fleet) = self {
+            return fleet.disk_directory(node);
+        }
+        let disk = self.real()?.description().disks.iter().find(|disk| disk.node == node)?;
+        Some(disk.directory.clone())
     }
 
     /// Events delivered so far; only a simulated world counts them as one.

@@ -48,10 +48,9 @@ impl SpaceWatch {
 
 impl Rig {
     fn full_disks(&self, nodes: &[NodeId]) -> Vec<FullDisk> {
-        let disks = self.host.real().map(|runtime| runtime.description().disks.as_slice()).unwrap_or_default();
         let disk = |id: &NodeId| FullDisk {
             node: self.nodes.iter().find(|info| info.id == *id).map_or_else(String::new, |info| info.name.clone()),
-            directory: disks.iter().find(|disk| disk.node == *id).map(|disk| disk.directory.clone()),
+            directory: self.host.disk_directory(*id),
         };
         nodes.iter().map(disk).collect()
     }

@@ -63,8 +63,9 @@ impl SmallDisk {
 }
 
 /// A bench that grows its tables, with its acknowledgements journalled. Its nodes are spread over `dirs`.
-fn inserts(engine: &'static str, dirs: &[&'static str]) -> Vec<&'static str> {
+fn inserts(engine: &'static str, runtime: &'static str, dirs: &[&'static str]) -> Vec<&'static str> {
     let mut arguments = vec!["bench", "--engine", engine, "--workload", "oltp_insert", "--data-dir", dirs[0]];
+    arguments.extend(["--runtime", runtime]);
     dirs[1..].iter().for_each(|disk| arguments.extend(["--disks", disk]));
     arguments.extend(["--acks", "acks", "--duration", "300s", "--warmup", "50ms"]);
     arguments.extend(["--tables", "2", "--rows", "10000", "--sessions", "16", "--out", "runs"]);
@@ -89,10 +90,10 @@ fn full_nodes(run: &Run) -> Vec<String> {
 
 /// A run that needs a disk which fills up ends there: it names the disk and what to do, keeps what it measured, and has lost
 /// nothing. With room again, the same data goes on.
-fn ends_and_goes_on(engine: &'static str, dirs: &[&'static str], nodes: &[&str]) {
+fn ends_and_goes_on(engine: &'static str, runtime: &'static str, dirs: &[&'static str], nodes: &[&str]) {
     let place = workplace();
     let Some(small) = SmallDisk::make(place.path()) else { return };
-    let mut running = Running::start(place.path(), &inserts(engine, dirs));
+    let mut running = Running::start(place.path(), &inserts(engine, runtime, dirs));
     running.hear("measure");
     small.fill();
     let (code, said) = running.end();
@@ -112,7 +113,7 @@ fn ends_and_goes_on(engine: &'static str, dirs: &[&'static str], nodes: &[&str])
     small.make_room();
     assert!(length(&place.path().join("acks")) > 0, "{engine} acknowledged nothing");
     verify(place.path(), dirs[0]);
-    let mut again = inserts(engine, dirs);
+    let mut again = inserts(engine, runtime, dirs);
     for (flag, value) in [("--acks", "acks-again"), ("--duration", "300ms")] {
         let at = again.iter().position(|argument| *argument == flag).expect("given");
         again[at + 1] = value;
@@ -123,24 +124,38 @@ fn ends_and_goes_on(engine: &'static str, dirs: &[&'static str], nodes: &[&str])
 
 #[test]
 fn coupled_refuses_commits_that_need_space_and_goes_on_when_there_is_some() {
-    ends_and_goes_on("coupled", &[SMALL], &["compute"]);
+    ends_and_goes_on("coupled", "real", &[SMALL], &["compute"]);
 }
 
 #[test]
 fn coupled_mirrored_names_the_volume_whose_disk_is_full() {
-    ends_and_goes_on("coupled-mirrored", &["data", "second", "third", SMALL], &["ebs-b2"]);
+    ends_and_goes_on("coupled-mirrored", "real", &["data", "second", "third", SMALL], &["ebs-b2"]);
 }
 
 #[test]
 fn decoupled_cannot_go_on_with_three_full_disks_of_six() {
-    ends_and_goes_on("decoupled", &["data", SMALL], &["storage-a2", "storage-b2", "storage-c2"]);
+    ends_and_goes_on("decoupled", "real", &["data", SMALL], &["storage-a2", "storage-b2", "storage-c2"]);
+}
+
+#[test]
+fn processes_of_decoupled_cannot_go_on_with_three_full_disks_of_six() {
+    ends_and_goes_on("decoupled", "process", &["data", SMALL], &["storage-a2", "storage-b2", "storage-c2"]);
 }
 
 #[test]
 fn decoupled_masks_two_full_disks_of_six() {
+    masks_two("real");
+}
+
+#[test]
+fn processes_of_decoupled_mask_two_full_disks_of_six() {
+    masks_two("process");
+}
+
+fn masks_two(runtime: &'static str) {
     let place = workplace();
     let Some(small) = SmallDisk::make(place.path()) else { return };
-    let mut running = Running::start(place.path(), &inserts("decoupled", &["data", "second", SMALL]));
+    let mut running = Running::start(place.path(), &inserts("decoupled", runtime, &["data", "second", SMALL]));
     running.hear("measure");
     small.fill();
     let nothing_ended = running.wait_until(|| {

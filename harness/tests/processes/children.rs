@@ -20,7 +20,9 @@ fn six_processes_commit_are_counted_and_end_with_their_parent() {
     expect(place.path(), &arguments, 0, &[]);
     assert_eq!(processes_below(place.path()), [0_u32; 0], "no process is left");
 
-    let run = Run::open(&only_run(place.path())).expect("a run");
+    let dir = only_run(place.path());
+    assert_eq!(record::check(&dir), []);
+    let run = Run::open(&dir).expect("a run");
     assert_eq!(run.info.factors.runtime, "process");
     for name in NAMES {
         let writes: u64 = run.io.iter().filter(|(_, row)| row.node == name).map(|(_, row)| row.writes).sum();

@@ -17,6 +17,18 @@ fn lines() -> Vec<Vec<String>> {
 }
 
 #[test]
+fn the_casual_reader_of_the_help_is_not_bothered_with_nodes() {
+    let place = workplace();
+    let help =
+        |arguments: &[&str]| String::from_utf8_lossy(&expect(place.path(), arguments, 0, &[]).stdout).into_owned();
+    assert!(!help(&["--help"]).contains("  node "));
+    let of_node = help(&["node", "--help"]);
+    for flag in ["--member", "--nodes", "--listen", "--data-dir"] {
+        assert!(of_node.contains(flag), "{flag}: {of_node}");
+    }
+}
+
+#[test]
 fn the_readmes_processes_serve_a_bench_that_is_verified() {
     let place = workplace();
     let (mut nodes, mut ended) = (Vec::new(), Vec::new());
