@@ -73,3 +73,11 @@ fn a_standby_behind_a_disk_that_was_stuck_and_exchanged_is_attached_again() {
     let played = replay(include_str!("scripts/stuck-and-exchanged.jsonl"));
     assert!(played.hits["D21"] > 0, "{:?}", played.hits);
 }
+
+/// With no bytes to wait for before a second log write, a block without any entry followed every write. They took the room in the
+/// ring that commits had been promised, and the database died of its own assertion while its first rows went in. No fault was
+/// needed; a user so configured would have had no database. Now a block has an entry.
+#[test]
+fn a_log_block_without_an_entry_is_not_written() {
+    assert_eq!(replay(include_str!("scripts/log-without-entries.jsonl")).seen.name(), "masked");
+}

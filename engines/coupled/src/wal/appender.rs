@@ -124,10 +124,11 @@ impl Appender {
     /// The next block to write, if one is due.
     pub fn next_write(&mut self) -> Option<LogWrite> {
         let due = match self.in_flight.len() {
-            0 => !self.buffer.is_empty(),
+            0 => true,
             busy => busy < self.config.writes_max as usize && self.buffer.len() >= self.config.eager_bytes as usize,
         };
-        due.then(|| self.cut_block())
+        // A block without an entry would take room that was promised to commits.
+        (due && !self.buffer.is_empty()).then(|| self.cut_block())
     }
 
     fn cut_block(&mut self) -> LogWrite {

@@ -226,3 +226,45 @@ fn a_whole_block_of_an_earlier_incarnation_beyond_the_tail_vouches_for_nothing()
     assert!(matches!(tail, Tail::Cut { .. }), "{tail:?}");
     assert_eq!(redo.last().map(|redo| redo.lsn), Some(durable));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What was admitted fits the ring, however it is cut into blocks, and nothing else takes room there. With no bytes to wait for
+    /// (`eager_bytes` 0) a block without an entry used to follow every write, as long as the next could fly with it: they filled
+    /// the room that commits had been promised, and the node died of the assertion in `cut_block`.
+    #[test]
+    fn what_the_ring_admits_it_holds(
+        seed in any::<u64>(),
+        units in 1u64..12,
+        segments in 2u32..6,
+        block_units in 1u32..8,
+        (writes_max, eager_bytes) in (1u32..5, prop_oneof![Just(0u32), 1u32..4096]),
+        align_bytes in prop_oneof![Just(512u32), Just(4096)],
+    ) {
+        let layout = Layout { segment_bytes: units * u64::from(align_bytes), segments, align_bytes };
+        let config = AppenderConfig { layout, block_bytes_max: block_units * align_bytes, writes_max, eager_bytes };
+        let (mut appender, mut rng) = (Appender::new(config, LOG, start(1)), Rng::new(seed));
+        let (mut flying, mut refused) = (Vec::new(), false);
+        for _ in 0..1_000 {
+            let most = [200, 1_500, layout.capacity_bytes() / 4][rng.below(3) as usize];
+            let bytes = rng.between(1, most) as usize;
+            if rng.chance(0.6) && !refused {
+                if appender.admits(0, bytes) {
+                    let lsn = appender.appended().next();
+                    appender.append(lsn, lsn, &[&vec![7; bytes]]);
+                } else {
+                    refused = true;
+                }
+            } else if !flying.is_empty() {
+                let sequence = flying.swap_remove(rng.below(flying.len() as u64) as usize);
+                appender.completed(sequence);
+            } else {
+                appender.release(&appender.checkpoint_at(appender.durable().next()));
+                refused = false;
+            }
+            flying.extend(std::iter::from_fn(|| appender.next_write()).map(|write| write.sequence));
+            prop_assert!(appender.since_checkpoint_bytes() <= layout.capacity_bytes());
+        }
+    }
+}
