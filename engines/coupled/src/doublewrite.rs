@@ -41,6 +41,8 @@ pub struct LastBatch {
     pub durable: Lsn,
     /// Its whole pages.
     pub pages: Vec<Page>,
+    /// Whether those are all of its pages.
+    pub whole: bool,
 }
 
 impl SlotFile {
@@ -87,14 +89,15 @@ impl SlotFile {
         if u32_at(28) != checksum(file, count) {
             return None;
         }
-        let pages = (0..count).filter_map(|index| {
+        let slot = |index: usize| {
             let at = FIXED_BYTES + ENTRY_BYTES * index;
             let (id, lsn) = (PageId(u64_at(at)), Lsn(u64_at(at + 8)));
             let at = self.header_bytes() + index * self.page_bytes;
             let bytes = Block::padded(file.get(at..at + self.page_bytes)?);
             Page::open(bytes, id).ok().filter(|page| page.lsn() == lsn)
-        });
-        Some(LastBatch { durable: Lsn(u64_at(16)), pages: pages.collect() })
+        };
+        let pages: Vec<Page> = (0..count).filter_map(slot).collect();
+        Some(LastBatch { durable: Lsn(u64_at(16)), whole: pages.len() == count, pages })
     }
 }
 
@@ -116,10 +119,11 @@ mod tests {
         let batch = slots.encode(Lsn(9), &[page(5), page(6)]);
         file[..batch.len()].copy_from_slice(&batch);
         let last = slots.decode(&file).expect("whole");
-        assert_eq!(last.durable, Lsn(9));
+        assert_eq!((last.durable, last.whole), (Lsn(9), true));
         assert_eq!(last.pages.iter().map(Page::id).collect::<Vec<_>>(), [PageId(5), PageId(6)]);
         file[slots.header_bytes() + 512 + 100] ^= 1;
-        assert_eq!(slots.decode(&file).expect("whole").pages.len(), 1);
+        let last = slots.decode(&file).expect("whole");
+        assert_eq!((last.pages.len(), last.whole), (1, false));
         file[40] ^= 1;
         assert!(slots.decode(&file).is_none(), "a torn header vouches for nothing");
         let other = SlotFile { volume: VolumeId(4), ..slots };

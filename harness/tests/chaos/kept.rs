@@ -81,3 +81,14 @@ fn a_standby_behind_a_disk_that_was_stuck_and_exchanged_is_attached_again() {
 fn a_log_block_without_an_entry_is_not_written() {
     assert_eq!(replay(include_str!("scripts/log-without-entries.jsonl")).seen.name(), "masked");
 }
+
+/// Power failed and tore a page; at the next start the disk now and then answered a read with an error, once that of the double-write
+/// buffer. The recovery took the buffer for empty, wrote other pages, and with that over the only whole copy of the torn
+/// page: a database that one more start would have opened was lost for good. Now nothing is written while the buffer may
+/// still be needed.
+#[test]
+fn a_double_write_buffer_that_could_not_be_read_is_not_overwritten() {
+    let played = replay(include_str!("scripts/unread-double-write.jsonl"));
+    assert!(played.hits["D2"] > 0 && played.hits["D12"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "degraded");
+}

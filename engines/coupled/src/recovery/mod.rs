@@ -18,6 +18,8 @@
 //!
 //! - Every step may be cut short and run again from the top, any number of times: restoring and redoing bring a page to
 //!   a state that depends on the log alone, and the log is not touched.
+//! - The double-write buffer is not overwritten while it may hold the only whole copy of a page: where it could not be read
+//!   whole, redo is rehearsed before anything is written.
 //! - Nothing that the log from the checkpoint on could rebuild is taken for durable because it can be read.
 //! - A failed write or sync halts. A damaged page or log that nothing can vouch for or rebuild halts.
 
@@ -109,12 +111,22 @@ enum Phase {
         left: u32,
     },
     Restoring(Restore),
-    Log(LogReader<Redo>, Lsn),
+    /// With what the double-write buffer says.
+    Log(LogReader<Redo>, Doubled),
     Redoing(RedoPages),
     /// With the end of the redo.
     Binlog(LogReader<BinlogEntry>, Checkpoint),
     /// The last superblock write of this opening.
     Finishing(CopyWriter, Superblock),
+}
+
+/// What the double-write buffer says.
+#[derive(Clone, Copy, Debug)]
+struct Doubled {
+    /// An LSN that was durable.
+    durable: Lsn,
+    /// Whether all of its last batch could be read.
+    whole: bool,
 }
 
 impl Recovery {
@@ -153,8 +165,8 @@ impl Recovery {
             Phase::Restoring(restore) => {
                 if restore.completed(io, kind, detail, result)? {
                     self.report.pages_restored = restore.restored();
-                    let vouched = restore.durable();
-                    self.read_log(io, vouched);
+                    let doubled = Doubled { durable: restore.durable(), whole: restore.is_whole() };
+                    self.read_log(io, doubled);
                 }
                 Ok(None)
             }
@@ -307,10 +319,10 @@ impl Recovery {
         Ok(None)
     }
 
-    fn read_log(&mut self, io: &mut Io<'_>, vouched: Lsn) {
+    fn read_log(&mut self, io: &mut Io<'_>, doubled: Doubled) {
         let checkpoint = self.superblock.as_ref().expect("read before").1.checkpoint;
         self.phase =
-            Phase::Log(LogReader::start(io, &self.config, LogKind::Redo, self.config.layout(), checkpoint), vouched);
+            Phase::Log(LogReader::start(io, &self.config, LogKind::Redo, self.config.layout(), checkpoint), doubled);
     }
 
     fn log_read(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
@@ -320,8 +332,8 @@ impl Recovery {
         };
         let scan = reader.into_scan();
         self.report.blocks = scan.blocks();
-        let (vouched, witness) = if doubled > superblock.durable {
-            (doubled, "the double-write buffer")
+        let (vouched, witness) = if doubled.durable > superblock.durable {
+            (doubled.durable, "the double-write buffer")
         } else {
             (superblock.durable, "the superblock")
         };
@@ -332,7 +344,7 @@ impl Recovery {
             (Tail::Cut { head, torn }, records) => {
                 self.report.tail_cut = torn;
                 self.report.records = records.len() as u64;
-                let redo = RedoPages::start(io, &self.config, self.page_file_bytes, records, head)?;
+                let redo = RedoPages::start(io, &self.config, self.page_file_bytes, records, head, !doubled.whole)?;
                 self.phase = Phase::Redoing(redo);
                 let Phase::Redoing(redo) = &self.phase else { unreachable!("just set") };
                 if redo.is_done() {

@@ -5,6 +5,10 @@
 //!
 //! Every page is written, whether it lacked records or not. One that is whole in place may not be durable there: where a
 //! sync failed, its writes stay visible, and later syncs need not make them durable.
+//!
+//! A batch overwrites the double-write buffer. Where that could not be read whole, it may hold the only whole copy of a torn page,
+//! for an opening with better luck: everything is then rehearsed without a write, and only if no page is beyond repair
+//! done in earnest.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -30,6 +34,8 @@ pub struct RedoPages {
     page_file_bytes: u64,
     reads_max: usize,
     head: Checkpoint,
+    /// While nothing is written yet: what is to be done afterwards.
+    rehearsal: Option<BTreeMap<PageId, Vec<Redo>>>,
     to_read: VecDeque<(PageId, Vec<Redo>)>,
     reading: BTreeMap<PageId, Vec<Redo>>,
     /// Copies for the next batch.
@@ -40,13 +46,15 @@ pub struct RedoPages {
 }
 
 impl RedoPages {
-    /// Starts reading pages. `head` is the log's end, `records` everything from the checkpoint to there.
+    /// Starts reading pages. `head` is the log's end, `records` everything from the checkpoint to there; `rehearse`: the
+    /// double-write buffer may still be needed.
     pub fn start(
         io: &mut Io<'_>,
         config: &Config,
         page_file_bytes: u64,
         records: Vec<Redo>,
         head: Checkpoint,
+        rehearse: bool,
     ) -> Result<RedoPages, CoupledError> {
         let mut by_page: BTreeMap<PageId, Vec<Redo>> = BTreeMap::new();
         for record in records {
@@ -59,6 +67,7 @@ impl RedoPages {
             reads_max: config.recovery.reads_max as usize,
             head,
             pages: by_page.len() as u64,
+            rehearsal: rehearse.then(|| by_page.clone()),
             to_read: by_page.into_iter().collect(),
             reading: BTreeMap::new(),
             ready: Vec::new(),
@@ -66,6 +75,7 @@ impl RedoPages {
             redone: 0,
         };
         redo.advance(io)?;
+        redo.perform(io)?;
         Ok(redo)
     }
 
@@ -91,7 +101,20 @@ impl RedoPages {
             self.redone += u64::from(lacked);
         }
         self.advance(io)?;
+        self.perform(io)?;
         Ok(self.is_done())
+    }
+
+    /// After the rehearsal, begins in earnest.
+    fn perform(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
+        if self.is_done()
+            && let Some(by_page) = self.rehearsal.take()
+        {
+            self.to_read = by_page.into_iter().collect();
+            self.redone = 0;
+            self.advance(io)?;
+        }
+        Ok(())
     }
 
     /// Reads while there is room in the next batch, and writes a batch when it is full or the last.
@@ -108,6 +131,10 @@ impl RedoPages {
             self.reading.insert(page, records);
         }
         let full = self.ready.len() == slots || (self.to_read.is_empty() && self.reading.is_empty());
+        if full && !self.ready.is_empty() && self.rehearsal.is_some() {
+            self.ready.clear();
+            return self.advance(io);
+        }
         if self.writing.is_none() && full && !self.ready.is_empty() {
             let copies = std::mem::take(&mut self.ready);
             self.writing = Some(Batch::start(io, &self.slots, self.planted, self.head.before, copies));

@@ -19,6 +19,8 @@ pub struct Restore {
     page_file_bytes: u64,
     reads_max: usize,
     durable: Lsn,
+    /// Whether the buffer gave every page of its last batch.
+    whole: bool,
     to_read: VecDeque<Page>,
     reading: Vec<Page>,
     damaged: Vec<PageCopy>,
@@ -43,6 +45,7 @@ impl Restore {
             page_file_bytes,
             reads_max: config.recovery.reads_max as usize,
             durable: Lsn::ZERO,
+            whole: false,
             to_read: VecDeque::new(),
             reading: Vec::new(),
             damaged: Vec::new(),
@@ -61,11 +64,12 @@ impl Restore {
     ) -> Result<bool, CoupledError> {
         match &mut self.step {
             Step::Buffer => {
-                // An unreadable buffer is an empty one: a batch that was needed shows as damaged pages later.
+                // An unreadable buffer is an empty one: a batch that was needed shows as damaged pages later, and until
+                // then the buffer is left as it is ([`Restore::is_whole`]).
                 if let Ok(DiskReply::Data(block)) = result
                     && let Some(last) = self.slots.decode(&block)
                 {
-                    self.durable = last.durable;
+                    (self.durable, self.whole) = (last.durable, last.whole);
                     self.to_read = last.pages.into();
                 }
                 self.step = Step::Pages;
@@ -115,6 +119,12 @@ impl Restore {
     /// An LSN that the buffer proves was durable.
     pub fn durable(&self) -> Lsn {
         self.durable
+    }
+
+    /// Whether the buffer gave every page of its last batch. If not, it may still hold the only whole copy of a page: the
+    /// next opening may read what this one could not.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// How many pages were torn.
