@@ -92,3 +92,19 @@ fn a_double_write_buffer_that_could_not_be_read_is_not_overwritten() {
     assert!(played.hits["D2"] > 0 && played.hits["D12"] > 0, "{:?}", played.hits);
     assert_eq!(played.seen.name(), "degraded");
 }
+
+/// Bits flipped on the writer's volume and the database died with writes in flight nearby, which its mirror had not seen yet. In
+/// the region of both, no three copies agreed against the writer's volume, so that its damage was copied over three whole
+/// copies: pages or log, and with them the database, were lost to one rotten sector. Now such a region is compared sector by
+/// sector.
+#[test]
+fn writes_in_flight_do_not_hide_rot_in_the_same_region() {
+    for script in [
+        include_str!("scripts/rot-beside-pages-in-flight.jsonl"),
+        include_str!("scripts/rot-beside-log-in-flight.jsonl"),
+    ] {
+        let played = replay(script);
+        assert!(played.hits["D9"] > 0, "{:?}", played.hits);
+        assert_eq!(played.seen.name(), "degraded");
+    }
+}

@@ -97,6 +97,7 @@ impl MirroredVolume {
         match comparison {
             Comparison::Equal => self.region_done(now, uid, out),
             Comparison::Unsettled => self.again(uid, out),
+            Comparison::Split => resync.split(uid),
             Comparison::Differs { mirror, standby, hash } if startup => {
                 *progress = Progress::Parked { mirror, standby, hash };
             }

@@ -7,6 +7,9 @@
 //! copies before the first region is mended, and withdrawn when all are compared; only then is anything written to another copy, so
 //! that whoever the note calls right is whole.
 //!
+//! A region in which nobody agrees with the writer's volume, and the others not with each other, is *split*, down to sectors: writes
+//! that were in flight in one part must not hide that all three agree against the writer's volume in another.
+//!
 //! When a detached standby comes back, writes go on: they are sent to both sides, and those that touch a region of the current
 //! *window* wait until it is done. A region enters the window only when no write to it is in flight, is hashed at every copy, and is
 //! copied where a hash differs. What is read to be copied must have the hash that was compared. A region of which nobody can
@@ -16,7 +19,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use node::FileName;
+use node::{FileName, SECTOR_BYTES};
 
 use crate::mirror::{Answer, Call, Copies};
 
@@ -45,6 +48,14 @@ impl Region {
             }
             _ => false,
         }
+    }
+
+    /// Its halves. It is longer than a sector.
+    fn halves(self) -> [Region; 2] {
+        let first = (self.len_bytes / 2).next_multiple_of(SECTOR_BYTES as u32);
+        let (name, offset) = (self.name.clone(), self.offset + u64::from(first));
+        let second = Region { name, offset, len_bytes: self.len_bytes - first };
+        [Region { len_bytes: first, ..self }, second]
     }
 }
 
@@ -80,6 +91,8 @@ pub enum Comparison {
     Differs { mirror: bool, standby: bool, hash: u64 },
     /// The writer's volume is to be overwritten first.
     Mend(Source),
+    /// Nobody agrees with the writer's volume, and the others not with each other: parts of it may tell more.
+    Split,
     /// Nobody can tell what is right.
     Unsettled,
 }
@@ -241,7 +254,10 @@ impl Resync {
         let supported = others.iter().any(|other| Some(other.hash) == *own);
         // One or two against it may be as wrong as it is, or hold writes that were in flight.
         let outvoted = others.len() == 3 && !supported && others.iter().all(|other| other.hash == others[0].hash);
+        let scattered =
+            others.len() == 3 && !supported && !outvoted && !doubted && region.len_bytes > SECTOR_BYTES as u32;
         Some(match *own {
+            Some(_) if scattered => Comparison::Split,
             Some(hash) if !outvoted && (supported || !doubted) => {
                 let mirror = self.startup && mirrors.iter().any(|other| *other != Some(hash));
                 let standby = self.with_standby && standby.iter().any(|other| *other != Some(hash));
@@ -272,6 +288,13 @@ impl Resync {
             all.extend(side(true, 0, standby));
         }
         all
+    }
+
+    /// Compares the halves of a region instead of it.
+    pub fn split(&mut self, uid: u64) {
+        if let Some((region, _)) = self.window.remove(&uid) {
+            region.halves().into_iter().rev().for_each(|half| self.todo.push_front(half));
+        }
     }
 
     /// A region is to be compared again, or read again where it was to be copied. After a few attempts there is no more sense in
