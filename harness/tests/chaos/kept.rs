@@ -108,3 +108,12 @@ fn writes_in_flight_do_not_hide_rot_in_the_same_region() {
         assert_eq!(played.seen.name(), "degraded");
     }
 }
+
+/// A disk was stuck for a moment in which nobody asked anything of it, and the database never noticed. When everything was mended
+/// the campaign reset the node all the same, and blamed the engine for the requests that died with it, which no fault excused.
+/// No user lost anything. Now only a node that waits for what never completes is reset.
+#[test]
+fn a_node_that_asked_nothing_of_its_stuck_disk_is_left_alone() {
+    let played = replay(include_str!("scripts/stuck-and-unasked.jsonl"));
+    assert_eq!((played.hits.get("D16"), played.seen.name()), (None, "masked"));
+}

@@ -24,7 +24,9 @@ pub(super) struct Handled {
     wiped: BTreeSet<NodeId>,
     /// Disks that took each other's place, in order.
     swapped: Vec<(NodeId, NodeId)>,
-    /// Disks that were stuck at some time: what they were asked then never completes.
+    /// Nodes whose disks stick now, with what the disk had slowed before it stuck.
+    sticking: BTreeMap<NodeId, u64>,
+    /// Nodes that asked something of a disk while it stuck: that never completes.
     stuck: BTreeSet<NodeId>,
 }
 
@@ -101,16 +103,23 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Takes note of a rule that leaves what a disk is asked without an end.
+    /// Takes note of the rule that a disk follows from now on. Only a node that asked something of it while it stuck waits
+    /// for what never completes.
     pub(super) fn note_rule(&mut self, node: NodeId, rule: &DiskRule) {
-        if rule.extra_delay == Some(Delay::Constant(STUCK)) {
+        let slowed = self.sim.disk(node).map_or(0, |disk| disk.counts().slowed);
+        if self.disks.sticking.remove(&node).is_some_and(|before| slowed > before) {
             self.disks.stuck.insert(node);
+        }
+        if rule.extra_delay == Some(Delay::Constant(STUCK)) {
+            self.disks.sticking.insert(node, slowed);
         }
     }
 
-    /// Resets the nodes whose disks were stuck, as whoever mends a device does. In the course of a script they are left to
-    /// themselves; what one still waits for afterwards would end its life in the middle of an audit.
+    /// Resets the nodes that wait for what never completes, as whoever mends a device does. In the course of a script they
+    /// are left to themselves; what one still waits for afterwards would end its life in the middle of an audit.
     pub(super) fn reset_stuck(&mut self) -> Result<(), String> {
+        let sticking: Vec<NodeId> = self.disks.sticking.keys().copied().collect();
+        sticking.into_iter().for_each(|node| self.note_rule(node, &DiskRule::default()));
         std::mem::take(&mut self.disks.stuck).into_iter().try_for_each(|node| self.put_down(node))
     }
 
@@ -118,6 +127,9 @@ impl World<'_> {
     fn put_in(&mut self, node: NodeId, mut disk: SimDisk) {
         if let Some(place) = self.sim.disk_mut(node) {
             disk.set_rule(place.rule());
+            if let Some(before) = self.disks.sticking.get_mut(&node) {
+                *before = disk.counts().slowed;
+            }
             *place = disk;
         }
     }

@@ -6,7 +6,7 @@ mod healing;
 use contract::{Model, Statement};
 use load::{LoadNode, Phase};
 use nemesis::{Act, Cast, DATABASE_DOWN_MIN, EngineClass, Names, Schedule, Timed};
-use node::fault::Fault;
+use node::fault::{DiskRule, Fault};
 use node::{Nanos, NodeId, Rng, Topology, Zone};
 use sim::{Sim, SimConfig, Status, Stop, Survival};
 use workloads::Workload;
@@ -217,11 +217,15 @@ impl<'a> World<'a> {
                 self.set_heirs(node, Phase::Measure);
             }
             _ => {
-                if let Fault::Disk { node, rule } = *fault {
-                    self.note_rule(node, &rule);
-                    if rule.lies() {
-                        self.damaged(node, false);
+                match *fault {
+                    Fault::Disk { node, rule } => {
+                        self.note_rule(node, &rule);
+                        if rule.lies() {
+                            self.damaged(node, false);
+                        }
                     }
+                    Fault::DiskClear { node } => self.note_rule(node, &DiskRule::default()),
+                    _ => {}
                 }
                 self.sim.apply(fault);
             }
