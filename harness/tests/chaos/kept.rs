@@ -117,3 +117,12 @@ fn a_node_that_asked_nothing_of_its_stuck_disk_is_left_alone() {
     let played = replay(include_str!("scripts/stuck-and-unasked.jsonl"));
     assert_eq!((played.hits.get("D16"), played.seen.name()), (None, "masked"));
 }
+
+/// Bits flipped in the writer's log, and when the four copies were compared, its mirror answered one read with an error. Two copies
+/// against it were no proof, and its damage was copied over all three. Now a copy that does not answer is asked again.
+#[test]
+fn a_copy_that_cannot_be_read_once_is_asked_again() {
+    let played = replay(include_str!("scripts/silent-witness.jsonl"));
+    assert!(played.hits["D9"] > 0 && played.hits["D12"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "degraded");
+}

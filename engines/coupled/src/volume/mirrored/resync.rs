@@ -62,6 +62,9 @@ impl Region {
 /// A region that could not be settled so often is not going to be.
 const ATTEMPTS_MAX: u32 = 4;
 
+/// How often a copy that does not answer is asked again before it is done without. Fewer than would halt.
+const SILENCES_MAX: u32 = 2;
+
 /// One copy of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -256,7 +259,11 @@ impl Resync {
         let outvoted = others.len() == 3 && !supported && others.iter().all(|other| other.hash == others[0].hash);
         let scattered =
             others.len() == 3 && !supported && !outvoted && !doubted && region.len_bytes > SECTOR_BYTES as u32;
+        // A read that failed says nothing, and the next may not fail: who is silent may be the one that outvotes.
+        let silent = self.startup && witnesses.standby && !self.marked && others.len() < mirrors.len() + standby.len();
+        let asked = self.attempts.get(&uid).copied().unwrap_or_default();
         Some(match *own {
+            Some(_) if silent && !supported && asked < SILENCES_MAX => Comparison::Unsettled,
             Some(_) if scattered => Comparison::Split,
             Some(hash) if !outvoted && (supported || !doubted) => {
                 let mirror = self.startup && mirrors.iter().any(|other| *other != Some(hash));
