@@ -32,7 +32,7 @@ pub mod words;
 pub use act::{Act, DamageKind, WAIT_MAX};
 pub use budget::{Budget, Demand};
 pub use cast::{Cast, Names};
-pub use catalogue::{EngineClass, Owed, ROWS, Reach, Row};
+pub use catalogue::{Carrier, EngineClass, Owed, ROWS, Reach, Row};
 pub use draw::Plan;
 pub use generate::Generator;
 pub use operations::{Operation, Verb};

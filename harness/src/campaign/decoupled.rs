@@ -17,8 +17,8 @@ use sim::{Sim, Status, Stop};
 use super::console::{CONSOLE, Mailbox};
 use super::segments::Segments;
 use super::successor::{SUCCESSOR, successor};
-use super::watch::{self, Conditions, Promise};
-use super::{Plants, Subject, Substance, database};
+use super::watch::{self, Conditions, Promise, Vitals};
+use super::{Glimpse, Plants, Subject, Substance, database};
 use crate::engines::LOAD;
 
 /// What the stage of a writer says while it waits for the lease of an earlier one.
@@ -56,6 +56,8 @@ pub struct Decoupled {
     /// Lives of the database node that ended.
     lives: u64,
     plants: Plants,
+    /// The least patience with a disk.
+    io_timeout_min: Nanos,
     /// Whether a second database node may be started.
     has_successor: bool,
 }
@@ -81,6 +83,11 @@ impl Decoupled {
         Decoupled { has_successor: true, ..self }
     }
 
+    /// With at least so much patience with its disks: real ones are held up by whatever else the machine does.
+    pub fn patient(self, io_timeout_min: Nanos) -> Decoupled {
+        Decoupled { io_timeout_min, ..self }
+    }
+
     /// Small sizes of every kind, drawn from `rng`.
     pub fn config(&self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Config {
         let mut config = Config::tiny(schema, seed);
@@ -93,6 +100,7 @@ impl Decoupled {
         config.writer.read_fence = self.read_fence.unwrap_or(fences[drawn as usize]);
         draw_writer(&mut config, rng);
         draw_storage(&mut config, page_bytes, rng);
+        config.storage.io_timeout = config.storage.io_timeout.max(self.io_timeout_min);
         config.compute.planted = self.plants.compute;
         (config.writer.planted, config.storage.planted) = (self.plants.decoupled, self.plants.decoupled);
         config
@@ -275,12 +283,20 @@ impl Subject for Decoupled {
         Ok(())
     }
 
+    fn glimpse(&mut self, id: NodeId, glimpse: &Glimpse, substance: &mut Substance) -> Result<(), String> {
+        match glimpse {
+            Glimpse::Writer { status, .. } if status.stage == "open" => self.check_writer(id, status, substance),
+            Glimpse::Segments(probe) if !self.damaged.contains(&id) => self.check_storage(id, probe),
+            _ => Ok(()),
+        }
+    }
+
     fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance) -> Result<(), String> {
-        if id == COMPUTE {
-            self.lives += 1;
-            if let Some(database) = writer(sim) {
-                count_database(database, substance);
-            }
+        self.life_over(id);
+        if id == COMPUTE
+            && let Some(database) = writer(sim)
+        {
+            count_database(database, substance);
         }
         if let Some(probe) = probe(sim, id) {
             count_storage(&probe, substance);
@@ -288,31 +304,16 @@ impl Subject for Decoupled {
         Ok(())
     }
 
+    fn life_over(&mut self, id: NodeId) {
+        self.lives += u64::from(id == COMPUTE);
+    }
+
     fn unsettled(&self, sim: &Sim) -> Option<String> {
         let Some(database) = writer(sim) else { return Some("the database is down".into()) };
-        let status = database.storage().status();
-        if !database.is_serving() || status.stage != "open" {
-            return Some(format!("the database is {}", status.stage));
+        match Rest::of(database) {
+            Err(why) => Some(why),
+            Ok(rest) => STORAGE.iter().find_map(|&id| rest.unmet(id, probe(sim, id).as_ref())),
         }
-        if !database.is_idle() || status.holding < STORAGE.len() || status.retained_bytes > 0 {
-            let groups: Vec<String> = database
-                .storage()
-                .groups()
-                .iter()
-                .filter(|group| group.retained_bytes() > 0)
-                .map(|group| {
-                    let scls: Vec<Lsn> = MemberIndex::all().map(|member| group.scl(member)).collect();
-                    format!(
-                        "group {} has {} bytes, PGCL {}, SCLs {scls:?}",
-                        group.pg().0,
-                        group.retained_bytes(),
-                        group.pgcl()
-                    )
-                })
-                .collect();
-            return Some(format!("the database has work: idle {}, {status:?}, {groups:?}", database.is_idle()));
-        }
-        STORAGE.iter().find_map(|&id| unsettled_storage(sim, id, database, &status))
     }
 
     fn audit(&mut self, sim: &mut Sim, substance: &mut Substance) -> Result<(), String> {
@@ -327,19 +328,19 @@ impl Subject for Decoupled {
         (self.lives > 0 || self.has_successor) && reason.starts_with("fenced: ")
     }
 
-    fn promise(&self, sim: &Sim, conditions: &Conditions) -> Promise {
-        let good = |&&id: &&NodeId| conditions.is_good(sim, id) && conditions.are_joined(COMPUTE, id);
+    fn promise(&self, vitals: &dyn Vitals, conditions: &Conditions) -> Promise {
+        let good = |&&id: &&NodeId| conditions.is_good(vitals, id) && conditions.are_joined(COMPUTE, id);
         let good: Vec<NodeId> = STORAGE.iter().filter(good).copied().collect();
         let among_themselves =
             good.iter().all(|&one| good.iter().all(|&other| one == other || conditions.are_joined(one, other)));
-        let alone = !self.has_successor || *sim.status(SUCCESSOR) != Status::Running;
-        let clients = alone && conditions.are_joined(LOAD, COMPUTE) && *sim.status(COMPUTE) == Status::Running;
+        let alone = !self.has_successor || !vitals.is_running(SUCCESSOR);
+        let clients = alone && conditions.are_joined(LOAD, COMPUTE) && vitals.is_running(COMPUTE);
         if clients && good.len() >= WRITE_QUORUM && among_themselves { Promise::Commits } else { Promise::Anything }
     }
 
-    fn silent(&self, sim: &Sim, conditions: &Conditions) -> Vec<NodeId> {
+    fn silent(&self, vitals: &dyn Vitals, conditions: &Conditions) -> Vec<NodeId> {
         // Appends may arrive by gossip, acknowledgements only by the node's own way to the writer.
-        let silent = |id: &NodeId| *sim.status(*id) != Status::Running || conditions.is_cut(*id, COMPUTE);
+        let silent = |id: &NodeId| !vitals.is_running(*id) || conditions.is_cut(*id, COMPUTE);
         STORAGE.into_iter().filter(silent).collect()
     }
 
@@ -354,7 +355,7 @@ impl Subject for Decoupled {
         let holders = |id: &&NodeId| self.segments.holds(**id, &self.acknowledged);
         let holding: Vec<&NodeId> = STORAGE.iter().filter(holders).collect();
         let repairable = holding.iter().any(|id| running(id));
-        watch::Standing { open, durable: !holding.is_empty(), repairable }
+        watch::Standing { open, durable: Some(!holding.is_empty()), repairable: Some(repairable) }
     }
 
     fn disk_damaged(&mut self, id: NodeId, _lost: bool) {
@@ -364,18 +365,59 @@ impl Subject for Decoupled {
     }
 }
 
-fn unsettled_storage(sim: &Sim, id: NodeId, database: &Database, status: &WriterStatus) -> Option<String> {
-    let Some(probe) = probe(sim, id) else { return Some(format!("{id:?} does not serve: {:?}", sim.status(id))) };
-    if probe.serving != Some(status.epoch) || probe.vdl != status.vdl {
-        return Some(format!("{id:?} serves {:?} at VDL {}, the writer is {status:?}", probe.serving, probe.vdl));
+/// A database node at rest, as storage must have it to be at rest too.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    status: WriterStatus,
+    groups: Vec<(PgId, Lsn)>,
+}
+
+impl Rest {
+    /// The database node's side.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from rest.
+    pub fn of(database: &Database) -> Result<Rest, String> {
+        let status = database.storage().status();
+        if !database.is_serving() || status.stage != "open" {
+            return Err(format!("the database is {}", status.stage));
+        }
+        let groups = database.storage().groups();
+        if !database.is_idle() || status.holding < STORAGE.len() || status.retained_bytes > 0 {
+            let groups: Vec<String> = groups
+                .iter()
+                .filter(|group| group.retained_bytes() > 0)
+                .map(|group| {
+                    let scls: Vec<Lsn> = MemberIndex::all().map(|member| group.scl(member)).collect();
+                    format!(
+                        "group {} has {} bytes, PGCL {}, SCLs {scls:?}",
+                        group.pg().0,
+                        group.retained_bytes(),
+                        group.pgcl()
+                    )
+                })
+                .collect();
+            return Err(format!("the database has work: idle {}, {status:?}, {groups:?}", database.is_idle()));
+        }
+        Ok(Rest { status, groups: groups.iter().map(|group| (group.pg(), group.pgcl())).collect() })
     }
-    database.storage().groups().iter().find_map(|group| {
-        let Some(segment) = probe.segments.iter().find(|segment| segment.pg == group.pg()) else {
-            return Some(format!("{id:?} has no segment of protection group {}", group.pg().0));
-        };
-        let behind = segment.scl != group.pgcl() || segment.standing != Standing::Clean;
-        behind.then(|| format!("{id:?} is behind: PGCL {}, {segment:?}", group.pgcl()))
-    })
+
+    /// What keeps the storage node `id` from rest; without a probe it does not serve.
+    pub fn unmet(&self, id: NodeId, probe: Option<&StorageProbe>) -> Option<String> {
+        let status = &self.status;
+        let Some(probe) = probe else { return Some(format!("{id:?} does not serve")) };
+        if probe.serving != Some(status.epoch) || probe.vdl != status.vdl {
+            return Some(format!("{id:?} serves {:?} at VDL {}, the writer is {status:?}", probe.serving, probe.vdl));
+        }
+        self.groups.iter().find_map(|(pg, pgcl)| {
+            let Some(segment) = probe.segments.iter().find(|segment| segment.pg == *pg) else {
+                return Some(format!("{id:?} has no segment of protection group {}", pg.0));
+            };
+            let behind = segment.scl != *pgcl || segment.standing != Standing::Clean;
+            behind.then(|| format!("{id:?} is behind: PGCL {pgcl}, {segment:?}"))
+        })
+    }
 }
 
 /// Reads every page from all six nodes at the VDL and demands equal bytes, equal also to the writer's own where it has the

@@ -6,11 +6,66 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::successor::SUCCESSOR;
 use nemesis::{Act, Row, Timed};
 use node::NodeId;
-use node::fault::Fault;
-use sim::{DiskCounts, LinkCounts, Sim, Status, Unit};
+use node::fault::{DiskCounts, Fault, LinkCounts};
+use sim::{Sim, SimDisk, Status, Unit};
+
+use super::successor::SUCCESSOR;
+
+/// What links and disks have counted so far, in whichever world.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// All links together.
+    pub links: LinkCounts,
+    /// Every disk.
+    pub disks: Vec<(NodeId, DiskCounts)>,
+}
+
+/// What an act met at the node that it is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// The node took events.
+    pub was_running: bool,
+    /// It did, or was paused.
+    pub was_up: bool,
+    /// Its disk held anything.
+    pub held_data: bool,
+    /// Of what a crash takes away: the files with a write in flight.
+    pub in_flight: BTreeSet<String>,
+    /// And what was done there and not durable.
+    pub undurable: usize,
+}
+
+impl Counted {
+    /// What a simulated world counted.
+    pub fn of(sim: &Sim) -> Counted {
+        let disks = sim.ids().filter_map(|id| Some((id, sim.disk(id)?.counts())));
+        Counted { links: sim.link_counts(), disks: disks.collect() }
+    }
+}
+
+impl Met {
+    /// What `act` meets in a simulated world.
+    pub fn of(sim: &Sim, act: &Act) -> Met {
+        let (node, status) = (act.node(), sim.status(act.node()));
+        let mut met = Met {
+            was_running: *status == Status::Running,
+            was_up: matches!(status, Status::Running | Status::Paused),
+            held_data: sim.disk(node).is_some_and(|disk: &SimDisk| disk.used_bytes() > 0),
+            ..Met::default()
+        };
+        if let Act::Primitive(Fault::Crash { power, .. }) = *act {
+            let units = sim.undurable(node, power);
+            met.undurable = units.iter().filter(|unit| !unit.is_in_flight()).count();
+            met.in_flight.extend(units.iter().filter_map(|unit| match unit {
+                Unit::SectorInFlight { file, .. } => Some(file.as_str().to_owned()),
+                _ => None,
+            }));
+        }
+        met
+    }
+}
 
 /// What a rule is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,17 +98,15 @@ impl Hits {
     }
 
     /// Credits what was counted since the last call to the rules in force.
-    pub fn settle(&mut self, sim: &Sim) {
-        let links = sim.link_counts();
+    pub fn settle(&mut self, counted: &Counted) {
+        let links = counted.links;
         let before = std::mem::replace(&mut self.links, links);
         let on_links: BTreeSet<&'static str> = self.rows(|place| matches!(place, Place::Link(..)));
         for id in on_links {
             let row = Row::find(id).expect("a row in force");
             self.add(row, of_links(row, &links).saturating_sub(of_links(row, &before)));
         }
-        let disks: Vec<NodeId> = sim.ids().filter(|id| sim.disk(*id).is_some()).collect();
-        for node in disks {
-            let counts = sim.disk(node).map(sim::SimDisk::counts).unwrap_or_default();
+        for &(node, counts) in &counted.disks {
             let before = self.disks.insert(node, counts).unwrap_or_default();
             let here = |place: &Place| matches!(place, Place::Disk(at) | Place::Stored(at, _) if *at == node);
             for id in self.rows(here) {
@@ -67,23 +120,22 @@ impl Hits {
         self.in_force.iter().filter(|(place, _)| on(place)).map(|(_, row)| row.id).collect()
     }
 
-    /// Notes `fault`, which is about to be carried out.
-    pub fn note(&mut self, sim: &Sim, fault: &Timed) {
-        self.settle(sim);
+    /// Notes `fault`, what was counted before it, and what it met.
+    pub fn note(&mut self, counted: &Counted, fault: &Timed, met: &Met) {
+        self.settle(counted);
         let row = fault.row;
         match fault.act {
             // The crash itself is noted when it comes.
             Act::CrashWriting { .. } => {}
-            Act::Primitive(Fault::Crash { node, power }) => {
-                let up = matches!(sim.status(node), Status::Running | Status::Paused);
-                let struck = if up { of_crash(row, &sim.undurable(node, power)) } else { 0 };
+            Act::Primitive(Fault::Crash { .. }) => {
+                let struck = if met.was_up { of_crash(row, met) } else { 0 };
                 self.add(row, struck);
                 // A power failure that took nothing of what its row is about is one all the same.
-                if up && struck == 0 {
+                if met.was_up && struck == 0 {
                     self.add(Row::find("P2").expect("the catalogue has it"), 1);
                 }
             }
-            Act::Primitive(Fault::Pause { node }) => self.add(row, u64::from(*sim.status(node) == Status::Running)),
+            Act::Primitive(Fault::Pause { .. }) => self.add(row, u64::from(met.was_running)),
             Act::Primitive(Fault::Link { from, to, .. }) => {
                 self.in_force.insert(Place::Link(from, to), row);
             }
@@ -99,7 +151,7 @@ impl Hits {
             Act::Damage { node, .. } => {
                 self.in_force.insert(Place::Stored(node, row.id), row);
             }
-            Act::Wipe { node } => self.add(row, u64::from(sim.disk(node).is_some_and(|disk| disk.used_bytes() > 0))),
+            Act::Wipe { .. } => self.add(row, u64::from(met.held_data)),
             Act::Rollback { .. } | Act::Swap { .. } => self.add(row, 1),
             Act::Primitive(Fault::Restart { node }) if node == SUCCESSOR => self.add(row, 1),
             Act::Primitive(Fault::Restart { .. } | Fault::Resume { .. }) | Act::Keep { .. } => {}
@@ -107,24 +159,21 @@ impl Hits {
     }
 
     /// Every link is healed and every disk behaves again; what is stored stays as it is.
-    pub fn heal(&mut self, sim: &Sim) {
-        self.settle(sim);
+    pub fn heal(&mut self, counted: &Counted) {
+        self.settle(counted);
         self.in_force.retain(|place, _| matches!(place, Place::Stored(..)));
     }
 }
 
 /// A crash counts for what it takes away that the row is about.
-fn of_crash(row: &Row, undurable: &[Unit]) -> u64 {
-    let in_flight = |files: &[&str]| {
-        let of = |unit: &&Unit| matches!(unit, Unit::SectorInFlight { file, .. } if files.iter().any(|name| file.as_str().starts_with(name)));
-        u64::from(undurable.iter().any(|unit| of(&unit)))
-    };
-    let completed = undurable.iter().filter(|unit| !unit.is_in_flight()).count();
+fn of_crash(row: &Row, met: &Met) -> u64 {
+    let in_flight =
+        |files: &[&str]| u64::from(met.in_flight.iter().any(|file| files.iter().any(|name| file.starts_with(name))));
     match row.id {
         "D1" => in_flight(&["log", "index"]),
         "D2" => in_flight(&["pages", "double-write"]),
-        "D3" => u64::from(completed > 0),
-        "D4" => u64::from(completed > 1),
+        "D3" => u64::from(met.undurable > 0),
+        "D4" => u64::from(met.undurable > 1),
         _ => 1,
     }
 }

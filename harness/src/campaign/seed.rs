@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use checker::{Verdict, durability, replay};
-use contract::{Key, Model, Outcome, Reply, Row, Statement, TableId, Transaction};
+use contract::{Model, Transaction};
 use load::Phase;
 use nemesis::{Demand, Plan, ROWS, Schedule};
 use node::{Nanos, Rng};
@@ -11,12 +10,10 @@ use sim::SimConfig;
 use workloads::mixed::Mixed;
 use workloads::{Distribution, Settings, Workload};
 
+use super::judge::{self, Evidence};
 use super::world::World;
 use super::{Subject, Substance};
 use crate::engines::DATABASE;
-
-/// How many transactions the replay may try for each committed one.
-const REPLAY_BUDGET: u64 = 50;
 
 /// Takes the account of a run, line by line.
 pub type Trace = Box<dyn FnMut(&str)>;
@@ -105,9 +102,7 @@ impl World<'_> {
         self.subject.audit(&mut self.sim, &mut self.substance)
     }
 
-    /// Judges what clients saw, from `initial` on: durability of what was acknowledged against `rows`, the final reading
-    /// (which an engine that refuses to serve has not given), strict serializability of everything, and that nothing was
-    /// acknowledged while too few nodes could hold it.
+    /// Judges what clients saw, from `initial` on, with `rows` as the final reading: see [`judge`].
     ///
     /// # Errors
     ///
@@ -121,73 +116,10 @@ impl World<'_> {
             heirs.abandon(now);
             (inherited, acks) = (heirs.take_history(), [acks, heirs.take_acks()].concat());
         }
-        let interval = self.load().interval();
-        if interval.findings_count > 0 || interval.acks_dropped + interval.history_dropped > 0 {
-            return Err(format!(
-                "clients found {} replies that cannot be right ({} of history lost): {:?}",
-                interval.findings_count, interval.history_dropped, interval.findings
-            ));
-        }
-        let durable = match &rows {
-            Some(rows) => {
-                let (first, last) = (placed_of(&initial), rows.iter().flat_map(placed));
-                durability::Check { unjournalled: 0 }.run(acks, first.into_iter(), last).verdict
-            }
-            None => Verdict::Valid,
-        };
-        let mut history = self.load().take_history();
-        self.check_forbidden(&history)?;
-        history.extend(inherited);
-        history.extend(rows.into_iter().flatten());
-        let serial = replay::check(initial, &history, REPLAY_BUDGET);
-        if matches!(durable, Verdict::Invalid(_)) || matches!(serial.verdict, Verdict::Invalid(_)) {
-            return Err(format!("strict serializability is {}; durability is {durable}", serial.verdict));
-        }
-        self.substance.add("verdicts unknown", u64::from(serial.verdict != Verdict::Valid));
-        self.substance.add("transactions acknowledged", serial.committed);
-        self.substance.add("outcomes unknown", serial.unknown);
-        self.substance.add("outcomes unknown that took effect", serial.unknown_applied);
-        Ok(())
-    }
-}
-
-impl World<'_> {
-    /// No commit that was asked for while too few nodes could hold it was acknowledged in that time.
-    fn check_forbidden(&self, history: &[Transaction]) -> Result<(), String> {
-        for txn in history.iter().filter(|txn| must_change(txn)) {
-            let (since, until) = (Nanos(txn.invoked_ns), Nanos(txn.completed_ns.unwrap_or(u64::MAX)));
-            let silent = self.watch.silent_throughout(since, until);
-            if self.subject.cannot_commit(&silent) {
-                return Err(format!(
-                    "a commit asked for at {since:?} was acknowledged at {until:?}, and {silent:?} were silent all that time: {:?}",
-                    txn.calls
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether the transaction committed and left something that was not there before: a row put, and not removed again.
-fn must_change(txn: &Transaction) -> bool {
-    let puts = txn.calls.iter().filter(|(statement, _)| matches!(statement, Statement::Put { .. }));
-    let removes = txn.calls.iter().any(|(statement, _)| matches!(statement, Statement::Delete { .. }));
-    matches!(txn.outcome, Outcome::Ok(_)) && puts.count() > 0 && !removes
-}
-
-fn placed_of(model: &Model) -> Vec<durability::Placed> {
-    let tables = (0..model.schema().tables.len()).map(|table| TableId(table as u16));
-    tables.flat_map(|table| model.rows(table).map(move |(key, row)| (table, key.clone(), row.clone()))).collect()
-}
-
-/// The rows of a table as [`super::Console::read_all`] read them.
-fn placed(read: &Transaction) -> Vec<(TableId, Key, Row)> {
-    let (statement, reply) = &read.calls[0];
-    match reply {
-        Some(Ok(Reply::Rows { rows, .. })) => {
-            rows.iter().map(|(key, row)| (statement.table(), key.clone(), row.clone())).collect()
-        }
-        _ => Vec::new(),
+        judge::findings(self.load().interval())?;
+        let history = self.load().take_history();
+        let evidence = Evidence { initial, acks, history, inherited, rows };
+        judge::judge(evidence, &*self.subject, &self.watch, &mut self.substance)
     }
 }
 

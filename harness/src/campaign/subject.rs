@@ -6,8 +6,8 @@ use contract::Schema;
 use node::{NodeId, Rng, Topology};
 use sim::Sim;
 
-use super::Substance;
-use super::watch::{Conditions, Promise, Standing};
+use super::watch::{Conditions, Promise, Standing, Vitals};
+use super::{Glimpse, Substance};
 
 /// An engine under test, for one seed.
 pub trait Subject {
@@ -29,6 +29,13 @@ pub trait Subject {
     /// An invariant that does not hold, in words.
     fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String>;
 
+    /// Looks at one node of a world that is not simulated.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::observe`].
+    fn glimpse(&mut self, id: NodeId, glimpse: &Glimpse, substance: &mut Substance) -> Result<(), String>;
+
     /// The node `id` is about to be started on the disk that it has now.
     fn starts(&mut self, _sim: &Sim, _id: NodeId) {}
 
@@ -39,6 +46,9 @@ pub trait Subject {
     ///
     /// What the engine promises in case that the node never returns does not hold.
     fn life_ends(&mut self, sim: &Sim, id: NodeId, substance: &mut Substance) -> Result<(), String>;
+
+    /// A life of the node `id` is over, in whichever world.
+    fn life_over(&mut self, _id: NodeId) {}
 
     /// What keeps the engine from rest, if anything does: everything is healed and nobody asks for anything.
     fn unsettled(&self, sim: &Sim) -> Option<String>;
@@ -54,10 +64,10 @@ pub trait Subject {
     fn may_halt(&self, reason: &str) -> bool;
 
     /// What the engine owes its clients while things are as `conditions` say.
-    fn promise(&self, sim: &Sim, conditions: &Conditions) -> Promise;
+    fn promise(&self, vitals: &dyn Vitals, conditions: &Conditions) -> Promise;
 
     /// Nodes of which no acknowledgement can reach the database now.
-    fn silent(&self, sim: &Sim, conditions: &Conditions) -> Vec<NodeId>;
+    fn silent(&self, vitals: &dyn Vitals, conditions: &Conditions) -> Vec<NodeId>;
 
     /// Whether no commit can be durable that is asked for and acknowledged while all of `silent` are silent.
     fn cannot_commit(&self, silent: &BTreeSet<NodeId>) -> bool;

@@ -20,7 +20,7 @@ use crate::engines::LOAD;
 pub const SUCCESSOR: NodeId = NodeId(8);
 
 /// The clients of a successor.
-const HEIRS: NodeId = NodeId(97);
+pub const HEIRS: NodeId = NodeId(97);
 /// How many, and how long they wait for an answer of a database that may be gone.
 const HEIRS_COUNT: u32 = 2;
 const HEIRS_PATIENCE: Nanos = Nanos::from_millis(40);
@@ -40,7 +40,7 @@ pub(super) fn successor(config: &Config) -> Member {
 }
 
 /// A load as a member: its programs are the workload's under `seed`, of an era of their own.
-pub(super) fn clients(load: load::Config, workload: Arc<dyn Workload>, id: NodeId, seed: u64) -> Member {
+pub fn clients(load: load::Config, workload: Arc<dyn Workload>, id: NodeId, seed: u64) -> Member {
     let (name, first_era) = if id == LOAD { ("load", 1) } else { ("heirs", 2) };
     let build = move |life: u64| -> Box<dyn Node> {
         Box::new(LoadNode::new(load.clone(), workload.programs(seed, life as u16 + first_era)))
@@ -50,7 +50,7 @@ pub(super) fn clients(load: load::Config, workload: Arc<dyn Workload>, id: NodeI
 }
 
 /// The clients of a successor: they do what the load does, with rows that tell who wrote them.
-pub(super) fn heirs(load: &load::Config, workload: Arc<dyn Workload>) -> Member {
+pub fn heirs(load: &load::Config, workload: Arc<dyn Workload>) -> Member {
     let mut config = load::Config::closed(SUCCESSOR, HEIRS_COUNT);
     (config.seed, config.first_session, config.timeout) = (load.seed ^ 1, HEIRS_SESSION, HEIRS_PATIENCE);
     (config.attempts_max, config.unavailable_pause, config.tick) =

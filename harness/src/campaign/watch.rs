@@ -33,6 +33,18 @@ use super::Subject;
 /// How long an engine may take to keep its promise once the conditions are good.
 pub const BOUND: Nanos = Nanos::from_secs(2);
 
+/// Whether nodes take events, in whichever world.
+pub trait Vitals {
+    /// Whether this one does.
+    fn is_running(&self, node: NodeId) -> bool;
+}
+
+impl Vitals for Sim {
+    fn is_running(&self, node: NodeId) -> bool {
+        *self.status(node) == Status::Running
+    }
+}
+
 /// Which rules are in force, and whose disks were damaged.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {
@@ -53,8 +65,8 @@ impl Conditions {
     }
 
     /// Whether the node runs on a disk that behaves, and was never damaged.
-    pub fn is_good(&self, sim: &Sim, node: NodeId) -> bool {
-        *sim.status(node) == Status::Running && !self.disks.contains(&node) && !self.damaged.contains(&node)
+    pub fn is_good(&self, vitals: &dyn Vitals, node: NodeId) -> bool {
+        vitals.is_running(node) && !self.disks.contains(&node) && !self.damaged.contains(&node)
     }
 
     /// Whether nothing disturbs the links between the two.
@@ -96,10 +108,10 @@ pub enum Promise {
 pub struct Standing {
     /// The database serves.
     pub open: bool,
-    /// Everything acknowledged is on a disk that was not lost.
-    pub durable: bool,
-    /// What is up is enough to make a lost copy again.
-    pub repairable: bool,
+    /// Everything acknowledged is on a disk that was not lost; `None` where nobody can look.
+    pub durable: Option<bool>,
+    /// What is up is enough to make a lost copy again; `None` where nobody can look.
+    pub repairable: Option<bool>,
 }
 
 /// What the clients have done.
@@ -178,6 +190,8 @@ pub struct Watch {
     silences: Vec<(NodeId, Nanos, Nanos)>,
     /// Whether broken promises of progress are errors.
     pub strict: bool,
+    /// How long commits that are owed may fail to come.
+    pub bound: Nanos,
 }
 
 impl Default for Watch {
@@ -197,11 +211,17 @@ impl Default for Watch {
             silent_since: BTreeMap::new(),
             silences: Vec::new(),
             strict: false,
+            bound: BOUND,
         }
     }
 }
 
 impl Watch {
+    /// One that lets commits that are owed fail to come for so long.
+    pub fn with_bound(bound: Nanos) -> Watch {
+        Watch { bound, ..Watch::default() }
+    }
+
     /// Measures from `now` on in slices of `slice`; broken promises of progress are errors from then on.
     pub fn begin(&mut self, now: Nanos, slice: Nanos) {
         (self.slice, self.slice_began, self.strict, self.waited) = (slice, now, true, false);
@@ -213,9 +233,20 @@ impl Watch {
     pub fn end(&mut self, now: Nanos) {
         self.measured.1 = now;
         (self.slice, self.strict) = (Nanos::ZERO, false);
+        self.may_speak(now);
+    }
+
+    /// Somebody may speak again from `now` on: no silence is taken to reach beyond it.
+    pub fn may_speak(&mut self, now: Nanos) {
         for (node, since) in std::mem::take(&mut self.silent_since) {
             self.silences.push((node, since, now));
         }
+    }
+
+    /// Whoever watches was held up for so long, and cannot say whether anybody else was.
+    pub fn forgive(&mut self, span: Nanos) {
+        self.last_commit += span;
+        self.owed_since = self.owed_since.map(|since| since + span);
     }
 
     /// The nodes of which nothing was heard from `since` to `until`.
@@ -239,10 +270,16 @@ impl Watch {
     /// # Errors
     ///
     /// Commits that were owed and did not come.
-    pub fn look(&mut self, sim: &Sim, subject: &dyn Subject, progress: Progress) -> Result<(), String> {
-        let now = sim.now();
-        let promise = subject.promise(sim, &self.conditions);
-        let silent = subject.silent(sim, &self.conditions);
+    pub fn look(
+        &mut self,
+        now: Nanos,
+        vitals: &dyn Vitals,
+        subject: &dyn Subject,
+        progress: Progress,
+        standing: impl FnOnce() -> Standing,
+    ) -> Result<(), String> {
+        let promise = subject.promise(vitals, &self.conditions);
+        let silent = subject.silent(vitals, &self.conditions);
         for &node in &silent {
             self.silent_since.entry(node).or_insert(now);
         }
@@ -263,15 +300,15 @@ impl Watch {
         } else if self.strict {
             let since = *self.owed_since.get_or_insert(now);
             let idle = now.saturating_sub(since.max(self.last_commit));
-            if idle > BOUND {
+            if idle > self.bound {
                 return Err(format!("commits were owed since {since:?}, and none came until {now:?}"));
             }
         }
-        self.measure(now, sim, subject, progress);
+        self.measure(now, progress, standing);
         Ok(())
     }
 
-    fn measure(&mut self, now: Nanos, sim: &Sim, subject: &dyn Subject, progress: Progress) {
+    fn measure(&mut self, now: Nanos, progress: Progress, standing: impl FnOnce() -> Standing) {
         self.waited |= progress.waiting;
         if now.saturating_sub(self.slice_began) < self.slice {
             return;
@@ -289,10 +326,10 @@ impl Watch {
                 self.availability.read.count(reads > 0);
             }
         }
-        let standing = subject.standing(sim);
+        let standing = standing();
         self.availability.open.count(standing.open);
-        self.availability.durability.count(standing.durable);
-        self.availability.repairability.count(standing.repairable);
+        standing.durable.into_iter().for_each(|durable| self.availability.durability.count(durable));
+        standing.repairable.into_iter().for_each(|repairable| self.availability.repairability.count(repairable));
         (self.slice_began, self.at_slice, self.waited) = (now, progress, false);
     }
 

@@ -1,18 +1,27 @@
 //! From a suite, an engine and a seed to a script.
 
-use nemesis::{EngineClass, Generator, Header, Names, Plan, Row, Schedule, Script, words};
+use nemesis::{Carrier, EngineClass, Generator, Header, Names, Plan, Row, Schedule, Script, words};
 use node::Rng;
 
 use super::play::{cast_of, subject_of};
 use super::suite::{Pick, Suite};
 use crate::campaign::Plants;
 
-/// Draws the script of one seed.
+/// Draws the script of one seed, for the simulator.
 ///
 /// # Errors
 ///
 /// The engine cannot be built, which is a defect of the draw.
 pub fn author(suite: &Suite, class: EngineClass, seed: u64) -> Result<Script, String> {
+    author_for(Carrier::Sim, suite, class, seed)
+}
+
+/// Draws the script of one seed: of the suite's rows those that `carrier` injects.
+///
+/// # Errors
+///
+/// As [`author`].
+pub fn author_for(carrier: Carrier, suite: &Suite, class: EngineClass, seed: u64) -> Result<Script, String> {
     let rng = Rng::new(seed).fork(&suite.name, class as u64);
     let mut draws = rng.fork("header", 0);
     let mut between = |[low, high]: [u64; 2]| draws.between(low, high);
@@ -38,8 +47,12 @@ pub fn author(suite: &Suite, class: EngineClass, seed: u64) -> Result<Script, St
     };
     let cast = cast_of(subject_of(class, Plants::NONE, true).as_mut(), &header)?;
     header.nodes = cast.names.0.clone();
-    let plan =
-        Plan { rows: rows(suite, class, seed), swarm: suite.pick == Pick::Half, demand: suite.demand.into(), span };
+    let plan = Plan {
+        rows: rows(carrier, suite, class, seed),
+        swarm: suite.pick == Pick::Half,
+        demand: suite.demand.into(),
+        span,
+    };
     let schedule = Schedule::draw(&plan, &cast, &mut rng.fork("faults", 0));
     header.rows = schedule.rows.iter().map(|row| row.id.to_owned()).collect();
     let generator = if draws.chance(0.5) { Generator::Grammar } else { Generator::Stories };
@@ -48,8 +61,8 @@ pub fn author(suite: &Suite, class: EngineClass, seed: u64) -> Result<Script, St
 }
 
 /// Those that strike the engine; one of them in turn when the suite takes one at a time.
-fn rows(suite: &Suite, class: EngineClass, seed: u64) -> Vec<&'static Row> {
-    let striking: Vec<&'static Row> = suite.rows().into_iter().filter(|row| row.strikes(class)).collect();
+fn rows(carrier: Carrier, suite: &Suite, class: EngineClass, seed: u64) -> Vec<&'static Row> {
+    let striking: Vec<&'static Row> = suite.rows().into_iter().filter(|row| row.strikes_on(carrier, class)).collect();
     match suite.pick {
         Pick::One if !striking.is_empty() => vec![striking[(seed % striking.len() as u64) as usize]],
         _ => striking,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use nemesis::{EngineClass, Owed, ROWS, Row};
+use nemesis::{Carrier, EngineClass, Owed, ROWS, Row};
 
 use super::play::Played;
 
@@ -21,10 +21,17 @@ struct Cell {
 /// Rows by engines.
 #[derive(Clone, Debug, Default)]
 pub struct Matrix {
+    /// What the scripts were played on.
+    pub carrier: Carrier,
     cells: BTreeMap<(&'static str, EngineClass), Cell>,
 }
 
 impl Matrix {
+    /// Nothing was played yet.
+    pub fn of(carrier: Carrier) -> Matrix {
+        Matrix { carrier, ..Matrix::default() }
+    }
+
     /// Takes a run into account.
     pub fn add(&mut self, class: EngineClass, played: &Played) {
         for (&id, &hits) in &played.hits {
@@ -70,8 +77,12 @@ impl Matrix {
         if row.owed_by(class) == Owed::NotApplicable {
             return format!("{:>7}  {:18}", "", "");
         }
-        if !row.strikes(class) {
-            return format!("{:>7}  {:18}", "–", row.sim.describe().chars().take(18).collect::<String>());
+        if !row.strikes_on(self.carrier, class) {
+            return format!(
+                "{:>7}  {:18}",
+                "–",
+                row.reach(self.carrier).describe().chars().take(18).collect::<String>()
+            );
         }
         let seen = self.seen(row.id, class);
         let seen: Vec<String> = seen.iter().take(2).map(|(name, count)| format!("{name} {count}")).collect();

@@ -20,6 +20,7 @@
 
 pub mod author;
 pub mod course;
+pub mod live;
 pub mod matrix;
 pub mod mutants;
 pub mod operations;
@@ -31,6 +32,6 @@ pub mod suite;
 pub mod timeline;
 pub mod verdicts;
 
-pub use author::author;
+pub use author::{author, author_for};
 pub use play::{Played, Seen, play};
 pub use suite::Suite;

@@ -151,7 +151,7 @@ fn counted(name: &str, runs: u64) -> Counted {
 fn fault(row: &'static Row, classes: &[EngineClass], matrix: &Matrix) -> Fault {
     let cell = |&class: &EngineClass| match row.owed_by(class) {
         Owed::NotApplicable => Cell::NotApplicable,
-        owed if !row.strikes(class) => Cell::NotInjected { owed: owed.name().to_owned() },
+        owed if !row.strikes_on(matrix.carrier, class) => Cell::NotInjected { owed: owed.name().to_owned() },
         owed => Cell::Struck {
             owed: owed.name().to_owned(),
             hits: matrix.hits(row.id, class),
@@ -162,7 +162,7 @@ fn fault(row: &'static Row, classes: &[EngineClass], matrix: &Matrix) -> Fault {
         id: row.id.to_owned(),
         name: row.slug.to_owned(),
         about: row.about.to_owned(),
-        left_out: (row.sim != Reach::Script).then(|| row.sim.describe()),
+        left_out: Some(row.reach(matrix.carrier)).filter(|reach| *reach != Reach::Script).map(Reach::describe),
         cells: classes.iter().map(cell).collect(),
     }
 }

@@ -1,16 +1,19 @@
 //! Playing a script, and what was seen of it.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use load::{Arrivals, Failure, Phase, Retry};
+use contract::Transaction;
+use load::{Arrivals, Failure, Interval, Phase, Retry};
 use nemesis::{Cast, Demand, EngineClass, Header, Owed, Row, Script};
 use node::{Nanos, Rng};
 use sim::SimConfig;
 use workloads::Workload;
 
 use super::operations::Scripted;
+use crate::campaign::hits::Counted;
 use crate::campaign::world::Sabotage;
 use crate::campaign::{Availability, Coupled, Decoupled, Plants, Subject, Substance, World};
 use crate::engines::DATABASE;
@@ -86,8 +89,8 @@ pub struct Played {
     pub halts: Vec<(Nanos, String)>,
     /// From the mending of everything to the first commit after it.
     pub recovery: Option<Nanos>,
-    /// The hash over every event.
-    pub digest: u128,
+    /// The hash over every event; real time has none.
+    pub digest: Option<u128>,
     /// Events delivered.
     pub events: u64,
     /// Virtual time.
@@ -96,6 +99,8 @@ pub struct Played {
     pub substance: Substance,
     /// Acts, halts and the like, when they were asked for.
     pub timeline: Vec<(Nanos, String)>,
+    /// What clients saw, where it cannot be had again by playing again.
+    pub history: Vec<Transaction>,
 }
 
 /// How to play.
@@ -112,11 +117,23 @@ pub struct Playing {
 
 /// The engine of a class, for one run; `succeeded` when a second database node may open its volume.
 pub fn subject_of(class: EngineClass, plants: Plants, succeeded: bool) -> Box<dyn Subject> {
+    subject(class, plants, succeeded, Nanos::ZERO)
+}
+
+/// The engine of a script, with at least so much patience with its disks.
+pub(super) fn subject_with_patience(script: &Script, plants: Plants, io_timeout_min: Nanos) -> Box<dyn Subject> {
+    let succeeded = script.schedule().rows.iter().any(|row| ["P5", "P6"].contains(&row.id));
+    subject(script.class(), plants, succeeded, io_timeout_min)
+}
+
+fn subject(class: EngineClass, plants: Plants, succeeded: bool, io_timeout_min: Nanos) -> Box<dyn Subject> {
+    let coupled = |engine: Coupled| Box::new(engine.with(plants).patient(io_timeout_min));
+    let decoupled = Decoupled::any().with(plants).patient(io_timeout_min);
     match class {
-        EngineClass::Coupled => Box::new(Coupled::local().with(plants)),
-        EngineClass::Mirrored => Box::new(Coupled::mirrored().with(plants)),
-        EngineClass::Decoupled if succeeded => Box::new(Decoupled::any().with(plants).with_successor()),
-        EngineClass::Decoupled => Box::new(Decoupled::any().with(plants)),
+        EngineClass::Coupled => coupled(Coupled::local()),
+        EngineClass::Mirrored => coupled(Coupled::mirrored()),
+        EngineClass::Decoupled if succeeded => Box::new(decoupled.with_successor()),
+        EngineClass::Decoupled => Box::new(decoupled),
     }
 }
 
@@ -140,6 +157,15 @@ fn world<'a>(
     let header = &script.header;
     let mut sizes = Rng::new(header.seed).fork("sizes", 0);
     let engine = subject.topology(workload.schema(), header.page_bytes as usize, header.seed, &mut sizes)?;
+    let load = load_of(script);
+    let mut world = World::new(subject, engine, load, Arc::clone(workload), SimConfig::shuffled(header.seed));
+    world.sabotage = playing.sabotage;
+    Ok(world)
+}
+
+/// The clients of a script.
+pub(super) fn load_of(script: &Script) -> load::Config {
+    let header = &script.header;
     let mut load = load::Config::closed(DATABASE, header.clients);
     load.seed = header.seed;
     load.arrivals = Arrivals::Listed;
@@ -148,20 +174,27 @@ fn world<'a>(
     load.unavailable_pause = Nanos::from_millis(4);
     load.tick = Nanos::from_millis(2);
     (load.acks_max, load.history_max) = (1_000_000, 1_000_000);
-    let mut world = World::new(subject, engine, load, Arc::clone(workload), SimConfig::shuffled(header.seed));
-    world.sabotage = playing.sabotage;
-    Ok(world)
+    load
+}
+
+/// The slices that availability is measured in.
+pub(super) fn slice_of(script: &Script) -> Nanos {
+    Nanos(script.span().0 / SLICES).max(SLICE_MIN)
 }
 
 /// Plays `script`. An engine that panics has failed too.
 pub fn play(script: &Script, playing: &Playing) -> Played {
-    catch_unwind(AssertUnwindSafe(|| run(script, playing))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        nothing(Seen::Violation(format!("a node panicked: {}", text.unwrap_or("without a text"))))
-    })
+    catch_unwind(AssertUnwindSafe(|| run(script, playing))).unwrap_or_else(|panic| panicked(&*panic))
 }
 
-fn nothing(seen: Seen) -> Played {
+/// A run that ended in a panic.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Played {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    nothing(Seen::Violation(format!("a node panicked: {}", text.unwrap_or("without a text"))))
+}
+
+/// A run that came to nothing else.
+pub(super) fn nothing(seen: Seen) -> Played {
     Played {
         seen,
         owed: Owed::Masked,
@@ -172,17 +205,17 @@ fn nothing(seen: Seen) -> Played {
         struck_at: Vec::new(),
         halts: Vec::new(),
         recovery: None,
-        digest: 0,
+        digest: None,
         events: 0,
         span: Nanos::ZERO,
         substance: Substance::default(),
         timeline: Vec::new(),
+        history: Vec::new(),
     }
 }
 
 fn run(script: &Script, playing: &Playing) -> Played {
-    let succeeded = script.schedule().rows.iter().any(|row| ["P5", "P6"].contains(&row.id));
-    let mut subject = subject_of(script.class(), playing.plants, succeeded);
+    let mut subject = subject_with_patience(script, playing.plants, Nanos::ZERO);
     let workload: Arc<dyn Workload> = Arc::new(Scripted::new(script));
     let mut world = match world(subject.as_mut(), script, &workload, playing) {
         Ok(world) => world,
@@ -190,11 +223,9 @@ fn run(script: &Script, playing: &Playing) -> Played {
     };
     world.timeline = playing.timeline.then(Vec::new);
     let ended = strike(&mut world, script, workload.as_ref());
-    world.hits.settle(&world.sim);
+    world.hits.settle(&Counted::of(&world.sim));
     let hits = world.hits.counts().clone();
-    let owed = owed(script, &hits);
-    let owed = if is_unvouched_tail(&ended, script.class(), &hits) { Owed::KnownLimit } else { owed };
-    let seen = judged(ended, owed, script);
+    let (owed, seen) = judged(ended, script, &hits);
     let (began, over) = world.watch.measured;
     let since = |at: Nanos| at.saturating_sub(began);
     let halts = world.sim.halts().iter().filter(|halt| began <= halt.at && halt.at <= over);
@@ -210,20 +241,25 @@ fn run(script: &Script, playing: &Playing) -> Played {
         struck_at: world.struck_at.iter().map(|at| since(*at)).collect(),
         halts,
         recovery: world.recovery,
-        digest: world.sim.digest().0,
+        digest: Some(world.sim.digest().0),
         events: world.sim.events(),
         span: world.sim.now(),
         substance: world.substance.clone(),
         timeline: world.timeline.take().unwrap_or_default(),
+        history: Vec::new(),
     }
 }
 
 /// How a run ended, before it is compared with what is owed.
-enum Ended {
-    Well { degraded: Option<String> },
+pub(super) enum Ended {
+    Well {
+        degraded: Option<String>,
+    },
     Refused(String),
     Wrong(String),
     Stalled(String),
+    /// The instrument failed.
+    Unknown(String),
 }
 
 fn strike(world: &mut World<'_>, script: &Script, workload: &dyn Workload) -> Ended {
@@ -239,7 +275,7 @@ fn strike(world: &mut World<'_>, script: &Script, workload: &dyn Workload) -> En
         (Err(what), None) if world.stalled => return Ended::Stalled(what),
         (Err(what), None) => return Ended::Wrong(what),
     };
-    let degraded = disturbance(world);
+    let degraded = disturbance(world.load().interval());
     match (world.judge(initial, rows), ended) {
         (Err(what), _) => Ended::Wrong(what),
         (Ok(()), Some(ended)) => ended,
@@ -253,8 +289,8 @@ fn between(
     script: &Script,
     workload: &dyn Workload,
 ) -> Result<Vec<contract::Transaction>, String> {
-    let (start, span) = (world.sim.now(), script.span());
-    world.watch.begin(start, Nanos(span.0 / SLICES).max(SLICE_MIN));
+    let start = world.sim.now();
+    world.watch.begin(start, slice_of(script));
     world.load().start_at(script.operations.iter().map(|operation| start + operation.at));
     world.load().set_phase(Phase::Measure);
     let played = world.play(&script.schedule());
@@ -278,9 +314,9 @@ fn between(
 }
 
 /// What clients saw beside latency.
-fn disturbance(world: &mut World<'_>) -> Option<String> {
+pub(super) fn disturbance(interval: &Interval) -> Option<String> {
     let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for op in &world.load().interval().ops {
+    for op in &interval.ops {
         for failure in [Failure::Unavailable, Failure::Timeout, Failure::Unknown, Failure::Corrupt] {
             *seen.entry(failure.name()).or_default() += op.failed[failure as usize];
         }
@@ -307,7 +343,14 @@ fn is_unvouched_tail(ended: &Ended, class: EngineClass, hits: &BTreeMap<&'static
     class != EngineClass::Decoupled && rotted && is_tail
 }
 
-fn judged(ended: Ended, owed: Owed, script: &Script) -> Seen {
+/// What was owed, and what was seen.
+pub(super) fn judged(ended: Ended, script: &Script, hits: &BTreeMap<&'static str, u64>) -> (Owed, Seen) {
+    let owed = owed(script, hits);
+    let owed = if is_unvouched_tail(&ended, script.class(), hits) { Owed::KnownLimit } else { owed };
+    (owed, seen(ended, owed, script))
+}
+
+fn seen(ended: Ended, owed: Owed, script: &Script) -> Seen {
     let held = |seen: Owed, what: String| {
         if seen <= owed { Seen::Kept(seen) } else { Seen::Broken { owed, seen, what } }
     };
@@ -320,6 +363,7 @@ fn judged(ended: Ended, owed: Owed, script: &Script) -> Seen {
             Seen::Kept(Owed::Halt)
         }
         Ended::Wrong(what) => Seen::Violation(what),
+        Ended::Unknown(what) => Seen::Unknown(what),
         Ended::Stalled(what) => Seen::Liveness(what),
     }
 }

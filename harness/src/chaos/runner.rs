@@ -1,17 +1,47 @@
 //! Many seeds: drawn, played side by side, and gathered in order.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nemesis::{EngineClass, Script};
+use nemesis::{Carrier, EngineClass, Script};
 use rayon::prelude::*;
 
-use super::author;
+use super::author_for;
+use super::live::play_on_rings;
 use super::play::{Played, Playing, play};
 use super::suite::Suite;
 use crate::interrupt;
 
 /// Seeds that are played between two looks at the time and at interrupts, for each job.
 const BATCH: usize = 4;
+
+/// What scripts are played on, and where.
+#[derive(Clone, Debug, Default)]
+pub enum Ground {
+    /// Simulated worlds.
+    #[default]
+    Sim,
+    /// The real runtime, with files below this directory.
+    Real(PathBuf),
+}
+
+impl Ground {
+    /// What it is to the catalogue.
+    pub fn carrier(&self) -> Carrier {
+        match self {
+            Ground::Sim => Carrier::Sim,
+            Ground::Real(_) => Carrier::Real,
+        }
+    }
+
+    /// Plays a script there.
+    pub fn play(&self, script: &Script, playing: &Playing) -> Played {
+        match self {
+            Ground::Sim => play(script, playing),
+            Ground::Real(place) => play_on_rings(script, playing, place),
+        }
+    }
+}
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -22,6 +52,8 @@ pub struct Order {
     pub classes: Vec<EngineClass>,
     /// The seeds.
     pub seeds: std::ops::Range<u64>,
+    /// What they are played on.
+    pub ground: Ground,
     /// Which part of them: the `i`th of `n`, counted from 1.
     pub shard: (u64, u64),
 }
@@ -63,7 +95,9 @@ pub fn run<E: From<String>>(
     let seeds = || order.seeds.clone().filter(|seed| seed % parts == part - 1);
     let all: Vec<(EngineClass, u64)> =
         order.classes.iter().flat_map(|&class| seeds().map(move |seed| (class, seed))).collect();
-    for batch in all.chunks(BATCH * rayon::current_num_threads()) {
+    // In real time a batch is as long as its scripts.
+    let batch = if order.ground.carrier() == Carrier::Sim { BATCH } else { 1 };
+    for batch in all.chunks(batch * rayon::current_num_threads()) {
         if interrupt::asked() {
             return Ok(Ending::Interrupted);
         }
@@ -71,7 +105,7 @@ pub fn run<E: From<String>>(
             return Ok(Ending::OutOfTime);
         }
         let turns: Vec<Result<Turn, String>> =
-            batch.par_iter().map(|&(class, seed)| turn(&order.suite, class, seed)).collect();
+            batch.par_iter().map(|&(class, seed)| turn(order, class, seed)).collect();
         for turn in turns {
             take(turn?)?;
         }
@@ -79,9 +113,9 @@ pub fn run<E: From<String>>(
     Ok(Ending::Complete)
 }
 
-fn turn(suite: &Suite, class: EngineClass, seed: u64) -> Result<Turn, String> {
-    let script = author(suite, class, seed)?;
+fn turn(order: &Order, class: EngineClass, seed: u64) -> Result<Turn, String> {
+    let script = author_for(order.ground.carrier(), &order.suite, class, seed)?;
     let began = Instant::now();
-    let played = play(&script, &Playing::default());
+    let played = order.ground.play(&script, &Playing::default());
     Ok(Turn { script, played, wall: began.elapsed() })
 }

@@ -67,7 +67,7 @@ impl Verdicts {
             played.hits.keys().copied().collect::<Vec<_>>().join(" "),
             played.owed.name().to_owned(),
             played.seen.name().to_owned(),
-            format!("{:032x}", played.digest),
+            played.digest.map_or(String::new(), |digest| format!("{digest:032x}")),
             played.events.to_string(),
             format!("{:.6}", played.span.as_secs_f64()),
             format!("{:.6}", turn.wall.as_secs_f64()),

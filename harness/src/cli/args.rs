@@ -311,15 +311,22 @@ pub struct RunChaosArgs {
     /// Only these of the suite's engines
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub engine: Vec<String>,
-    /// How many seeds, from 1 on, or a range A..B without its end; the suite's own number when absent
+    /// How many seeds, from 1 on, or a range A..B without its end; the suite's own number when absent, a tenth of it on the
+    /// real runtime
     #[arg(long, value_name = "N|A..B")]
     pub seeds: Option<String>,
     /// One seed
     #[arg(long, conflicts_with = "seeds")]
     pub seed: Option<u64>,
-    /// Scripts played at once; as many as there are cores when absent
+    /// Scripts played at once; when absent as many as there are cores, one on the real runtime
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
+    /// What the scripts are played on
+    #[arg(long, value_enum, default_value_t = ChaosRuntime::Sim)]
+    pub runtime: ChaosRuntime,
+    /// Where the engines' files are while a script is played on the real runtime
+    #[arg(long, value_name = "DIR", default_value = ".sextant/chaos-data")]
+    pub data_dir: PathBuf,
     /// Play one part of the seeds, on one of several machines
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
@@ -331,11 +338,28 @@ pub struct RunChaosArgs {
     pub out: PathBuf,
 }
 
+/// What scripts are played on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ChaosRuntime {
+    /// Simulated disks, links and time: a script is one run
+    Sim,
+    /// io_uring, files and the wall clock, in this process
+    Real,
+    /// Processes and TCP; not built yet
+    Process,
+}
+
 /// `chaos replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     /// The script file
     pub script: PathBuf,
+    /// What it is played on
+    #[arg(long, value_enum, default_value_t = ChaosRuntime::Sim)]
+    pub runtime: ChaosRuntime,
+    /// Where the engine's files are while it is played on the real runtime
+    #[arg(long, value_name = "DIR", default_value = ".sextant/chaos-data")]
+    pub data_dir: PathBuf,
     /// On an engine with this planted bug
     #[arg(long, value_name = "SLUG")]
     pub mutant: Option<String>,

@@ -5,15 +5,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use nemesis::{EngineClass, ROWS, Script};
+use nemesis::{Carrier, EngineClass, ROWS, Script};
 
-use super::args::{ChaosArgs, ChaosCommand, ReplayArgs, RunChaosArgs, ShrinkArgs};
+use super::args::{ChaosArgs, ChaosCommand, ChaosRuntime, ReplayArgs, RunChaosArgs, ShrinkArgs};
 use crate::campaign::Plants;
 use crate::chaos::matrix::Matrix;
 use crate::chaos::mutants::{MUTANTS, Mutant};
 use crate::chaos::page::{Extent, Page};
 use crate::chaos::play::{Played, Playing, Seen, play};
-use crate::chaos::runner::{Ending, Order, Turn, run};
+use crate::chaos::runner::{Ending, Ground, Order, Turn, run};
 use crate::chaos::shrink::shrink;
 use crate::chaos::suite::Suite;
 use crate::chaos::timeline;
@@ -56,8 +56,32 @@ fn list() -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// What is asked for to play on; files of the real runtime lie below `data_dir`, which is made.
+fn ground(runtime: ChaosRuntime, data_dir: &Path) -> Result<Ground, Failure> {
+    match runtime {
+        ChaosRuntime::Sim => Ok(Ground::Sim),
+        ChaosRuntime::Real => {
+            let made = fs::create_dir_all(data_dir);
+            made.map_err(|error| Failure::io(format!("cannot make {}: {error}", data_dir.display())))?;
+            Ok(Ground::Real(data_dir.to_owned()))
+        }
+        ChaosRuntime::Process => {
+            Err(Failure::usage("--runtime process: scripts are played on sim and real; processes are not built yet"))
+        }
+    }
+}
+
+/// Takes the directory of the engines' files away, unless something else is in it.
+fn leave(ground: &Ground) {
+    if let Ground::Real(place) = ground {
+        // Each script has taken its own files away; what somebody else keeps there stays.
+        let _ = fs::remove_dir(place);
+    }
+}
+
 /// What a run of suites leaves on disk and on the terminal.
 struct Report {
+    ground: Ground,
     out: PathBuf,
     verdicts: Verdicts,
     matrix: Matrix,
@@ -71,14 +95,15 @@ struct Report {
 }
 
 impl Report {
-    fn create(out: &Path) -> Result<Report, Failure> {
+    fn create(out: &Path, ground: Ground) -> Result<Report, Failure> {
         let io = |error: std::io::Error| Failure::io(format!("cannot write to {}: {error}", out.display()));
         fs::create_dir_all(out).map_err(io)?;
         let verdicts = Verdicts::create(&out.join("verdicts.csv")).map_err(io)?;
         Ok(Report {
             out: out.to_owned(),
             verdicts,
-            matrix: Matrix::default(),
+            matrix: Matrix::of(ground.carrier()),
+            ground,
             page: Page::default(),
             worst: Exit::Ok,
             turns: 0,
@@ -116,28 +141,45 @@ impl Report {
         let path = self.out.join(format!("{stem}.jsonl"));
         let io = |error: std::io::Error| Failure::io(format!("cannot write {}: {error}", path.display()));
         fs::write(&path, turn.script.to_text()).map_err(io)?;
-        let again = play(&turn.script, &Playing { timeline: true, ..Playing::default() });
+        // What was played in real time was kept with its timeline, and would not run so again.
+        let again = match self.ground {
+            Ground::Sim => play(&turn.script, &Playing { timeline: true, ..Playing::default() }),
+            Ground::Real(_) => turn.played.clone(),
+        };
+        self.keep_history(&stem, &turn.played)?;
         fs::write(self.out.join(format!("{stem}.txt")), timeline::render(&turn.script, &again)).map_err(io)?;
         let (name, first) = (turn.played.seen.name(), what.lines().next().unwrap_or(""));
         println!("{stem}: {name}: {}", first.chars().take(240).collect::<String>());
         println!("    sextant chaos replay {}", path.display());
         self.page.keep(turn, &again, &path);
         if again.digest != turn.played.digest {
-            println!("    it ran in two ways: {:032x} and {:032x}", turn.played.digest, again.digest);
+            let hash = |played: &Played| format!("{:032x}", played.digest.unwrap_or_default());
+            println!("    it ran in two ways: {} and {}", hash(&turn.played), hash(&again));
             self.worst = worse(self.worst, Exit::Nondeterminism);
         }
         Ok(())
+    }
+
+    /// Keeps what clients saw in real time, one transaction a line.
+    fn keep_history(&self, stem: &str, played: &Played) -> Result<(), Failure> {
+        if played.history.is_empty() {
+            return Ok(());
+        }
+        let path = self.out.join(format!("{stem}.history.txt"));
+        let text: String = played.history.iter().map(|txn| format!("{txn:?}\n")).collect();
+        fs::write(&path, text).map_err(|error| Failure::io(format!("cannot write {}: {error}", path.display())))
     }
 
     /// Prints the matrix and the figures, and writes the page.
     fn finish(&self, classes: &[EngineClass], began: Instant, cut_short: Option<String>) -> Result<(), Failure> {
         println!("\n{}\n", self.matrix.render(classes));
         println!(
-            "{} scripts, {} failed, {} events, {:.1} s virtual in {:.1} s ({:.1} s of cores, {:.1} scripts a second)",
+            "{} scripts, {} failed, {} events, {:.1} s {} in {:.1} s ({:.1} s of cores, {:.1} scripts a second)",
             self.turns,
             self.failures,
             self.events,
             self.virtual_s,
+            if self.matrix.carrier == Carrier::Sim { "virtual" } else { "of scripts and their checks" },
             began.elapsed().as_secs_f64(),
             self.wall_s,
             self.turns as f64 / began.elapsed().as_secs_f64().max(1e-9)
@@ -177,10 +219,12 @@ fn run_suites(args: &RunChaosArgs) -> Result<Exit, Failure> {
     let suites = if args.suite == "all" { Suite::built_in() } else { vec![Suite::find(&args.suite)?] };
     let chosen: Vec<EngineClass> = args.engine.iter().map(|name| engine(name)).collect::<Result<_, _>>()?;
     let shard = shard(args.shard.as_deref().unwrap_or("1/1"))?;
-    let mut report = Report::create(&args.out)?;
+    let ground = ground(args.runtime, &args.data_dir)?;
+    let mut report = Report::create(&args.out, ground.clone())?;
     let began = Instant::now();
     let until = args.time_limit.map(|limit| began + limit.0);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0) as usize).build();
+    let jobs = args.jobs.unwrap_or(if ground.carrier() == Carrier::Sim { 0 } else { 1 }) as usize;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
     let pool = pool.map_err(|error| Failure::io(format!("cannot start threads: {error}")))?;
     let (mut classes, mut ending) = (Vec::new(), Ending::Complete);
     for suite in suites {
@@ -193,12 +237,13 @@ fn run_suites(args: &RunChaosArgs) -> Result<Exit, Failure> {
         let seeds = seeds(args, &suite)?;
         report.page.begin(&suite, &mine, told(&seeds, shard));
         eprintln!("{}: {} on {} engines", suite.name, suite.about, mine.len());
-        let order = Order { suite, classes: mine, seeds, shard };
+        let order = Order { suite, classes: mine, seeds, ground: ground.clone(), shard };
         ending = pool.install(|| run(&order, until, |turn| report.take(&turn)))?;
         if ending != Ending::Complete {
             break;
         }
     }
+    leave(&ground);
     classes.sort_unstable();
     classes.dedup();
     let cut_short = match ending {
@@ -222,7 +267,9 @@ fn seeds(args: &RunChaosArgs, suite: &Suite) -> Result<Range<u64>, Failure> {
     let wrong = |text: &str| Failure::usage(format!("--seeds {text}: a number, or a range such as 100..200"));
     match (args.seed, args.seeds.as_deref()) {
         (Some(seed), _) => Ok(seed..seed + 1),
-        (None, None) => Ok(1..1 + suite.seeds),
+        (None, None) if args.runtime == ChaosRuntime::Sim => Ok(1..1 + suite.seeds),
+        // In real time a script takes as long as it says.
+        (None, None) => Ok(1..1 + suite.seeds.div_ceil(10)),
         (None, Some(text)) => match text.split_once("..") {
             Some((from, to)) => {
                 let (from, to) = (from.parse().map_err(|_| wrong(text))?, to.parse().map_err(|_| wrong(text))?);
@@ -265,12 +312,15 @@ fn telling(mutant: Option<&str>) -> Result<Playing, Failure> {
 
 fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
     let (script, playing) = (read(&args.script)?, telling(args.mutant.as_deref())?);
-    let played = play(&script, &playing);
-    let again = play(&script, &playing);
+    let ground = ground(args.runtime, &args.data_dir)?;
+    let played = ground.play(&script, &playing);
+    leave(&ground);
     print!("{}", timeline::render(&script, &played));
-    println!("script {:016x}, events {:032x}", script.hash(), played.digest);
-    if again.digest != played.digest {
-        println!("played again, it ran in another way: {:032x}", again.digest);
+    let Some(digest) = played.digest else { return Ok(exit_of(&played.seen)) };
+    println!("script {:016x}, events {digest:032x}", script.hash());
+    let again = play(&script, &playing).digest.unwrap_or_default();
+    if again != digest {
+        println!("played again, it ran in another way: {again:032x}");
         return Ok(Exit::Nondeterminism);
     }
     Ok(exit_of(&played.seen))

@@ -50,8 +50,16 @@ pub struct Ticket {
     txn: TxnSeq,
 }
 
+impl Ticket {
+    /// The transaction's number.
+    pub fn txn(&self) -> TxnSeq {
+        self.txn
+    }
+}
+
 impl Console {
-    pub(super) fn new(id: NodeId) -> (Console, Member) {
+    /// The harness's side, and the node that is to be part of the topology.
+    pub fn new(id: NodeId) -> (Console, Member) {
         let (sender, responses) = channel();
         let build = move |_| -> Box<dyn Node> { Box::new(ConsoleNode { responses: sender.clone() }) };
         let (role, zone) = (Role::Load, Zone::A);
@@ -122,7 +130,8 @@ impl Console {
         Err(Failure::unknown(format!("the engine did not answer a read within {patience:?}: {last}")))
     }
 
-    fn wait(&mut self, host: &mut Host, ticket: Ticket, patience: Duration) -> Option<Result<Reply, Error>> {
+    /// The answer to this statement, or nothing within `patience`.
+    pub fn wait(&mut self, host: &mut Host, ticket: Ticket, patience: Duration) -> Option<Result<Reply, Error>> {
         let give_up = host.now() + Nanos(patience.as_nanos() as u64);
         loop {
             let left = Duration::from_nanos(give_up.saturating_sub(host.now()).0);

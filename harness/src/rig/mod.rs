@@ -351,7 +351,8 @@ fn config(topology: &Topology, site: &Site) -> Config {
     config
 }
 
-fn placement(topology: &Topology, threads: Threads) -> Placement {
+/// Which nodes share which thread.
+pub fn placement(topology: &Topology, threads: Threads) -> Placement {
     if threads == Threads::Shared {
         return Placement::spread(topology, 2);
     }

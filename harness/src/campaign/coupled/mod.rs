@@ -21,15 +21,17 @@ use ::coupled::topology::{COMPUTE, EBS_A1, EBS_A2, EBS_B1, EBS_B2, STANDBY};
 use ::coupled::{Config, CoupledNode, Probe, VolumeNode, VolumeStatus, ZoneLoss};
 use compute::Lsn;
 use contract::Schema;
-use node::{IoClass, NodeId, Rng, Topology};
+use node::{IoClass, Nanos, NodeId, Rng, Topology};
 use sim::{Sim, Status};
 
-use super::watch::{Conditions, Promise, Standing};
-use super::{Plants, Subject, Substance, database};
+use super::watch::{Conditions, Promise, Standing, Vitals};
+use super::{Glimpse, Plants, Subject, Substance, database};
 use crate::engines::LOAD;
 
 /// The copies beside the writer's volume.
 const OTHER_COPIES: [NodeId; 3] = [EBS_A2, EBS_B1, EBS_B2];
+/// The volumes of `coupled-mirrored`, the writer's first.
+pub const VOLUMES: [NodeId; 4] = [EBS_A1, EBS_A2, EBS_B1, EBS_B2];
 
 /// Where the database's volume is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct Coupled {
     /// What the log's own blocks said was durable when the database node was started.
     vouched: Lsn,
     plants: Plants,
+    /// The least patience with a disk.
+    io_timeout_min: Nanos,
 }
 
 impl Coupled {
@@ -86,6 +90,11 @@ impl Coupled {
         Coupled { plants, ..self }
     }
 
+    /// With at least so much patience with its disks: real ones are held up by whatever else the machine does.
+    pub fn patient(self, io_timeout_min: Nanos) -> Coupled {
+        Coupled { io_timeout_min, ..self }
+    }
+
     fn at(place: Place) -> Coupled {
         Coupled {
             place,
@@ -100,6 +109,7 @@ impl Coupled {
             exists: Arc::default(),
             vouched: Lsn::ZERO,
             plants: Plants::NONE,
+            io_timeout_min: Nanos::ZERO,
         }
     }
 
@@ -114,6 +124,7 @@ impl Coupled {
     pub fn config(&self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Config {
         let mut config = sizes::draw(schema, page_bytes, seed, rng);
         (config.planted, config.compute.planted) = (self.plants.coupled, self.plants.compute);
+        config.io_timeout = config.io_timeout.max(self.io_timeout_min);
         if let Some(zone_loss) = self.zone_loss {
             config.mirror.zone_loss = zone_loss;
         }
@@ -160,14 +171,20 @@ impl Coupled {
     }
 
     fn check_log(&mut self, sim: &Sim, probe: &Probe, substance: &mut Substance) -> Result<(), String> {
-        self.exists.store(true, Ordering::Relaxed);
-        if !std::mem::replace(&mut self.open, true) {
-            substance.add("openings", 1);
-        }
         let disk = sim.disk(self.first_copy()).ok_or("the writer's volume has no disk")?;
         // What cannot be read vouches for nothing.
         if probe.durable < self.vouched && disk.counts().reads_unreadable == 0 {
             return Err(format!("the log was cut at {}, and its own blocks vouch for {}", probe.durable, self.vouched));
+        }
+        let page_bytes = self.drawn()?.compute.page_bytes;
+        self.check_durable(probe, substance)?;
+        copies::log_first(disk, page_bytes, probe.durable)
+    }
+
+    fn check_durable(&mut self, probe: &Probe, substance: &mut Substance) -> Result<(), String> {
+        self.exists.store(true, Ordering::Relaxed);
+        if !std::mem::replace(&mut self.open, true) {
+            substance.add("openings", 1);
         }
         if probe.durable < self.durable {
             return Err(format!("the log is durable up to {}, and was up to {}", probe.durable, self.durable));
@@ -176,7 +193,7 @@ impl Coupled {
             return Err(format!("more is durable than was appended: {probe:?}"));
         }
         self.durable = probe.durable;
-        copies::log_first(disk, self.drawn()?.compute.page_bytes, probe.durable)
+        Ok(())
     }
 
     fn check_volume(&mut self, now: VolumeStatus, substance: &mut Substance) -> Result<(), String> {
@@ -251,6 +268,17 @@ impl Subject for Coupled {
         }
     }
 
+    fn glimpse(&mut self, _id: NodeId, glimpse: &Glimpse, substance: &mut Substance) -> Result<(), String> {
+        match glimpse {
+            Glimpse::Log { probe: Some(probe), .. } => self.check_durable(probe, substance),
+            _ => Ok(()),
+        }
+    }
+
+    fn life_over(&mut self, id: NodeId) {
+        self.open &= id != COMPUTE;
+    }
+
     fn starts(&mut self, sim: &Sim, id: NodeId) {
         if let (COMPUTE, Place::Local, Some(config)) = (id, self.place, &self.config) {
             self.vouched = sim.disk(COMPUTE).map_or(Lsn::ZERO, |disk| copies::vouched(disk, config));
@@ -261,7 +289,7 @@ impl Subject for Coupled {
         if id != COMPUTE {
             return Ok(());
         }
-        self.open = false;
+        self.life_over(id);
         if let Some(database) = writer(sim) {
             database::count(&database.stats(), substance);
             if let Some(probe) = database.storage().probe() {
@@ -276,19 +304,12 @@ impl Subject for Coupled {
 
     fn unsettled(&self, sim: &Sim) -> Option<String> {
         let Some(database) = writer(sim) else { return Some("the database is down".into()) };
-        let (storage, volume) = (database.storage(), database.storage().volume_status());
-        if !database.is_serving() || !database.is_idle() || !storage.is_settled() {
-            let (serving, idle, probe) = (database.is_serving(), database.is_idle(), storage.probe());
-            return Some(format!("the database has work: serving {serving}, idle {idle}, {volume:?}, {probe:?}"));
-        }
-        match (self.place, volume) {
-            (Place::Local, VolumeStatus::Local) | (Place::Mirrored, VolumeStatus::Attached { .. }) => {}
-            _ => return Some(format!("the volume is {volume:?}")),
-        }
-        let volumes = [EBS_A1].into_iter().chain(OTHER_COPIES).filter(|_| self.place == Place::Mirrored);
-        volumes.into_iter().find_map(|id| {
-            let serves = sim.node::<VolumeNode>(id).is_some_and(VolumeNode::is_serving);
-            (!serves).then(|| format!("{id:?} does not serve: {:?}", sim.status(id)))
+        unrest(database).or_else(|| {
+            let volumes = VOLUMES.into_iter().filter(|_| self.place == Place::Mirrored);
+            volumes.into_iter().find_map(|id| {
+                let serves = sim.node::<VolumeNode>(id).is_some_and(VolumeNode::is_serving);
+                (!serves).then(|| format!("{id:?} does not serve: {:?}", sim.status(id)))
+            })
         })
     }
 
@@ -310,16 +331,16 @@ impl Subject for Coupled {
         false
     }
 
-    fn promise(&self, sim: &Sim, conditions: &Conditions) -> Promise {
+    fn promise(&self, vitals: &dyn Vitals, conditions: &Conditions) -> Promise {
         let nodes = self.all_nodes();
-        let good = nodes.iter().all(|&id| conditions.is_good(sim, id));
+        let good = nodes.iter().all(|&id| conditions.is_good(vitals, id));
         let joined =
             nodes.iter().all(|&one| nodes.iter().all(|&other| one == other || conditions.are_joined(one, other)));
         if good && joined && conditions.are_joined(LOAD, COMPUTE) { Promise::Commits } else { Promise::Anything }
     }
 
-    fn silent(&self, sim: &Sim, _conditions: &Conditions) -> Vec<NodeId> {
-        self.all_nodes().into_iter().filter(|id| *sim.status(*id) != Status::Running).collect()
+    fn silent(&self, vitals: &dyn Vitals, _conditions: &Conditions) -> Vec<NodeId> {
+        self.all_nodes().into_iter().filter(|id| !vitals.is_running(*id)).collect()
     }
 
     fn cannot_commit(&self, silent: &BTreeSet<NodeId>) -> bool {
@@ -340,7 +361,7 @@ impl Subject for Coupled {
         let whole = |id: &&NodeId| !self.replaced.contains(id);
         let durable = copies.iter().any(|id| whole(&id));
         let repairable = copies.len() > 1 && copies.iter().filter(whole).any(|id| *sim.status(*id) == Status::Running);
-        Standing { open, durable, repairable }
+        Standing { open, durable: Some(durable), repairable: Some(repairable) }
     }
 
     fn disk_damaged(&mut self, id: NodeId, lost: bool) {
@@ -348,6 +369,19 @@ impl Subject for Coupled {
         if lost {
             self.replaced.insert(id);
         }
+    }
+}
+
+/// What keeps a database node from rest.
+pub fn unrest(database: &CoupledNode) -> Option<String> {
+    let (storage, volume) = (database.storage(), database.storage().volume_status());
+    if !database.is_serving() || !database.is_idle() || !storage.is_settled() {
+        let (serving, idle, probe) = (database.is_serving(), database.is_idle(), storage.probe());
+        return Some(format!("the database has work: serving {serving}, idle {idle}, {volume:?}, {probe:?}"));
+    }
+    match volume {
+        VolumeStatus::Local | VolumeStatus::Attached { .. } => None,
+        VolumeStatus::Connecting | VolumeStatus::Detached { .. } => Some(format!("the volume is {volume:?}")),
     }
 }
 

@@ -7,13 +7,14 @@ use node::Nanos;
 use sim::{Status, Survival};
 
 use super::{LOOK_EVERY, World};
+use crate::campaign::hits::Counted;
 use crate::engines::DATABASE;
 
 /// After everything is healed: the longest until a transaction commits, until the load has its answers, and until all
 /// copies agree.
 const CONVERGE_WITHIN: Nanos = Nanos::from_secs(20);
 /// A database that names damage in so many halts, with nothing wrong around it, refuses to serve.
-const HALTS_OF_REFUSAL: usize = 3;
+pub const HALTS_OF_REFUSAL: usize = 3;
 
 impl World<'_> {
     /// Mends everything and waits until the database node runs again.
@@ -32,7 +33,7 @@ impl World<'_> {
     fn heal(&mut self) -> Result<(), String> {
         self.tell("     everything is mended".to_owned());
         self.halts_before_healing = self.sim.halts().len();
-        self.hits.heal(&self.sim);
+        self.hits.heal(&Counted::of(&self.sim));
         self.bring_disks_home()?;
         self.reset_stuck()?;
         if let Some(successor) = self.cast.successor {

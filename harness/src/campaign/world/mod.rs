@@ -1,7 +1,7 @@
 //! One seed's world, and how a script is played in it.
 
 mod disks;
-mod healing;
+pub mod healing;
 
 use contract::{Model, Statement};
 use load::{LoadNode, Phase};
@@ -14,7 +14,7 @@ use workloads::Workload;
 use self::disks::Handled;
 
 use super::console::{Console, Mailbox};
-use super::hits::Hits;
+use super::hits::{Counted, Hits, Met};
 use super::successor::{SUCCESSOR, clients, heirs};
 use super::watch::{Progress, Watch};
 use super::{Subject, Substance};
@@ -23,9 +23,9 @@ use crate::engines::{DATABASE, LOAD};
 /// Invariants are looked at this often, in virtual time.
 const LOOK_EVERY: Nanos = Nanos::from_millis(2);
 /// A halted node is started again within this time, as a supervisor would.
-const REVIVE_WITHIN: Nanos = Nanos::from_millis(8);
+pub const REVIVE_WITHIN: Nanos = Nanos::from_millis(8);
 /// Rows in one insert of the first load.
-const ROWS_PER_INSERT: usize = 4;
+pub const ROWS_PER_INSERT: usize = 4;
 
 /// Spoils the world after an act, behind everybody's back: a planted fault that no script tells of.
 pub type Sabotage = fn(&mut Sim, &Act);
@@ -67,6 +67,22 @@ pub struct World<'a> {
     disks: Handled,
 }
 
+/// Who may be struck of an engine's nodes.
+pub fn cast(subject: &dyn Subject, engine: &Topology) -> Cast {
+    let databases = [DATABASE, SUCCESSOR];
+    let names = engine.members.iter().map(|m| (m.name.clone(), m.id.0)).chain([("load".to_owned(), LOAD.0)]);
+    Cast {
+        class: EngineClass::find(subject.name()).expect("subjects are the catalogue's engines"),
+        names: Names(names.collect()),
+        clients: LOAD,
+        database: DATABASE,
+        database_zone: engine.members.iter().find(|m| m.id == DATABASE).map_or(Zone::A, |m| m.zone),
+        others: engine.members.iter().filter(|m| !databases.contains(&m.id)).map(|m| (m.id, m.zone)).collect(),
+        successor: engine.members.iter().map(|m| m.id).find(|id| *id == SUCCESSOR),
+        with_disk: engine.members.iter().filter(|m| m.has_disk).map(|m| m.id).collect(),
+    }
+}
+
 impl<'a> World<'a> {
     /// The engine's nodes, a load that is idle at first, and the console.
     pub fn new(
@@ -76,18 +92,7 @@ impl<'a> World<'a> {
         workload: std::sync::Arc<dyn Workload>,
         world: SimConfig,
     ) -> World<'a> {
-        let databases = [DATABASE, SUCCESSOR];
-        let names = engine.members.iter().map(|m| (m.name.clone(), m.id.0)).chain([("load".to_owned(), LOAD.0)]);
-        let cast = Cast {
-            class: EngineClass::find(subject.name()).expect("subjects are the catalogue's engines"),
-            names: Names(names.collect()),
-            clients: LOAD,
-            database: DATABASE,
-            database_zone: engine.members.iter().find(|m| m.id == DATABASE).map_or(Zone::A, |m| m.zone),
-            others: engine.members.iter().filter(|m| !databases.contains(&m.id)).map(|m| (m.id, m.zone)).collect(),
-            successor: engine.members.iter().map(|m| m.id).find(|id| *id == SUCCESSOR),
-            with_disk: engine.members.iter().filter(|m| m.has_disk).map(|m| m.id).collect(),
-        };
+        let cast = cast(subject, &engine);
         let seed = world.seed;
         let mut members = engine.members;
         members.extend(cast.successor.map(|_| heirs(&load, std::sync::Arc::clone(&workload))));
@@ -167,7 +172,7 @@ impl<'a> World<'a> {
     }
 
     fn carry_out(&mut self, fault: &Timed) -> Result<(), String> {
-        self.hits.note(&self.sim, fault);
+        self.hits.note(&Counted::of(&self.sim), fault, &Met::of(&self.sim, &fault.act));
         if self.timeline.is_some() {
             let what = format!("{:4} {}", fault.row.id, nemesis::words::of_act(&fault.act, &self.cast.names));
             self.tell(what);
@@ -283,7 +288,8 @@ impl<'a> World<'a> {
         self.subject.observe(&self.sim, &mut self.substance)?;
         if let Some(load) = self.sim.node::<LoadNode>(LOAD) {
             let progress = Progress::of(load.core_ref());
-            let kept = self.watch.look(&self.sim, &*self.subject, progress);
+            let (sim, subject) = (&self.sim, &*self.subject);
+            let kept = self.watch.look(sim.now(), sim, subject, progress, || subject.standing(sim));
             self.stalled |= kept.is_err();
             kept?;
         }
