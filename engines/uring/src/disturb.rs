@@ -245,7 +245,12 @@ impl Runtime {
         sector: u64,
         rng: &mut Rng,
     ) -> std::io::Result<()> {
-        let (file, _) = directory.open(name)?;
+        let file = match directory.open(name) {
+            Ok((file, _)) => file,
+            // The node runs, and removed it meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
         let (mut bytes, offset) = (Block::zeroed(SECTOR_BYTES), sector * SECTOR_BYTES as u64);
         sys::read_all_at(&file, &mut bytes, offset)?;
         for _ in 0..rng.between(1, 4) {
@@ -298,7 +303,12 @@ impl Runtime {
 fn stored_sectors(directory: &Directory, files: &str) -> std::io::Result<Vec<(FileName, u64)>> {
     let mut stored = Vec::new();
     for (name, len_bytes) in directory.list()?.into_iter().filter(|(name, _)| name.as_str().starts_with(files)) {
-        let (file, _) = directory.open(&name)?;
+        let file = match directory.open(&name) {
+            Ok((file, _)) => file,
+            // The node runs, and removed it meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
         let mut bytes = Block::zeroed(len_bytes as usize / SECTOR_BYTES * SECTOR_BYTES);
         if bytes.is_empty() {
             continue;

@@ -8,6 +8,7 @@ mod process;
 
 mod cli;
 mod kept;
+mod live;
 mod mutants;
 mod page;
 mod planted;

@@ -56,7 +56,9 @@ use crate::campaign::world::cast;
 use crate::engines::LOAD;
 
 /// The least that a node waits for its disk before it halts.
-pub const IO_TIMEOUT_MIN: Nanos = Nanos::from_secs(4);
+pub const IO_TIMEOUT_MIN: Nanos = Nanos::from_secs(10);
+/// How long a client waits for an answer: longer than a device that others use too may take for one write.
+const CLIENT_PATIENCE: Nanos = Nanos::from_secs(3);
 
 /// Removes a directory when it goes out of scope.
 struct Removed(PathBuf);
@@ -132,7 +134,7 @@ fn player(
     let mut sizes = Rng::new(header.seed).fork("sizes", 0);
     let engine = subject.topology(workload.schema(), header.page_bytes as usize, header.seed, &mut sizes)?;
     let cast = cast(subject.as_ref(), &engine);
-    let load = play::load_of(script);
+    let load = load::Config { timeout: CLIENT_PATIENCE, ..play::load_of(script) };
     let mut members = engine.members;
     members.extend(cast.successor.map(|_| heirs(&load, Arc::clone(workload))));
     members.push(clients(load, Arc::clone(workload), LOAD, header.seed));
