@@ -105,8 +105,8 @@ fn decoupled_lives_through_kills_cuts_and_disks_in_trouble() {
 #[test]
 fn mirrored_lives_through_a_lost_standby_and_a_damaged_copy() {
     let faults = [
-        (10, "D11", "disk ebs-b2 sync-error 0.5"),
-        (50, "D11", "clear ebs-b2"),
+        (10, "D12", "disk ebs-b2 write-error 0.3"),
+        (50, "D12", "clear ebs-b2"),
         (60, "D9", "rot ebs-a2 pages 300000 1"),
         (80, "P4", "pause standby"),
         (100, "P4", "resume standby"),
@@ -115,7 +115,7 @@ fn mirrored_lives_through_a_lost_standby_and_a_damaged_copy() {
         (200, "P2", "crash compute power"),
         (240, "P2", "restart compute"),
     ];
-    all_take_effect(EngineClass::Mirrored, &faults, &["P1", "P2", "P4", "D11"]);
+    all_take_effect(EngineClass::Mirrored, &faults, &["P1", "P2", "P4", "D12"]);
 }
 
 #[test]
