@@ -309,10 +309,11 @@ fn stored_sectors(directory: &Directory, files: &str) -> std::io::Result<Vec<(Fi
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        let mut bytes = Block::zeroed(len_bytes as usize / SECTOR_BYTES * SECTOR_BYTES);
-        if bytes.is_empty() {
+        let len_bytes = len_bytes as usize / SECTOR_BYTES * SECTOR_BYTES;
+        if len_bytes == 0 {
             continue;
         }
+        let mut bytes = Block::zeroed(len_bytes);
         sys::read_all_at(&file, &mut bytes, 0)?;
         let full =
             bytes.chunks_exact(SECTOR_BYTES).enumerate().filter(|(_, sector)| sector.iter().any(|byte| *byte != 0));

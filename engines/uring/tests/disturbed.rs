@@ -189,6 +189,10 @@ fn sectors_rot_or_cannot_be_read_until_they_are_written_anew() {
         assert_eq!(bench.ask(KEEPER, Ask::Read(0)), Ok(1));
         let counts = bench.runtime.disturbances().expect("up").disks[&KEEPER];
         assert_eq!((counts.reads_unreadable, counts.reads_rotten, counts.sectors_rewritten), (1, 2, 1));
+        // A file may be empty: a power loss leaves one whose making it met, and nothing in it can rot.
+        std::fs::write(path.with_file_name("extent"), []).expect("written");
+        assert_eq!(bench.runtime.ail(KEEPER, "extent", (0, 1), Ailment::Rotten, 5).expect("done"), None);
+        std::fs::remove_file(path.with_file_name("extent")).expect("removed");
         // What rotted is part of the disk: a power loss does not mend it.
         let cut = bench.runtime.cut_power(KEEPER).expect("there is a journal");
         bench.runtime.lose(&cut, Survivors::All).expect("files are written");

@@ -26,6 +26,8 @@
 //!   [`IO_TIMEOUT_MIN`] before a node calls them stuck, and when the player itself was held up that time counts for nobody.
 //! - Of the invariants inside nodes those are looked at that one node shows alone. Pages are compared in the simulator only;
 //!   the copies of a mirrored volume are compared here too.
+//! - A device that others hold up for longer than a client waits (three seconds) is told as what it is to clients: outcomes
+//!   unknown, which is `broken` where an engine owes that nothing is seen.
 //! - Durability and repairability are not measured second by second: nobody sees all nodes at one instant.
 
 mod disks;
