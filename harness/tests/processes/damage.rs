@@ -11,7 +11,7 @@ use crate::process::{Running, bench, expect, runs, workplace};
 use crate::{acknowledges_more, at_work, interrupt, verify};
 
 /// The files of a node under `data_dir` whose names start so, in order.
-fn files(data_dir: &Path, node: &str, prefix: &str) -> Vec<PathBuf> {
+pub fn files(data_dir: &Path, node: &str, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(data_dir.join(node)).expect("the node's directory");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)));
@@ -20,7 +20,7 @@ fn files(data_dir: &Path, node: &str, prefix: &str) -> Vec<PathBuf> {
 }
 
 /// Flips bits all over a file, one in every `every` bytes.
-fn rot(path: &Path, every: usize) {
+pub fn rot(path: &Path, every: usize) {
     let mut bytes = fs::read(path).expect("a file");
     bytes.iter_mut().step_by(every).for_each(|byte| *byte ^= 0x10);
     let file = OpenOptions::new().write(true).open(path).expect("writable");

@@ -4,6 +4,7 @@
 #[path = "../process/mod.rs"]
 mod process;
 
+mod campaign;
 mod children;
 mod damage;
 mod disturbed;
@@ -28,7 +29,12 @@ fn bench_of<'a>(addresses: &'a str, duration: &'a str) -> Vec<&'a str> {
 
 /// A bench at work over `addresses`, which has acknowledged something.
 fn at_work(place: &Path, addresses: &str) -> Running {
-    let mut running = Running::start(place, &bench_of(addresses, LONG));
+    at_work_again(place, addresses, &[])
+}
+
+/// The same, told something more.
+fn at_work_again(place: &Path, addresses: &str, more: &[&str]) -> Running {
+    let mut running = Running::start(place, &[&bench_of(addresses, LONG)[..], more].concat());
     running.hear("measure");
     acknowledges_more(&mut running, place);
     running
