@@ -188,7 +188,7 @@ pub fn play(script: &Script, playing: &Playing) -> Played {
 }
 
 /// A run that ended in a panic.
-pub(super) fn panicked(panic: &(dyn Any + Send)) -> Played {
+fn panicked(panic: &(dyn Any + Send)) -> Played {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     nothing(Seen::Violation(format!("a node panicked: {}", text.unwrap_or("without a text"))))
 }

@@ -78,8 +78,9 @@ pub fn play_on_rings(script: &Script, playing: &Playing, place: &Path) -> Played
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let directory = Removed(place.join(format!("chaos-{}-{number}", std::process::id())));
+    // A node that panics halts; what comes through here is the instrument's own.
     catch_unwind(AssertUnwindSafe(|| run(script, playing, &directory.0)))
-        .unwrap_or_else(|panic| play::panicked(&*panic))
+        .unwrap_or_else(|_| play::nothing(Seen::Unknown("the player panicked, as standard error tells".to_owned())))
 }
 
 fn run(script: &Script, playing: &Playing, directory: &Path) -> Played {

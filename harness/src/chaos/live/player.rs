@@ -333,7 +333,9 @@ impl<S: Stage> Player<S> {
             self.substance.add("halts", 1);
             self.tell(format!("     {} halts: {reason}", self.name(node)));
             self.stops.push(Stop { at, node, reason: reason.clone() });
-            if !self.halts_allowed && !self.subject.may_halt(&reason) {
+            // The runtime keeps a panic to its node; no fault is a reason for one.
+            let panicked = reason.starts_with("panicked");
+            if panicked || (!self.halts_allowed && !self.subject.may_halt(&reason)) {
                 return Err(format!("{} halted at {at:?}: {reason}", self.name(node)));
             }
             if self.cast.successor == Some(node) {
