@@ -206,6 +206,13 @@ impl Stage for Rings {
                 self.lose(*node)?;
                 self.runtime().restart(*node).map_err(told)?;
             }
+            Act::Primitive(fault @ (Fault::Pause { .. } | Fault::Resume { .. })) => {
+                match self.runtime().inject(fault) {
+                    // It stopped by itself since it was looked at, which is told as a halt.
+                    Ok(()) | Err(uring::Error::Down { .. } | uring::Error::Up { .. }) => {}
+                    Err(error) => return Err(told(error)),
+                }
+            }
             Act::Primitive(fault) => self.runtime().inject(fault).map_err(told)?,
             Act::Damage { .. } => struck.place = self.damage(act)?,
             Act::Wipe { node } => {
