@@ -126,3 +126,14 @@ fn a_copy_that_cannot_be_read_once_is_asked_again() {
     assert!(played.hits["D9"] > 0 && played.hits["D12"] > 0, "{:?}", played.hits);
     assert_eq!(played.seen.name(), "degraded");
 }
+
+/// The writer's volume lost its disk while the database ran, and was back, empty, when the database gave up the standby: what was
+/// left took the label that says so, as if it had been there all along. At the next start an empty volume with a label was
+/// believed, its mirror's files were removed, and what had been acknowledged was gone without a word. Now a label names the one
+/// it replaces, and a volume that has another refuses it.
+#[test]
+fn a_volume_that_was_emptied_meanwhile_takes_no_label() {
+    let played = replay(include_str!("scripts/volume-emptied-while-labelled.jsonl"));
+    assert!(played.hits["D18"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "halt");
+}

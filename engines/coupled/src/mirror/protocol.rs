@@ -97,8 +97,14 @@ pub enum Call {
     },
     /// What each copy's record says.
     GetLabel,
-    /// Writes the label, durably.
-    SetLabel(Label),
+    /// Writes the label, durably, over one of epoch `over`, zero for none, or over any. A volume whose label is another is
+    /// not the one that the caller has been writing to.
+    SetLabel {
+        /// The new label.
+        label: Label,
+        /// The epoch of the label it replaces.
+        over: Option<u64>,
+    },
     /// Notes durably whether the volume is being mended.
     SetMending(bool),
 }
@@ -251,9 +257,11 @@ impl Call {
                 body.put_u32_le(*len_bytes);
             }
             Call::GetLabel => body.put_u8(9),
-            Call::SetLabel(label) => {
+            Call::SetLabel { label, over } => {
                 body.put_u8(10);
                 body.put_slice(&label.encode());
+                body.put_u8(u8::from(over.is_some()));
+                body.put_u64_le(over.unwrap_or_default());
             }
             Call::SetMending(mending) => {
                 body.put_u8(11);
@@ -288,7 +296,11 @@ impl Call {
                 }
             }
             9 => Call::GetLabel,
-            10 => Call::SetLabel(Label::decode(&reader.take(9)?)?),
+            10 => {
+                let label = Label::decode(&reader.take(9)?)?;
+                let (is_over, epoch) = (reader.u8()? != 0, reader.u64()?);
+                Call::SetLabel { label, over: is_over.then_some(epoch) }
+            }
             11 => Call::SetMending(reader.u8()? != 0),
             _ => return None,
         })
@@ -392,7 +404,8 @@ mod tests {
             Call::Read { name: name(), offset: 0, len_bytes: 512, mirror: true },
             Call::Hash { name: name(), offset: 0, len_bytes: 512 },
             Call::GetLabel,
-            Call::SetLabel(label),
+            Call::SetLabel { label, over: None },
+            Call::SetLabel { label, over: Some(3) },
             Call::SetMending(true),
         ];
         for sent in calls {

@@ -148,7 +148,10 @@ impl VolumeNode {
                 return Some(found.unwrap_or(Answer::Failed(DiskError::NotFound)));
             }
             Call::GetLabel => return Some(Answer::Labels(vec![self.contents.record.noted])),
-            Call::SetLabel(_) | Call::SetMending(_) => {
+            Call::SetLabel { label, over: Some(epoch) } if !self.follows(label, *epoch) => {
+                return Some(Answer::Failed(DiskError::NotFound));
+            }
+            Call::SetLabel { .. } | Call::SetMending(_) => {
                 if self.contents.writer.is_busy() {
                     // The client asks for one at a time; a second one comes from a client that is gone by now.
                     return Some(Answer::Failed(DiskError::EIO));
@@ -192,6 +195,12 @@ impl VolumeNode {
         None
     }
 
+    /// Whether a label is the next one here: over that of `epoch`, or written already when its call is repeated.
+    fn follows(&self, label: &Label, epoch: u64) -> bool {
+        let own = self.label();
+        own.map_or(0, |own| own.epoch) == epoch || own == Some(*label)
+    }
+
     /// A disk operation of a job has completed.
     fn completed(&mut self, id: u64, result: DiskResult, out: &mut Effects) -> Result<(), String> {
         let Some(job) = self.jobs.get_mut(&id) else { return Ok(()) };
@@ -208,7 +217,7 @@ impl VolumeNode {
             (Call::Read { .. }, Err(error)) => Answer::Failed(error),
             (Call::Create { .. } | Call::Extend { .. }, Err(DiskError::NoSpace)) => Answer::Failed(DiskError::NoSpace),
             (_, Err(error)) => return Err(failed("a durable operation")(error)),
-            (call @ (Call::SetLabel(_) | Call::SetMending(_)), Ok(_)) => match self.contents.writer.completed() {
+            (call @ (Call::SetLabel { .. } | Call::SetMending(_)), Ok(_)) => match self.contents.writer.completed() {
                 Progress::Wait => return Ok(()),
                 Progress::Write(writes) => {
                     write_label(out, id, writes);
@@ -319,6 +328,7 @@ fn for_mirror(call: &Call) -> Call {
     match &mut call {
         Call::Create { at, .. } | Call::Extend { at, .. } | Call::Write { at, .. } => *at = Copies::Both,
         Call::Read { mirror, .. } => *mirror = false,
+        Call::SetLabel { over, .. } => *over = None,
         _ => {}
     }
     call
@@ -347,7 +357,7 @@ fn merge(own: Answer, mirror: Answer) -> Answer {
 /// What a volume's record says once it has carried out the call.
 fn noted_by(call: &Call, before: Noted) -> Noted {
     match call {
-        Call::SetLabel(label) => Noted { label: Some(*label), ..before },
+        Call::SetLabel { label, .. } => Noted { label: Some(*label), ..before },
         Call::SetMending(mending) => Noted { mending: *mending, ..before },
         _ => before,
     }

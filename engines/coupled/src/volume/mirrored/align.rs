@@ -28,19 +28,17 @@ impl MirroredVolume {
                     // labels will not tell any more once another is written.
                     return self.ask_primary(now, Own::Doubt, Call::SetMending(true), METADATA, out);
                 }
+                if own == Own::PrimaryLabel {
+                    self.own_epoch = epoch_of(noted.first().into_iter());
+                }
                 self.mending |= own == Own::PrimaryLabel && noted.iter().any(|noted| noted.mending);
                 self.labels[usize::from(own == Own::StandbyLabel)] = Some(noted);
                 self.labelled(now, out);
             }
             Own::Doubt => self.ask_primary(now, Own::PrimaryLabel, Call::GetLabel, METADATA, out),
             Own::DetachLabel => {
-                self.phase = Phase::Detached;
-                self.told_epoch = self.epoch;
-                self.drop_standby(now, out);
-                if !self.ready {
-                    self.phase = Phase::Resyncing(Box::new(Resync::new(true, false)));
-                }
-                self.further(now, out);
+                self.own_epoch = self.epoch;
+                self.detached(now, out);
             }
             own => {
                 self.resync_answered(now, own, answer, out);
@@ -163,7 +161,7 @@ impl MirroredVolume {
 
     fn mark(&mut self, now: Nanos, out: &mut Effects) {
         let label = Label { epoch: self.epoch + 1, attachment: Attachment::Resyncing };
-        self.ask_standby(now, Own::Mark, Call::SetLabel(label), METADATA, out);
+        self.ask_standby(now, Own::Mark, Call::SetLabel { label, over: None }, METADATA, out);
     }
 
     /// All copies that take part are equal.
@@ -182,7 +180,7 @@ impl MirroredVolume {
         resync.stage = Stage::AttachingStandby;
         self.epoch += 2;
         let label = Label { epoch: self.epoch, attachment: Attachment::Attached };
-        self.ask_standby(now, Own::AttachStandby, Call::SetLabel(label), METADATA, out);
+        self.ask_standby(now, Own::AttachStandby, Call::SetLabel { label, over: None }, METADATA, out);
     }
 
     fn attached(&mut self, now: Nanos, out: &mut Effects) {
@@ -208,10 +206,12 @@ impl MirroredVolume {
             }
             (Own::AttachStandby, _) => {
                 resync.stage = Stage::AttachingPrimary;
-                let label = Label { epoch: self.epoch, attachment: Attachment::Attached };
-                self.ask_primary(now, Own::AttachPrimary, Call::SetLabel(label), METADATA, out);
+                self.label_primary(now, Own::AttachPrimary, Attachment::Attached, out);
             }
-            (Own::AttachPrimary, _) => self.attached(now, out),
+            (Own::AttachPrimary, _) => {
+                self.own_epoch = self.epoch;
+                self.attached(now, out);
+            }
             (Own::Note(mending), _) => {
                 self.mending = mending;
                 let withdrawn = resync.stage == Stage::Withdrawing;

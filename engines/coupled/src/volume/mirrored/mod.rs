@@ -53,6 +53,8 @@ pub struct MirroredVolume {
     /// That of the label by which operations complete now, which is durable.
     told_epoch: u64,
     labels: [Option<Vec<Noted>>; 2],
+    /// The epoch of the label on the writer's volume, zero for none: one that has another was exchanged meanwhile.
+    own_epoch: u64,
     /// The writer's side notes that its volume is being mended.
     mending: bool,
     check_armed: bool,
@@ -144,6 +146,7 @@ impl MirroredVolume {
             epoch: 0,
             told_epoch: 0,
             labels: [None, None],
+            own_epoch: 0,
             mending: false,
             check_armed: false,
         }
@@ -254,10 +257,26 @@ impl MirroredVolume {
         self.epoch += 1;
         self.phase = Phase::Detaching;
         if self.planted.is(Bug::DetachedUnmarked) {
-            return self.own_answered(now, Own::DetachLabel, Answer::Done, out);
+            return self.detached(now, out);
         }
-        let label = Label { epoch: self.epoch, attachment: Attachment::Detached };
-        self.ask_primary(now, Own::DetachLabel, Call::SetLabel(label), METADATA, out);
+        self.label_primary(now, Own::DetachLabel, Attachment::Detached, out);
+    }
+
+    /// The writer's side goes on alone.
+    fn detached(&mut self, now: Nanos, out: &mut Effects) {
+        self.phase = Phase::Detached;
+        self.told_epoch = self.epoch;
+        self.drop_standby(now, out);
+        if !self.ready {
+            self.phase = Phase::Resyncing(Box::new(Resync::new(true, false)));
+        }
+        self.further(now, out);
+    }
+
+    fn label_primary(&mut self, now: Nanos, own: Own, attachment: Attachment, out: &mut Effects) {
+        let label = Label { epoch: self.epoch, attachment };
+        let call = Call::SetLabel { label, over: Some(self.own_epoch) };
+        self.ask_primary(now, own, call, METADATA, out);
     }
 
     /// Looks whether the standby's zone has been silent for too long.
