@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use ::decoupled::message::{PageResult, Standing, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
 use ::decoupled::quorum::WRITE_QUORUM;
-use ::decoupled::storage::{StorageNode, StorageProbe};
+use ::decoupled::storage::{SegmentProbe, StorageNode, StorageProbe};
 use ::decoupled::topology::{COMPUTE, STORAGE};
 use ::decoupled::writer::{ReadFence, VolumeDriver, WriterStatus};
 use ::decoupled::{Config, Epoch, Incarnation, MemberIndex, PgId, VolumeId};
@@ -210,7 +210,8 @@ fn probe(sim: &Sim, id: NodeId) -> Option<StorageProbe> {
 }
 
 /// Four segments must have what the writer counts as complete. Nodes that are down or opening are given the benefit of the
-/// doubt, and so are those left out of `probes`; a node that promised a later epoch may have truncated.
+/// doubt, and so are those left out of `probes`; a node that promised a later epoch may have truncated. One that started on a
+/// full disk must have found it, though it does not count it before there is room to write it again.
 fn check_quorums<'a>(
     database: &Database,
     status: &WriterStatus,
@@ -224,7 +225,8 @@ fn check_quorums<'a>(
     for group in database.storage().groups() {
         let complete = |probe: &&&Option<StorageProbe>| {
             probe.as_ref().is_none_or(|probe| {
-                probe.segments.iter().any(|segment| segment.pg == group.pg() && segment.scl >= group.pgcl())
+                let found = |segment: &SegmentProbe| segment.scl.max(segment.doubt) >= group.pgcl();
+                probe.segments.iter().any(|segment| segment.pg == group.pg() && found(segment))
             })
         };
         let count = probes.iter().filter(complete).count() + untold;

@@ -7,7 +7,8 @@
 //! so is durable. Whether an epoch is served therefore says nothing about whether an SCL may fall, and the table says all:
 //!
 //! - under one table an SCL never falls, served or not, within a life; a restart may find it lower, down to what was
-//!   acknowledged: a node whose disk is full cannot make durable again what it finds above that;
+//!   acknowledged: a node whose disk is full cannot make durable again what it finds above that. What was acknowledged it
+//!   must find, and while a full disk keeps it from counting that, its silence must prove nothing;
 //! - under another table it falls only if that table annuls what the SCL was;
 //! - what lies at or below a VDL is never annulled, so an SCL that was seen there is never lost.
 //!
@@ -33,7 +34,10 @@ struct Seen {
     incarnation: Incarnation,
     table: TruncationTable,
     scl: Lsn,
-    /// What of it was acknowledged.
+    /// Complete to here with what a start found and could not write again yet.
+    found: Lsn,
+    standing: Standing,
+    /// What was acknowledged, in this life or an earlier one, and not annulled since.
     acknowledged: Lsn,
     base: Lsn,
     /// The highest acknowledged SCL that was seen at or below a VDL.
@@ -57,6 +61,8 @@ impl Segments {
                 incarnation: probe.incarnation,
                 table: probe.table.clone(),
                 scl: segment.scl,
+                found: segment.scl.max(segment.doubt),
+                standing: segment.standing,
                 acknowledged: segment.scl.min(segment.claim),
                 base: segment.base,
                 kept: Lsn::ZERO,
@@ -67,6 +73,9 @@ impl Segments {
             if let Some(before) = self.seen.get(&at) {
                 before.check(&now).map_err(|why| format!("segment {} of {id:?} {why}", segment.pg.0))?;
                 now.kept = now.kept.max(before.kept);
+                if !now.table.annuls(before.acknowledged) {
+                    now.acknowledged = now.acknowledged.max(before.acknowledged);
+                }
             }
             self.seen.insert(at, now);
         }
@@ -77,7 +86,8 @@ impl Segments {
 impl Segments {
     /// Whether the node's disk was seen to hold every group up to what is asked. A group not seen yet is not held.
     pub fn holds(&self, id: NodeId, upto: &BTreeMap<PgId, Lsn>) -> bool {
-        upto.iter().all(|(pg, lsn)| *lsn == Lsn::ZERO || self.seen.get(&(id, *pg)).is_some_and(|seen| seen.scl >= *lsn))
+        upto.iter()
+            .all(|(pg, lsn)| *lsn == Lsn::ZERO || self.seen.get(&(id, *pg)).is_some_and(|seen| seen.found >= *lsn))
     }
 
     /// The node's disk is another now.
@@ -94,12 +104,15 @@ impl Seen {
         if now.incarnation == self.incarnation && now.base < self.base {
             return Err(format!("has its base at {}, after {}", now.base, self.base));
         }
-        if now.scl < self.kept {
-            return Err(format!("fell to SCL {}, and had {} below a VDL", now.scl, self.kept));
+        if now.found < self.kept {
+            return Err(format!("fell to SCL {}, and had {} below a VDL", now.found, self.kept));
         }
-        let owed = if now.incarnation == self.incarnation { self.scl } else { self.acknowledged };
-        if now.scl < owed && !now.table.annuls(owed) {
-            return Err(format!("fell from SCL {owed} to {} by no truncation: {:?}", now.scl, now.table));
+        let owed = if now.incarnation == self.incarnation { self.found } else { self.acknowledged };
+        if now.found < owed && !now.table.annuls(owed) {
+            return Err(format!("fell from SCL {owed} to {} by no truncation: {:?}", now.found, now.table));
+        }
+        if now.scl < self.acknowledged && now.standing == Standing::Clean && !now.table.annuls(self.acknowledged) {
+            return Err(format!("acknowledged {}, has SCL {} and denies the rest", self.acknowledged, now.scl));
         }
         Ok(())
     }
@@ -126,6 +139,7 @@ mod tests {
         let segment = SegmentProbe {
             pg: PgId(0),
             scl: Lsn(scl),
+            doubt: Lsn::ZERO,
             base: Lsn(base),
             claim: Lsn(scl),
             pgmrpl: Lsn::ZERO,
@@ -172,6 +186,32 @@ mod tests {
             let found = compare(&before, &now).expect_err(why);
             assert!(found.contains(why), "{found}");
         }
+    }
+
+    /// Seeds 7929, 8503, 869, 6909 and 12090 of the swarm: a disk filled up while its node started, and the node denied what it
+    /// had acknowledged and could not write again (`decoupled`: `what_a_start_on_a_full_disk_cannot_write_again_is_not_denied`).
+    /// It may keep from counting that. It may not lose it, in this life or in the next, nor say that it never had it.
+    #[test]
+    fn what_was_acknowledged_may_be_in_doubt_but_is_found_and_not_denied() {
+        let table = table(&[(0, 0)]);
+        let before = node(1, 10, &table, (5, 30));
+        let in_doubt = |incarnation, scl, doubt, standing| {
+            let mut probe = node(incarnation, 10, &table, (5, scl));
+            (probe.segments[0].doubt, probe.segments[0].standing) = (Lsn(doubt), standing);
+            probe
+        };
+        let suspect = in_doubt(2, 25, 30, Standing::Suspect);
+        assert_eq!(compare(&before, &suspect), Ok(()));
+        let denied = compare(&before, &in_doubt(2, 25, 30, Standing::Clean)).expect_err("denied");
+        assert!(denied.contains("denies"), "{denied}");
+        let lost = compare(&before, &in_doubt(2, 25, 29, Standing::Suspect)).expect_err("30 was acknowledged");
+        assert!(lost.contains("by no truncation"), "{lost}");
+        let mut segments = Segments::default();
+        for probe in [&before, &suspect] {
+            segments.look(NodeId(2), probe).expect("in doubt");
+        }
+        let next_life = segments.look(NodeId(2), &node(3, 10, &table, (5, 29)));
+        assert!(next_life.is_err_and(|why| why.contains("fell from SCL 30")));
     }
 
     #[test]

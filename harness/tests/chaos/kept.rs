@@ -137,3 +137,16 @@ fn a_volume_that_was_emptied_meanwhile_takes_no_label() {
     assert!(played.hits["D18"] > 0, "{:?}", played.hits);
     assert_eq!(played.seen.name(), "halt");
 }
+
+/// A disk filled up while its node started. What the node had acknowledged last was found in log blocks that nothing vouched for,
+/// to be written again before it counts; there was no room, and the node served without it, with a segment that called itself
+/// clean. Three such nodes would have let a recovery annul what clients were told is durable. Now the segment is suspect until
+/// there is room, and the checks demand that it has found all it acknowledged and denies nothing of it. In the second script four
+/// had acknowledged what three counted.
+#[test]
+fn what_a_full_disk_keeps_from_counting_is_not_denied() {
+    for script in [include_str!("scripts/full-at-start.jsonl"), include_str!("scripts/full-at-start-counted.jsonl")] {
+        let played = replay(script);
+        assert!(played.hits["D13"] > 0, "{:?}", played.hits);
+    }
+}

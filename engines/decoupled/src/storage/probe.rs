@@ -13,6 +13,8 @@ pub struct SegmentProbe {
     pub pg: PgId,
     /// Complete to here.
     pub scl: Lsn,
+    /// Complete to here with records that the start found and are not durable again yet, if that is more than the SCL.
+    pub doubt: Lsn,
     /// Records at or below this are in the pages only.
     pub base: Lsn,
     /// The highest SCL acknowledged.
@@ -81,6 +83,7 @@ impl Server {
         let segment = |segment: &super::segment::Segment| SegmentProbe {
             pg: segment.pg,
             scl: segment.scl(),
+            doubt: segment.doubt(),
             base: segment.base(),
             claim: segment.claim,
             pgmrpl: segment.pgmrpl,

@@ -5,7 +5,8 @@
 //!
 //! That a record can be read does not make it durable: its block's write may have failed, or its sync, and be visible all the
 //! same, and no later sync need make up for it. What was acknowledged was durable, and so was every block when the one
-//! [`WRITES_IN_FLIGHT_MAX`] after it was submitted. Whatever else is found is taken in as if it came from the network.
+//! [`WRITES_IN_FLIGHT_MAX`] after it was submitted. Whatever else is found is taken in as if it came from the network, and until
+//! it is durable again, which on a full disk may be long, its segment is suspect: part of it may have been acknowledged.
 //!
 //! The tail rule: a block that cannot be read is a torn tail, and what it had was never acknowledged, unless a claim in
 //! another block or in the superblock vouches for more than the chain reaches. Then the segment is suspect.

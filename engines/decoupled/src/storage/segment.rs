@@ -57,6 +57,9 @@ pub struct Segment {
     pub planted: Planted<Bug>,
     base: Lsn,
     scl: Lsn,
+    /// Complete to here with the records that the start found and could not vouch for. They may have been acknowledged, and
+    /// do not count before they are durable again.
+    doubt: Lsn,
     /// Every record at or below this is in the page slots.
     coalesced: Lsn,
     records: Records,
@@ -80,6 +83,7 @@ impl Segment {
             planted: Planted::NONE,
             base,
             scl: base,
+            doubt: Lsn::ZERO,
             coalesced: base,
             records: Records::default(),
             chains: Chains::default(),
@@ -93,6 +97,22 @@ impl Segment {
         self.scl
     }
 
+    /// Complete to here with what the start found and is not durable again yet, if that is more than the SCL.
+    pub fn doubt(&self) -> Lsn {
+        self.doubt
+    }
+
+    /// Everything that is held was found by the start, and part of it is in doubt.
+    pub fn note_doubt(&mut self) {
+        self.doubt = self.reach();
+    }
+
+    /// How far the chain goes over what is held, durable or not.
+    fn reach(&self) -> Lsn {
+        let last = self.last();
+        self.gap(self.scl, last).map_or(last, |(tip, _)| tip)
+    }
+
     /// Records at or below this are in the pages only.
     pub fn base(&self) -> Lsn {
         self.base
@@ -102,7 +122,7 @@ impl Segment {
     pub fn standing(&self) -> Standing {
         if !self.hydrated && !self.planted.is(Bug::UnhydratedCounts) {
             Standing::Unhydrated
-        } else if self.scl < self.claim && !self.planted.is(Bug::RotTakenForTail) {
+        } else if self.scl < self.claim.max(self.doubt) && !self.planted.is(Bug::RotTakenForTail) {
             Standing::Suspect
         } else {
             Standing::Clean
@@ -111,7 +131,7 @@ impl Segment {
 
     /// Its part of a promise.
     pub fn status(&self) -> SegmentStatus {
-        let claimed_scl = self.claim.max(self.scl);
+        let claimed_scl = self.claim.max(self.doubt).max(self.scl);
         SegmentStatus { pg: self.pg, scl: self.scl, claimed_scl, standing: self.standing() }
     }
 
@@ -224,6 +244,7 @@ impl Segment {
             let owed = if complete_to >= kept { self.scl } else { end.map_or(kept, |end| end.min(kept)) };
             self.claim = owed.max(self.scl);
         }
+        self.doubt = self.doubt.min(self.reach());
         self.chain_again();
     }
 
@@ -343,7 +364,7 @@ impl Segment {
         self.records.clear();
         self.chains.clear();
         self.long.clear();
-        (self.scl, self.coalesced) = (self.base, self.base);
+        (self.scl, self.coalesced, self.doubt) = (self.base, self.base, Lsn::ZERO);
     }
 
     /// The LSN of the last record of the chain at or below `limit`.
@@ -363,7 +384,7 @@ impl Segment {
     /// Starts over from pages that have every record up to `base`. Records held above it stay.
     pub fn rebase(&mut self, base: Lsn) {
         self.drop_upto(base);
-        (self.base, self.scl, self.coalesced) = (base, base, base);
+        (self.base, self.scl, self.coalesced, self.doubt) = (base, base, base, Lsn::ZERO);
         self.chain_again();
     }
 

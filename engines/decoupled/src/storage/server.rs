@@ -189,6 +189,7 @@ impl Server {
         for (pg, batch) in in_doubt {
             server.doubt_until = server.take_records(pg, batch).unwrap_or_default().max(server.doubt_until);
         }
+        server.segments.values_mut().for_each(Segment::note_doubt);
         server.flush(out);
         Ok(server)
     }
@@ -205,7 +206,7 @@ impl Server {
     }
 
     /// Whether what the start found in doubt is durable by now: until then the node would say less than it once said. On a full
-    /// disk that may be long, and the node serves what it has.
+    /// disk that may be long: the node serves what it has, and its segments are suspect.
     pub(super) fn is_ready(&self) -> bool {
         self.log.durable_seq() >= self.doubt_until || self.log.is_full()
     }

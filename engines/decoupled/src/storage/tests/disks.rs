@@ -6,10 +6,10 @@ use node::{Delay, FileName, Nanos, NodeId};
 use sim::{Sim, SimConfig, Stop, Survival};
 
 use super::pages::{assert_model, churn};
-use super::world::{World, all, config};
+use super::world::{VOLUME, World, all, config, epoch};
 use crate::PgId;
-use crate::message::Standing;
-use crate::storage::StorageConfig;
+use crate::message::{SegmentStatus, Standing, ToStorage, ToWriter};
+use crate::storage::{StorageConfig, StorageNode};
 
 fn rule(world: &mut World, member: u32, rule: DiskRule) {
     world.sim.apply(&Fault::Disk { node: NodeId(2 + member), rule });
@@ -66,6 +66,51 @@ fn a_refused_block_is_tried_until_there_is_an_extent_for_it() {
         let last = world.last;
         assert_eq!(world.acked().get(&(0, PgId(0))), Some(&last), "seed {seed}");
     }
+}
+
+/// A disk filled up while its node started. What the node had acknowledged last was in log blocks that nothing vouched for yet,
+/// to be written again before they count, and there was no room for them; so the node served without them, and swore to a
+/// recovery that it had never had them. Three such nodes let the recovery annul what clients were told is durable. Now the
+/// segment is suspect until it is durable again. Campaign seeds swarm 7929, 8503, 869 and 6909 found it.
+#[test]
+fn what_a_start_on_a_full_disk_cannot_write_again_is_not_denied() {
+    let mut denied_before = 0;
+    for step in 0..60 {
+        let mut world = World::created(SimConfig::shuffled(500), config(500), 1);
+        churn(&mut world, &[0], 8, 5);
+        world.write_to(&[0], &[0, 1, 2], 77);
+        world.run(1);
+        let acked = world.last;
+        assert_eq!(world.acked().get(&(0, PgId(0))), Some(&acked));
+        world.crash(0, Survival::None);
+        world.sim.restart(NodeId(2));
+        let _ = world.sim.run_for(Nanos::from_micros(30 * step));
+        rule(&mut world, 0, DiskRule { full: true, ..DiskRule::default() });
+        let (volume, table) = (VOLUME, world.table.clone());
+        for _ in 0..20 {
+            world.tell(0, &ToStorage::Prepare { volume, epoch: epoch(2), table: table.clone() });
+            world.run(5);
+        }
+        let full = world.sim.node::<StorageNode>(NodeId(2)).and_then(StorageNode::probe);
+        if let Some(segment) = full.map(|probe| probe.segments[0]).filter(|segment| segment.scl < acked) {
+            denied_before += 1;
+            assert_eq!((segment.standing, segment.doubt), (Standing::Suspect, acked), "{segment:?}");
+        }
+        world.sim.apply(&Fault::DiskClear { node: NodeId(2) });
+        if world.sim.halts().len() == 1 {
+            // It filled up while the page store was opened, and the node says so.
+            world.sim.restart(NodeId(2));
+        }
+        world.run(100);
+        for (_, promise) in world.promises() {
+            let ToWriter::Promise { segments, .. } = promise else { continue };
+            let SegmentStatus { scl, claimed_scl, standing, .. } = segments[0];
+            assert!(scl >= acked || (standing, claimed_scl) == (Standing::Suspect, acked), "{:?}", segments[0]);
+        }
+        let segment = world.probe(0).segments[0];
+        assert_eq!((segment.scl, segment.standing), (acked, Standing::Clean), "step {step}");
+    }
+    assert!(denied_before > 5, "{denied_before} of 60 nodes were full before they had written again what they found");
 }
 
 #[test]
