@@ -150,3 +150,13 @@ fn what_a_full_disk_keeps_from_counting_is_not_denied() {
         assert!(played.hits["D13"] > 0, "{:?}", played.hits);
     }
 }
+
+/// A disk was replaced while another node's copy was made whole from the logs of its peers. The replaced disk's node counted its
+/// starts from one again, so that its offers were taken for old ones, and the log that the lost disk had offered was waited for
+/// for ever: the volume was a copy short until that node had been restarted often enough. Now a silent peer holds nothing up.
+#[test]
+fn a_copy_does_not_wait_for_a_log_that_was_lost_with_its_disk() {
+    let played = replay(include_str!("scripts/silent-peer.jsonl"));
+    assert!(played.hits["D18"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "masked");
+}

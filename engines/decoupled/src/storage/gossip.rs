@@ -22,6 +22,9 @@ use crate::message::{PEER, Peer, PeerSegment, Standing, Wire};
 use crate::planted::Bug;
 use crate::{Epoch, MemberIndex, PgId, Register, TruncationTable};
 
+/// Periods of gossip without an offer after which a peer counts as silent. Each period one of five peers is told.
+pub(super) const SILENT_PERIODS: u64 = 40;
+
 /// Records that a segment is known to lack.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lack {
@@ -59,7 +62,7 @@ impl Server {
                     self.on_other_epoch(from, epoch, out);
                     return Ok(());
                 }
-                self.peers.learn(member, incarnation, &segments);
+                self.peers.learn(now, member, incarnation, &segments);
                 self.on_offer(now, from, vdl, &segments, out);
             }
             Peer::AskTable { .. } => self.on_ask_table(from, out),

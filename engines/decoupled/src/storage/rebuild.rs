@@ -13,6 +13,7 @@
 //! - A page from a peer counts after its checksum, id, group and version were checked. A page in a newer version than the
 //!   segment's PGMRPL raises it: nothing older is served.
 //! - A copy that breaks off starts again from nothing.
+//! - Log is waited for only while a peer that has it speaks, or nobody who speaks has more; otherwise pages are copied.
 
 use bytes::Bytes;
 use compute::{Lsn, Page, PageId};
@@ -72,7 +73,7 @@ pub(super) struct PeerPages {
 impl Server {
     /// One step of every repair under way.
     pub(super) fn rebuild(&mut self, now: Nanos, out: &mut Effects) -> Result<(), Trouble> {
-        self.find_left_behind(out)?;
+        self.find_left_behind(now, out)?;
         let lost: Vec<PgId> = self.segments.values().filter(|s| !s.hydrated).map(|segment| segment.pg).collect();
         self.rebuilds.retain(|pg, _| lost.contains(pg));
         for pg in lost {
@@ -84,11 +85,11 @@ impl Server {
     }
 
     /// A segment below every peer's log can be completed from pages only.
-    fn find_left_behind(&mut self, out: &mut Effects) -> Result<(), Trouble> {
+    fn find_left_behind(&mut self, now: Nanos, out: &mut Effects) -> Result<(), Trouble> {
         let mut behind = Vec::new();
         for segment in self.segments.values().filter(|segment| segment.hydrated) {
-            let ahead = || self.peers.clean(segment.pg).filter(|(_, theirs)| theirs.scl > segment.scl());
-            if ahead().count() >= READ_QUORUM && ahead().all(|(_, theirs)| theirs.base > segment.scl()) {
+            let ahead = || self.peers.speaking(segment.pg, now).filter(|theirs| theirs.scl > segment.scl());
+            if ahead().count() >= READ_QUORUM && ahead().all(|theirs| theirs.base > segment.scl()) {
                 behind.push(segment.pg);
             }
         }
@@ -126,7 +127,10 @@ impl Server {
             return self.hydrate(pg, out);
         }
         let scl = segment.scl();
-        if self.peers.clean(pg).any(|(_, theirs)| theirs.base <= scl && theirs.scl > scl) {
+        let ahead = || self.peers.speaking(pg, now).filter(|theirs| theirs.scl > scl);
+        let in_log = ahead().any(|theirs| theirs.base <= scl);
+        if in_log || ahead().next().is_none() {
+            // What nobody has who speaks is waited for: their pages would bring nothing.
             self.lack(pg, target, now);
         } else if self.pages.is_idle() && self.gathering.is_idle() && self.pages.page_bytes() > 0 {
             rebuild.clearing = true;

@@ -9,7 +9,7 @@ use super::acks::Acks;
 use super::block::{Claim, LogIdentity};
 use super::coalesce::{Gathering, SlotRead};
 use super::fence::Fence;
-use super::gossip::Lacks;
+use super::gossip::{Lacks, SILENT_PERIODS};
 use super::hotlog::{HotLog, LogShape, Vouch};
 use super::keeper::Keeper;
 use super::open::Opened;
@@ -168,7 +168,7 @@ impl Server {
             slot_reads_begun: 0,
             gathering: Gathering::default(),
             freeing: false,
-            peers: Peers::default(),
+            peers: Peers::new(Nanos(config.gossip_every.0 * SILENT_PERIODS)),
             peer_turn: usize::from(member.0),
             offer_at: Nanos::ZERO,
             lacks: Lacks::default(),
