@@ -160,3 +160,24 @@ fn a_copy_does_not_wait_for_a_log_that_was_lost_with_its_disk() {
     assert!(played.hits["D18"] > 0, "{:?}", played.hits);
     assert_eq!(played.seen.name(), "masked");
 }
+
+/// A disk was put back to an older state while two others were down, and a database that recovered from those left took an older
+/// record for the end of a group. It opened, every later record followed the wrong one at nodes that had more, and it sent
+/// them for ever: nothing committed, and nobody was told why. Now such a node's first acknowledgement tells the database to
+/// recover anew, with what that node has; one that has opened halts and names group, node and LSNs.
+#[test]
+fn a_segment_with_more_than_recovery_found_is_not_passed_over() {
+    let played = replay(include_str!("scripts/rolled-back-beside-successor.jsonl"));
+    assert!(played.hits["D19"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "degraded");
+}
+
+/// A record was at one node only when a database recovered and took it for the volume's end; then that node's disk was put back to
+/// an older state. The database waited for ever for four segments to have a record that nobody had, and nobody was ever told
+/// of. A node lost for good at that moment would have done the same. Now such a recovery starts over.
+#[test]
+fn a_recovery_whose_end_is_lost_while_it_settles_starts_over() {
+    let played = replay(include_str!("scripts/rolled-back-while-settling.jsonl"));
+    assert!(played.hits["D19"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "degraded");
+}

@@ -29,6 +29,8 @@ pub struct Batch {
 #[derive(Clone, Debug)]
 pub struct Group {
     pg: PgId,
+    /// Where the group ended when the volume was opened.
+    opened_end: Lsn,
     end: Lsn,
     open: BytesMut,
     open_last: Lsn,
@@ -45,6 +47,7 @@ impl Group {
     pub fn new(pg: PgId, end: Lsn) -> Group {
         Group {
             pg,
+            opened_end: end,
             end,
             open: BytesMut::new(),
             open_last: end,
@@ -60,6 +63,11 @@ impl Group {
     /// Which group.
     pub fn pg(&self) -> PgId {
         self.pg
+    }
+
+    /// Where the group ended when the volume was opened.
+    pub fn opened_end(&self) -> Lsn {
+        self.opened_end
     }
 
     /// Four segments are complete to here.

@@ -49,6 +49,7 @@ use lease::Lease;
 use members::Members;
 use progress::Progress;
 use reads::Reads;
+use recovery::evidence::Evidence;
 use recovery::{Plan, walk::Walk};
 use shipping::RoundTrip;
 
@@ -132,6 +133,10 @@ pub struct VolumeDriver {
     /// The newest truncation table among the promises.
     table: TruncationTable,
     register: Option<Register>,
+    /// What the next recovery must find.
+    evidence: Evidence,
+    /// Since when no segment that takes part has what recovery found.
+    doubted_since: Option<Nanos>,
     groups: Vec<Group>,
     progress: Progress,
     /// The last LSN given out, for the next record's back-pointer.
@@ -165,6 +170,8 @@ impl VolumeDriver {
             members: Members::new(config.members),
             table: TruncationTable::default(),
             register: None,
+            evidence: Evidence::default(),
+            doubted_since: None,
             groups: Vec::new(),
             progress: Progress::new(Lsn::ZERO),
             last: Lsn::ZERO,

@@ -7,6 +7,7 @@ use super::config::WriterConfig;
 use super::group::Group;
 use super::members::Part;
 use super::progress::Progress;
+use super::recovery::evidence::{Contradiction, Evidence};
 use super::recovery::promises::{Assessment, Promise, Start, assess};
 use super::recovery::{Plan, walk::Walk};
 use super::{Stage, VolumeDriver, ask_period};
@@ -20,6 +21,8 @@ use crate::{Epoch, Incarnation, MemberIndex, PgId, Register, TruncationTable};
 pub const LAL_RECORDS_MAX: u64 = 10_000_000;
 /// Unanswered questions after which a holder is taken for lost and recovery goes back to collecting promises.
 const ATTEMPTS_MAX: u32 = 8;
+/// Periods of asking for which recovery waits, while it settles, for a segment that has what it found.
+const SETTLING_PERIODS: u64 = 32;
 
 impl VolumeDriver {
     /// Puts the question that each node is at, when its time has come.
@@ -95,7 +98,10 @@ impl VolumeDriver {
                 "no volume {:?} at the storage nodes; create it, or point at the nodes that hold it",
                 self.config.volume
             )),
-            Assessment::Walk(start) => self.walk(cx, start),
+            Assessment::Walk(start) => match self.evidence.missing_from(&start) {
+                Some(reason) => self.waiting_for = reason,
+                None => self.walk(cx, start),
+            },
         }
     }
 
@@ -218,6 +224,7 @@ impl VolumeDriver {
         let incomplete = self.incomplete_group(&plan).filter(|_| !self.config.planted.is(Bug::OpensEarly));
         if let Some(pg) = incomplete {
             self.waiting_for = format!("protection group {} to be complete at {WRITE_QUORUM} segments", pg.0);
+            self.doubt_plan(cx, &plan);
             return;
         }
         let promises = self.members.promises();
@@ -232,6 +239,20 @@ impl VolumeDriver {
             let formed = Register { formed: true, pg_count: 1, geometry_epoch: 1, ..plan.register };
             self.stage = Stage::Forming(plan);
             self.write_register(cx, formed);
+        }
+    }
+
+    /// Whoever had the end of a group may have lost it since it promised. Nobody was told of what no other segment has: unless
+    /// one turns up that has it, the volume is recovered anew, without it.
+    fn doubt_plan(&mut self, cx: &mut Context<'_>, plan: &Plan) {
+        let had = |group: &Group| self.members.holders().any(|(member, _)| group.scl(member) >= plan.end(group.pg()));
+        if self.groups.iter().all(had) {
+            self.doubted_since = None;
+            return;
+        }
+        let since = *self.doubted_since.get_or_insert(cx.now);
+        if cx.now.saturating_sub(since) > Nanos(SETTLING_PERIODS * ask_period(&self.config).0) {
+            self.start_over(cx, self.epoch, Nanos::ZERO);
         }
     }
 
@@ -270,25 +291,48 @@ impl VolumeDriver {
             ));
             return;
         }
-        self.start_over(cx, promised);
+        // Another recovery may have annulled what this one knows of.
+        self.evidence = Evidence::default();
+        let wait = match self.stats.duels {
+            // The first refusal only says which epochs were used before.
+            0 => Nanos::ZERO,
+            // Waits that grow, so that two recoveries do not chase each other for ever.
+            duels => Nanos(self.rng.below(self.config.resend_min.0 << duels.min(5))),
+        };
+        self.stats.duels += 1;
+        self.start_over(cx, promised, wait);
     }
 
-    /// Tries again above an epoch that is in the way, after a while that grows, so that two recoveries do not chase each
-    /// other for ever.
-    fn start_over(&mut self, cx: &mut Context<'_>, promised: Epoch) {
-        self.epoch.number = promised.number + 1;
+    /// Whether an acknowledgement shows that recovery was misled.
+    pub(super) fn contradiction(&self, member: MemberIndex, scls: &[(PgId, Lsn)]) -> Option<Contradiction> {
+        let (Stage::Settling(plan) | Stage::Open(plan)) = &self.stage else { return None };
+        scls.iter().find_map(|&(pg, scl)| {
+            let end = self.groups.get(pg.0 as usize)?.opened_end();
+            (end < scl && scl <= plan.vdl).then_some(Contradiction { pg, member, scl, end, vdl: plan.vdl })
+        })
+    }
+
+    /// Before anything was served the volume is recovered anew, with what was found. Later it is too late for that: reads may
+    /// have been answered without it.
+    pub(super) fn on_contradiction(&mut self, cx: &mut Context<'_>, found: &Contradiction) {
+        if self.is_open() {
+            cx.out.halt(format!("known limit: {found}; start again while every storage node can be reached"));
+            return;
+        }
+        self.evidence.note(found);
+        self.start_over(cx, self.epoch, Nanos::ZERO);
+    }
+
+    /// Tries again above an epoch, after a while.
+    fn start_over(&mut self, cx: &mut Context<'_>, above: Epoch, wait: Nanos) {
+        self.epoch.number = above.number + 1;
         self.stage = Stage::Promising;
         self.register = None;
         self.groups.clear();
         self.growth = Default::default();
+        self.doubted_since = None;
         self.table = TruncationTable::default();
         self.members.reset();
-        let wait = match self.stats.duels {
-            // The first refusal only says which epochs were used before.
-            0 => Nanos::ZERO,
-            duels => Nanos(self.rng.below(self.config.resend_min.0 << duels.min(5))),
-        };
-        self.stats.duels += 1;
         for member in MemberIndex::all() {
             self.members.get_mut(member).ask_at = cx.now + wait;
         }

@@ -147,6 +147,10 @@ impl VolumeDriver {
             self.lease.renew(member, echo);
             self.on_lease(cx);
         }
+        if let Some(found) = self.contradiction(member, scls) {
+            self.on_contradiction(cx, &found);
+            return;
+        }
         let quorum = if self.config.planted.is(Bug::QuorumOfThree) { READ_QUORUM } else { WRITE_QUORUM };
         let mut risen = Vec::with_capacity(scls.len());
         for &(pg, scl) in scls {

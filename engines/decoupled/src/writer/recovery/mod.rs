@@ -14,8 +14,13 @@
 //!
 //! - A record that was acknowledged is on four segments by SCL; any three promises meet them. Were all of those three
 //!   truthful and lack it, it was never acknowledged ([`crate::quorum::NACK_QUORUM`]).
+//! - A segment that has more below the VDL than was found contradicts the recovery ([`evidence`]): one that did not open yet
+//!   starts over, one that did halts and says so.
+//! - A recovery whose end nobody has any more starts over: whoever had it was lost, or put back to an older state, before it
+//!   could pass it on, and nobody else ever acknowledged it.
 //! - New LSNs are above the truncation range, and the first new record's back-pointers reach across it.
 
+pub mod evidence;
 pub mod promises;
 pub mod walk;
 
