@@ -343,10 +343,19 @@ fn is_unvouched_tail(ended: &Ended, class: EngineClass, hits: &BTreeMap<&'static
     class != EngineClass::Decoupled && rotted && is_tail
 }
 
+/// Whether all copies of a storage node's newest superblock rotted, one by one, before its scrubber had looked at one of them. The
+/// node has forgotten what it promised and refuses to start, which is all it can do.
+fn is_lost_superblock(ended: &Ended, hits: &BTreeMap<&'static str, u64>) -> bool {
+    let lost = ["under superblock generation", "none of the superblock's"];
+    let refused = matches!(ended, Ended::Refused(what) if lost.iter().any(|words| what.contains(words)));
+    refused && hits.contains_key("D20")
+}
+
 /// What was owed, and what was seen.
 pub(super) fn judged(ended: Ended, script: &Script, hits: &BTreeMap<&'static str, u64>) -> (Owed, Seen) {
     let owed = owed(script, hits);
     let owed = if is_unvouched_tail(&ended, script.class(), hits) { Owed::KnownLimit } else { owed };
+    let owed = if is_lost_superblock(&ended, hits) { owed.max(Owed::Halt) } else { owed };
     (owed, seen(ended, owed, script))
 }
 

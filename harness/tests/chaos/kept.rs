@@ -181,3 +181,14 @@ fn a_recovery_whose_end_is_lost_while_it_settles_starts_over() {
     assert!(played.hits["D19"] > 0, "{:?}", played.hits);
     assert_eq!(played.seen.name(), "degraded");
 }
+
+/// Bits flipped in all four copies of a storage node's newest superblock, one by one, and at its next start the node found the one
+/// before, knew it for too old, and refused: rightly, but the rot had gone unseen for so long because nobody looked, and the
+/// campaign owed the node a start that no disk without a whole copy can give. Now copies are scrubbed, one after the other,
+/// and a refusal is owed where all of them rot in between, as they do here.
+#[test]
+fn a_node_whose_superblocks_rot_faster_than_they_are_scrubbed_refuses() {
+    let played = replay(include_str!("scripts/superblock-bank-rotten.jsonl"));
+    assert!(played.hits["D20"] > 0, "{:?}", played.hits);
+    assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
+}

@@ -16,6 +16,8 @@ pub struct Keeper {
     file: FileId,
     copy_bytes: usize,
     durable: u64,
+    /// How long a copy of it is.
+    durable_bytes: usize,
     durable_vdl: Lsn,
     durable_groups: usize,
     writing: Option<Writing>,
@@ -25,6 +27,7 @@ pub struct Keeper {
 #[derive(Clone, Debug)]
 struct Writing {
     superblock: Superblock,
+    len_bytes: usize,
     outstanding: usize,
     no_space: bool,
 }
@@ -32,7 +35,16 @@ struct Writing {
 impl Keeper {
     /// A keeper of an open file whose newest generation is `durable`.
     pub fn new(file: FileId, copy_bytes: usize, durable: u64) -> Keeper {
-        Keeper { file, copy_bytes, durable, durable_vdl: Lsn::ZERO, durable_groups: 0, writing: None, next: None }
+        Keeper {
+            file,
+            copy_bytes,
+            durable,
+            durable_bytes: 0,
+            durable_vdl: Lsn::ZERO,
+            durable_groups: 0,
+            writing: None,
+            next: None,
+        }
     }
 
     /// The newest generation known durable.
@@ -48,6 +60,15 @@ impl Keeper {
     /// Whether the newest durable generation names the segment of a group.
     pub fn names(&self, pg: PgId) -> bool {
         (pg.0 as usize) < self.durable_groups
+    }
+
+    /// Reads a copy of the newest durable generation, once this life has written one.
+    pub fn read_copy(&self, copy: usize, token: Token, out: &mut Effects) {
+        if self.durable_bytes > 0 {
+            let offset = Superblock::offset(self.durable, copy, self.copy_bytes);
+            let op = DiskOp::Read { file: self.file, offset, len_bytes: self.durable_bytes };
+            out.disk(token, op, IoClass::Repair);
+        }
     }
 
     /// Makes a state durable; gives the generation that will have it. The state's own generation is set here. Later states
@@ -84,9 +105,9 @@ impl Keeper {
         if writing.no_space || writing.outstanding > 0 {
             return Ok(None);
         }
-        let superblock = self.writing.take().expect("just seen").superblock;
+        let Writing { superblock, len_bytes, .. } = self.writing.take().expect("just seen");
         let done = superblock.generation;
-        (self.durable, self.durable_vdl) = (done, superblock.vdl);
+        (self.durable, self.durable_bytes, self.durable_vdl) = (done, len_bytes, superblock.vdl);
         // Groups are numbered from zero without a gap, and none is ever given up.
         self.durable_groups = superblock.segments.len();
         if let Some(next) = self.next.take() {
@@ -111,6 +132,7 @@ impl Keeper {
             let op = DiskOp::Write { file: self.file, offset, data: block.clone(), durable: true };
             out.disk(token, op, IoClass::Metadata);
         }
-        self.writing = Some(Writing { superblock, outstanding: COPIES, no_space: false });
+        let len_bytes = block.len();
+        self.writing = Some(Writing { superblock, len_bytes, outstanding: COPIES, no_space: false });
     }
 }

@@ -92,6 +92,7 @@ impl Owner {
     const RESTORE: u8 = 10;
     const RIPE: u8 = 11;
     const WATCHDOG: u8 = 12;
+    const SUPERBLOCK: u8 = 13;
 }
 
 /// Why a machine cannot go on.

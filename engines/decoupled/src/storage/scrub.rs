@@ -1,7 +1,8 @@
 //! The scrubber: looks, slowly, whether what is on the disk is still whole (P17, figure 4, step 8).
 //!
-//! One slot at a time, and now and then one extent of the log. A damaged slot is had again from a peer; the records of a
-//! damaged block are still in memory and are written again, in a new block.
+//! One slot at a time, and now and then one extent of the log, or one copy of the superblock. A damaged slot is had again from
+//! a peer; the records of a damaged block are still in memory and are written again, in a new block; so is the superblock, in
+//! the other bank.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +10,16 @@ use bytes::{Bytes, BytesMut};
 use compute::PageId;
 use node::{DiskOp, DiskReply, DiskResult, Effects, IoClass, TimerId, Token};
 
-use super::Owner;
 use super::block::{self, LogIdentity};
 use super::hotlog::extent_file;
-use super::server::Server;
+use super::server::{After, Server};
+use super::superblock::{COPIES, Superblock};
+use super::{Owner, Trouble};
 
 /// Slots between two extents.
 const SLOTS_PER_EXTENT: u64 = 32;
+/// Slots between two copies of the superblock.
+const SLOTS_PER_COPY: u64 = 4;
 
 /// Where the scrubber is.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +41,11 @@ impl Server {
         self.scrub.steps += 1;
         if self.scrub.steps.is_multiple_of(SLOTS_PER_EXTENT) {
             self.scrub_extent(out);
+            return;
+        }
+        if self.scrub.steps % SLOTS_PER_COPY == 1 {
+            let copy = (self.scrub.steps / SLOTS_PER_COPY) as usize % COPIES;
+            self.keeper.read_copy(copy, Token::new(Owner::SUPERBLOCK, self.keeper.durable()), out);
             return;
         }
         let next = self.pages.from(self.scrub.next_page).next().or_else(|| self.pages.from(PageId(0)).next());
@@ -75,6 +84,22 @@ impl Server {
         self.counters.damaged += lost.len() as u64;
         self.log.forget_blocks(no, &lost);
         self.write_again(&lost);
+    }
+
+    /// A copy of the superblock came from the disk. Unless there is a newer generation by now, it must be whole.
+    pub(super) fn on_superblock_scrubbed(
+        &mut self,
+        token: Token,
+        result: &DiskResult,
+        out: &mut Effects,
+    ) -> Result<(), Trouble> {
+        let generation = token.own();
+        let whole = matches!(result, Ok(DiskReply::Data(data)) if Superblock::is_copy_of(generation, data));
+        if whole || self.keeper.durable() != generation {
+            return Ok(());
+        }
+        self.counters.damaged += 1;
+        self.save(After::Nothing, out)
     }
 
     /// Puts the records of lost blocks into new ones.

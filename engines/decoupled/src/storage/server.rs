@@ -260,6 +260,7 @@ impl Server {
             }
             Owner::SLOT => self.on_slot(token, result, out),
             Owner::SCRUB => self.on_scrubbed(token, result),
+            Owner::SUPERBLOCK => self.on_superblock_scrubbed(token, &result, out)?,
             // The start's own operations are over.
             _ => {}
         }

@@ -12,8 +12,8 @@
 //!
 //! # Caveats
 //!
-//! - If all four copies of the newest generation rot, the one before is found. Log blocks carry the generation under which
-//!   they were written, so that is noticed as soon as one log block is newer.
+//! - If all four copies of the newest generation rot before the scrubber has looked at one of them, the one before is found.
+//!   Log blocks carry the generation under which they were written, so that is noticed as soon as one log block is newer.
 
 use bytes::{Bytes, BytesMut};
 use compute::Lsn;
@@ -139,6 +139,11 @@ impl Superblock {
         let crc = crc32c::crc32c(&bytes);
         bytes[16..20].copy_from_slice(&crc.to_le_bytes());
         (bytes.len() <= copy_bytes).then(|| Block::padded(&bytes))
+    }
+
+    /// Whether a place's bytes are a whole copy of a generation.
+    pub fn is_copy_of(generation: u64, bytes: &[u8]) -> bool {
+        matches!(Place::read(bytes), Place::Whole(found) if found.generation == generation)
     }
 
     /// Where copy `copy` of a generation goes, in bytes.

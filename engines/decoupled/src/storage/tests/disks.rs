@@ -9,6 +9,7 @@ use super::pages::{assert_model, churn};
 use super::world::{VOLUME, World, all, config, epoch};
 use crate::PgId;
 use crate::message::{SegmentStatus, Standing, ToStorage, ToWriter};
+use crate::storage::superblock::COPIES;
 use crate::storage::{StorageConfig, StorageNode};
 
 fn rule(world: &mut World, member: u32, rule: DiskRule) {
@@ -262,4 +263,26 @@ fn a_node_that_lost_its_page_index_is_rebuilt_before_it_counts() {
     let probe = world.probe(1);
     assert_eq!((probe.rebuilt, probe.segments[0].standing), (1, Standing::Clean), "{probe:?}");
     assert_model(&mut world, 1, 8);
+}
+
+/// The copies of a superblock rotted one after the other, months apart, and nobody looked: at the next start none of the newest
+/// was left, and the node had to be wiped. Now each is looked at in its turn, and all four are written anew when one is bad.
+#[test]
+fn rotten_copies_of_the_superblock_are_found_and_written_again() {
+    let config = StorageConfig { scrub_every: Nanos::from_millis(1), ..config(63) };
+    let mut world = World::created(SimConfig::shuffled(63), config.clone(), 1);
+    churn(&mut world, &all(), 8, 3);
+    let name = FileName::new("superblock");
+    for copy in 0..COPIES {
+        let disk = world.sim.disk_mut(NodeId(2)).expect("a storage node has a disk");
+        for place in [copy, COPIES + copy] {
+            assert!(disk.damage(&name, (place * config.superblock_bytes + 64) as u64, b"rot"));
+        }
+        world.run(40);
+        assert_eq!(world.probe(0).damaged, copy as u64 + 1);
+    }
+    world.crash(0, Survival::All);
+    world.restart(0);
+    assert_eq!(world.probe(0).segments[0].standing, Standing::Clean);
+    assert_model(&mut world, 0, 8);
 }
