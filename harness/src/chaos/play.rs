@@ -225,7 +225,7 @@ fn run(script: &Script, playing: &Playing) -> Played {
     let ended = strike(&mut world, script, workload.as_ref());
     world.hits.settle(&Counted::of(&world.sim));
     let hits = world.hits.counts().clone();
-    let (owed, seen) = judged(ended, script, &hits);
+    let (owed, seen) = judged(ended, script, &hits, &world.substance);
     let (began, over) = world.watch.measured;
     let since = |at: Nanos| at.saturating_sub(began);
     let halts = world.sim.halts().iter().filter(|halt| began <= halt.at && halt.at <= over);
@@ -343,6 +343,13 @@ fn is_unvouched_tail(ended: &Ended, class: EngineClass, hits: &BTreeMap<&'static
     class != EngineClass::Decoupled && rotted && is_tail
 }
 
+/// Whether bytes rotted on a mirrored volume that refuses to serve them, and the standby was detached at some time: of two copies
+/// that differ, nothing says which is right, and the writer's is believed. A stated limit, see `engines/README.md`.
+fn is_odd_one_of_two(ended: &Ended, class: EngineClass, hits: &BTreeMap<&'static str, u64>, detached: bool) -> bool {
+    let rotted = ["D8", "D9", "D10"].iter().any(|id| hits.contains_key(id));
+    class == EngineClass::Mirrored && detached && rotted && matches!(ended, Ended::Refused(_))
+}
+
 /// Whether all copies of a storage node's newest superblock rotted, one by one, before its scrubber had looked at one of them. The
 /// node has forgotten what it promised and refuses to start, which is all it can do.
 fn is_lost_superblock(ended: &Ended, hits: &BTreeMap<&'static str, u64>) -> bool {
@@ -352,10 +359,17 @@ fn is_lost_superblock(ended: &Ended, hits: &BTreeMap<&'static str, u64>) -> bool
 }
 
 /// What was owed, and what was seen.
-pub(super) fn judged(ended: Ended, script: &Script, hits: &BTreeMap<&'static str, u64>) -> (Owed, Seen) {
+pub(super) fn judged(
+    ended: Ended,
+    script: &Script,
+    hits: &BTreeMap<&'static str, u64>,
+    substance: &Substance,
+) -> (Owed, Seen) {
     let owed = owed(script, hits);
     let owed = if is_unvouched_tail(&ended, script.class(), hits) { Owed::KnownLimit } else { owed };
-    let owed = if is_lost_superblock(&ended, hits) { owed.max(Owed::Halt) } else { owed };
+    let detached = substance.get("detachments") > 0;
+    let refuses = is_lost_superblock(&ended, hits) || is_odd_one_of_two(&ended, script.class(), hits, detached);
+    let owed = if refuses { owed.max(Owed::Halt) } else { owed };
     (owed, seen(ended, owed, script))
 }
 

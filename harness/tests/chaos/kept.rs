@@ -192,3 +192,14 @@ fn a_node_whose_superblocks_rot_faster_than_they_are_scrubbed_refuses() {
     assert!(played.hits["D20"] > 0, "{:?}", played.hits);
     assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
 }
+
+/// Bits flipped in the writer's log, and the database was started while the standby was away. Of the two copies in reach the writer's
+/// is believed where they differ, so its damage was copied to its mirror, and to the standby's when that came back: a stated limit
+/// of mirroring. The database refuses, naming the LSN, but the campaign demanded a standby that opens, and a database that
+/// serves. Now it demands neither of damage that came while there was one other copy.
+#[test]
+fn damage_that_had_one_copy_against_it_is_refused() {
+    let played = replay(include_str!("scripts/odd-one-of-two.jsonl"));
+    assert!(played.hits["D9"] > 0 && played.substance.get("detachments") > 0, "{:?}", played.hits);
+    assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
+}

@@ -64,6 +64,9 @@ pub struct Coupled {
     exists: Arc<AtomicBool>,
     /// What the log's own blocks said was durable when the database node was started.
     vouched: Lsn,
+    /// Whether the standby was ever detached: until it is attached again, one copy stands against the writer's volume, and a start
+    /// makes it equal to that.
+    was_detached: bool,
     plants: Plants,
     /// The least patience with a disk.
     io_timeout_min: Nanos,
@@ -108,6 +111,7 @@ impl Coupled {
             damaged: BTreeSet::new(),
             exists: Arc::default(),
             vouched: Lsn::ZERO,
+            was_detached: false,
             plants: Plants::NONE,
             io_timeout_min: Nanos::ZERO,
         }
@@ -207,7 +211,10 @@ impl Coupled {
             VolumeStatus::Detached { .. } if self.drawn()?.mirror.zone_loss == ZoneLoss::Stop => {
                 return Err(format!("the standby was detached, which the policy forbids: {now:?}"));
             }
-            VolumeStatus::Detached { .. } => substance.add("detachments", u64::from(!was_detached)),
+            VolumeStatus::Detached { .. } => {
+                self.was_detached = true;
+                substance.add("detachments", u64::from(!was_detached));
+            }
             _ => substance.add("standbys attached again", u64::from(was_detached)),
         }
         Ok(())
@@ -216,8 +223,10 @@ impl Coupled {
     /// The writer's zone might never return.
     fn check_standby(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
         let config = self.drawn()?.clone();
-        // What is left of a damaged copy is mended by the resync, which a standby that is promoted has not had.
-        let damaged = [EBS_B1, EBS_B2].iter().any(|id| self.damaged.contains(id));
+        // What is left of a damaged copy is mended by the resync, which a standby that is promoted has not had. Damage of the
+        // writer's volume that came while there was one other copy is in all four.
+        let suspects: &[NodeId] = if self.was_detached { &VOLUMES } else { &[EBS_B1, EBS_B2] };
+        let damaged = suspects.iter().any(|id| self.damaged.contains(id));
         if damaged || self.durable == Lsn::ZERO || !copies::may_promote(sim, &config) {
             return Ok(());
         }

@@ -95,7 +95,7 @@ fn run(script: &Script, playing: &Playing, directory: &Path) -> Played {
         player.hits.settle(&counted);
     }
     let hits = player.hits.counts().clone();
-    let (owed, seen) = play::judged(ended, script, &hits);
+    let (owed, seen) = play::judged(ended, script, &hits, &player.substance);
     let (from, over) = player.watch.measured;
     let since = |at: Nanos| at.saturating_sub(from);
     let in_time = |stop: &&player::Stop| from <= stop.at && stop.at <= over;
