@@ -203,3 +203,14 @@ fn damage_that_had_one_copy_against_it_is_refused() {
     assert!(played.hits["D9"] > 0 && played.substance.get("detachments") > 0, "{:?}", played.hits);
     assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
 }
+
+/// A full disk refused a log block of a storage node, later blocks began another extent, and the refused one went there when there
+/// was room again. Once older extents were given up, the superblock said that everything before the first block of that extent
+/// was void, the late one with it: the next start denied records that the node had acknowledged. Three such nodes would have
+/// let a recovery annul what clients were told is durable. Now the floor is the least block of any extent.
+#[test]
+fn a_block_that_was_refused_once_is_not_below_the_floor() {
+    let played = replay(include_str!("scripts/refused-block-below-floor.jsonl"));
+    assert!(played.hits["D13"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "masked");
+}

@@ -424,9 +424,11 @@ impl HotLog {
         }
     }
 
-    /// The first block that is live once `freed` are given up.
+    /// The first block that is live once `freed` are given up. A block that a full device refused may have gone to an extent that
+    /// began with a later one.
     pub fn floor_without(&self, freed: &[u32]) -> u64 {
-        let left = self.live.iter().filter(|(no, _)| !freed.contains(no)).map(|(_, extent)| extent.first);
-        left.min().unwrap_or(self.next_seq)
+        let left = self.live.iter().filter(|(no, _)| !freed.contains(no)).map(|(_, extent)| extent);
+        let first = |extent: &Extent| extent.blocks.first().map_or(extent.first, |&block| block.min(extent.first));
+        left.map(first).min().unwrap_or(self.next_seq)
     }
 }
