@@ -13,6 +13,8 @@ use crate::wal::Layout;
 pub const KIND: u16 = 1;
 const ENGINE: [u8; 8] = *b"coupled\0";
 const BODY_BYTES: usize = 8 + 19 * 8;
+/// Positions, counts and LSNs beyond this are none: at a gigabyte of log a second it takes years to come to them.
+const NUMBER_MAX: u64 = 1 << 56;
 
 /// Sizes fixed when the database is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +146,29 @@ impl Superblock {
                 superblock.geometry
             ));
         }
+        if let Some(what) = superblock.impossible() {
+            return refused(format!(
+                "the superblock names {what} that no database gets to, though its checksum is right; restore the disk"
+            ));
+        }
         Ok(Some((standing, superblock)))
+    }
+
+    /// What is in it that this engine never writes.
+    fn impossible(&self) -> Option<&'static str> {
+        let astray = |checkpoint: &Checkpoint, layout: &Layout| {
+            let Checkpoint { position, sequence, incarnation, before, .. } = checkpoint;
+            let numbers = [position.0, sequence.0, incarnation.0, before.0];
+            !position.0.is_multiple_of(u64::from(layout.align_bytes)) || numbers.iter().any(|n| *n > NUMBER_MAX)
+        };
+        let binlog = self.geometry.binlog.as_ref();
+        let places = [
+            (astray(&self.checkpoint, &self.geometry.log), "a checkpoint"),
+            (binlog.is_some_and(|layout| astray(&self.binlog, layout)), "an end of the binlog"),
+            (self.incarnation.0 > NUMBER_MAX, "an incarnation"),
+            (self.durable.0 > NUMBER_MAX, "a durable LSN"),
+        ];
+        places.into_iter().find_map(|(is_astray, what)| is_astray.then_some(what))
     }
 }
 
@@ -191,6 +215,27 @@ mod tests {
 
     fn file_of(superblock: &Superblock) -> Vec<u8> {
         copies::encode(KIND, 6, &superblock.encode()).repeat(copies::COPIES as usize)
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_though_its_checksum_is_right() {
+        let whole = sample();
+        let checkpoint = |change: fn(&mut Checkpoint)| {
+            let mut changed = whole.checkpoint;
+            change(&mut changed);
+            changed
+        };
+        let cases = [
+            (Superblock { checkpoint: checkpoint(|at| at.position = LogPos(1000)), ..whole }, "a checkpoint"),
+            (Superblock { checkpoint: checkpoint(|at| at.sequence = BlockSeq(u64::MAX)), ..whole }, "a checkpoint"),
+            (Superblock { binlog: checkpoint(|at| at.position = LogPos(1)), ..whole }, "an end of the binlog"),
+            (Superblock { incarnation: Incarnation(1 << 60), ..whole }, "an incarnation"),
+            (Superblock { durable: Lsn(u64::MAX), ..whole }, "a durable LSN"),
+        ];
+        for (superblock, what) in cases {
+            let refused = Superblock::open(&file_of(&superblock), VolumeId(77), &whole.geometry);
+            assert!(refused.is_err_and(|error| error.to_string().contains(what)), "{what}");
+        }
     }
 
     #[test]

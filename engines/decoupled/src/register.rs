@@ -11,6 +11,12 @@ use node::NodeId;
 
 use crate::{Epoch, quorum::MEMBERS};
 
+const PAGE_BYTES_MIN: u32 = 512;
+const PAGE_BYTES_MAX: u32 = 64 << 10;
+const PAGES_PER_PG_MAX: u64 = 1 << 40;
+/// A message that names where each group ends must fit a frame.
+const PG_COUNT_MAX: u32 = 1 << 20;
+
 /// What never changes in a volume's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
@@ -41,7 +47,21 @@ pub struct Register {
     pub members: [NodeId; MEMBERS],
 }
 
+impl Geometry {
+    /// Whether a volume can be of it.
+    pub fn is_possible(&self) -> bool {
+        self.page_bytes.is_power_of_two()
+            && (PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&self.page_bytes)
+            && (1..=PAGES_PER_PG_MAX).contains(&self.pages_per_pg)
+    }
+}
+
 impl Register {
+    /// Whether a writer can have written it.
+    pub fn is_possible(&self) -> bool {
+        self.geometry.is_possible() && self.pg_count <= PG_COUNT_MAX
+    }
+
     /// Orders two registers by age.
     pub fn is_newer_than(&self, other: &Register) -> bool {
         (self.epoch, self.version) > (other.epoch, other.version)

@@ -31,6 +31,8 @@ pub const PLACES: usize = 2 * COPIES;
 const MAGIC: u64 = 0x5345_5854_414e_5453;
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 24;
+/// Counts and LSNs beyond this are none: tokens of disk operations carry the number of a log block in 56 bits.
+const NUMBER_MAX: u64 = 1 << 55;
 
 /// What the superblock says of one protection group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +114,14 @@ pub enum SuperblockError {
         /// The member expected.
         expected_member: MemberIndex,
     },
+    /// What no node gets to, behind a right checksum.
+    #[error(
+        "superblock has an impossible {what}, though its checksum is right: restore the disk or wipe the directory"
+    )]
+    Impossible {
+        /// What it says.
+        what: String,
+    },
     /// No copy reads.
     #[error("none of the superblock's {PLACES} copies reads whole: restore the disk or wipe the directory")]
     Damaged,
@@ -180,10 +190,33 @@ impl Superblock {
                 expected_volume: volume,
                 expected_member: member,
             }),
-            Some(found) => Ok(Some(*found)),
+            Some(found) => match found.impossible() {
+                Some(what) => Err(SuperblockError::Impossible { what }),
+                None => Ok(Some(*found)),
+            },
             None if damaged && !is_first_torn(file, copy_bytes) => Err(SuperblockError::Damaged),
             None => Ok(None),
         }
+    }
+}
+
+impl Superblock {
+    /// What in it this engine never comes to.
+    fn impossible(&self) -> Option<String> {
+        let own = [
+            ("generation", self.generation),
+            ("incarnation", self.incarnation.0),
+            ("VDL", self.vdl.0),
+            ("log floor", self.log_floor),
+            ("bound of void claims", self.claims_void_upto),
+            ("index position", self.index_position),
+        ];
+        let segments = self.segments.iter().flat_map(|record| {
+            [("base of a segment", record.base.0), ("claim of a segment", record.claim.0), ("PGMRPL", record.pgmrpl.0)]
+        });
+        let beyond = own.into_iter().chain(segments).find(|(_, number)| *number > NUMBER_MAX);
+        let register = self.register.filter(|register| !register.is_possible());
+        beyond.map(|(name, number)| format!("{name} {number}")).or(register.map(|register| format!("{register:?}")))
     }
 }
 
@@ -221,7 +254,10 @@ impl Place {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use node::NodeId;
+
     use super::*;
+    use crate::Geometry;
 
     const COPY_BYTES: usize = 2048;
     const VOLUME: VolumeId = VolumeId(7);
@@ -277,6 +313,37 @@ pub(super) mod tests {
         let at = Superblock::offset(2, 3, COPY_BYTES) as usize;
         file[at] = 1;
         assert_eq!(Superblock::choose(&file, COPY_BYTES, VOLUME, MEMBER), Err(SuperblockError::Damaged));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_though_its_checksum_is_right() {
+        let geometry = |page_bytes, pages_per_pg| Geometry { page_bytes, pages_per_pg };
+        let register = |geometry, pg_count| Register {
+            epoch: Epoch { number: 4, owner: 9 },
+            version: 1,
+            formed: true,
+            geometry,
+            geometry_epoch: 1,
+            pg_count,
+            membership_epoch: 1,
+            members: [1, 2, 3, 4, 5, 6].map(NodeId),
+        };
+        let with = |geometry, pg_count| Superblock { register: Some(register(geometry, pg_count)), ..sample(1) };
+        let cases = [
+            (Superblock { log_floor: u64::MAX, ..sample(1) }, Some("log floor 18446744073709551615")),
+            (Superblock { vdl: Lsn(1 << 60), ..sample(1) }, Some("VDL")),
+            (with(geometry(15390, 64), 1), Some("Register")),
+            (with(geometry(512, 0), 1), Some("Register")),
+            (with(geometry(512, 64), u32::MAX), Some("Register")),
+            (with(geometry(512, 64), 3), None),
+        ];
+        for (superblock, what) in cases {
+            let mut file = vec![0; COPY_BYTES * PLACES];
+            write(&mut file, &superblock, 0..COPIES);
+            let refused = choose(&file).err().map(|error| error.to_string());
+            assert_eq!(refused.is_some(), what.is_some(), "{refused:?}");
+            assert!(refused.unwrap_or_default().contains(what.unwrap_or_default()));
+        }
     }
 
     #[test]
