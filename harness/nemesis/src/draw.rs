@@ -21,8 +21,8 @@ mod successors;
 
 /// Windows that a schedule's time is cut into, each quiet or not.
 const WINDOWS: u64 = 8;
-/// Episodes of a schedule at most.
-const EPISODES_MAX: u64 = 24;
+/// Episodes of a schedule at most, where nobody says how many.
+pub const EPISODES_MAX: u64 = 24;
 
 /// What to draw.
 #[derive(Clone, Debug)]
@@ -35,6 +35,10 @@ pub struct Plan {
     pub demand: Demand,
     /// How long.
     pub span: Nanos,
+    /// At most so many episodes.
+    pub episodes_max: u64,
+    /// In which share of the episodes of P5 both databases keep a part of storage.
+    pub divided: f64,
 }
 
 impl Schedule {
@@ -48,10 +52,11 @@ impl Schedule {
             .collect();
         let span = plan.span;
         let budget = Budget::new(plan.demand, cast.class);
-        let mut draw =
-            Draw { cast, rng, budget, row: &crate::catalogue::ROWS[0], at: span, end: span, span, faults: Vec::new() };
+        let row = &crate::catalogue::ROWS[0];
+        let divided = plan.divided;
+        let mut draw = Draw { cast, rng, budget, divided, row, at: span, end: span, span, faults: Vec::new() };
         let loud: Vec<bool> = (0..WINDOWS).map(|_| !draw.rng.chance(0.25)).collect();
-        let episodes = if rows.is_empty() { 0 } else { draw.rng.between(0, EPISODES_MAX) };
+        let episodes = if rows.is_empty() { 0 } else { draw.rng.between(0, plan.episodes_max) };
         for _ in 0..episodes {
             let window = draw.rng.below(WINDOWS);
             let row = rows[draw.rng.below(rows.len() as u64) as usize];
@@ -69,6 +74,7 @@ struct Draw<'a> {
     cast: &'a Cast,
     rng: &'a mut Rng,
     budget: Budget,
+    divided: f64,
     /// The row that is being drawn.
     row: &'static Row,
     at: Nanos,

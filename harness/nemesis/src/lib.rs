@@ -33,7 +33,7 @@ pub use act::{Act, DamageKind, WAIT_MAX};
 pub use budget::{Budget, Demand};
 pub use cast::{Cast, Names};
 pub use catalogue::{Carrier, EngineClass, Owed, ROWS, Reach, Row};
-pub use draw::Plan;
+pub use draw::{EPISODES_MAX, Plan};
 pub use generate::Generator;
 pub use operations::{Operation, Verb};
 pub use schedule::{DATABASE_DOWN_MIN, STUCK, Schedule, Timed, healing};

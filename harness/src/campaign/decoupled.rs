@@ -17,6 +17,7 @@ use node::{Block, Nanos, NodeId, Rng, Topology};
 use sim::{Sim, Status, Stop};
 
 use super::console::{CONSOLE, Mailbox};
+use super::fences::Fences;
 use super::segments::Segments;
 use super::successor::{SUCCESSOR, successor};
 use super::watch::{self, Conditions, Promise, Vitals};
@@ -49,6 +50,7 @@ pub struct Decoupled {
     /// The highest SCL of any segment since the last writer opened.
     tail: Lsn,
     segments: Segments,
+    fences: Fences,
     nodes: BTreeMap<NodeId, (Incarnation, Epoch, Lsn)>,
     waited_for_lease: Option<Epoch>,
     /// What the last writer counted as complete, by group.
@@ -148,6 +150,14 @@ impl Decoupled {
         Ok(())
     }
 
+    /// What storage nodes told an open writer.
+    fn check_told(&self, database: &Database, epoch: Epoch) -> Result<(), String> {
+        let groups = database.storage().groups();
+        MemberIndex::all().zip(STORAGE).try_for_each(|(member, node)| {
+            self.fences.check(node, epoch, groups.iter().map(|group| (group.pg(), group.scl(member))))
+        })
+    }
+
     fn check_storage(&mut self, id: NodeId, probe: &StorageProbe) -> Result<(), String> {
         if let Some((incarnation, promised, vdl)) = self.nodes.get(&id)
             && (probe.incarnation < *incarnation
@@ -157,6 +167,7 @@ impl Decoupled {
         }
         self.nodes.insert(id, (probe.incarnation, probe.promised, probe.vdl));
         self.segments.look(id, probe)?;
+        self.fences.look(id, probe);
         let tail = probe.segments.iter().map(|segment| segment.scl).max();
         self.tail = self.tail.max(tail.unwrap_or_default());
         Ok(())
@@ -228,10 +239,12 @@ impl Subject for Decoupled {
             }
         }
         if self.has_successor
-            && let Some(status) = sim.node::<Database>(SUCCESSOR).map(|heir| heir.storage().status())
+            && let Some(heir) = sim.node::<Database>(SUCCESSOR)
+            && let status = heir.storage().status()
             && status.stage == "open"
         {
             self.check_writer(SUCCESSOR, &status, substance)?;
+            self.check_told(heir, status.epoch)?;
         }
         let Some(database) = writer(sim) else { return Ok(()) };
         let status = database.storage().status();
@@ -240,6 +253,7 @@ impl Subject for Decoupled {
         }
         if status.stage == "open" {
             self.check_writer(COMPUTE, &status, substance)?;
+            self.check_told(database, status.epoch)?;
             let trusted = STORAGE.iter().zip(&probes).filter(|(id, _)| !self.damaged.contains(id));
             check_quorums(database, &status, trusted.map(|(_, probe)| probe))?;
             self.acknowledged = database.storage().groups().iter().map(|group| (group.pg(), group.pgcl())).collect();
@@ -325,6 +339,7 @@ impl Subject for Decoupled {
     fn disk_damaged(&mut self, id: NodeId, _lost: bool) {
         self.nodes.remove(&id);
         self.segments.forget(id);
+        self.fences.forget(id);
         self.damaged.insert(id);
     }
 }

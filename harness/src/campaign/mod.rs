@@ -39,6 +39,7 @@ pub mod console;
 pub mod coupled;
 pub mod database;
 pub mod decoupled;
+pub mod fences;
 pub mod glimpse;
 pub mod hits;
 pub mod judge;

@@ -89,7 +89,8 @@ impl World<'_> {
     /// Faults that leave stored bytes whole: the engines come back from them by themselves.
     fn draw(&self, span: Nanos, rng: &mut Rng) -> Schedule {
         let whole = |row: &&nemesis::Row| !row.damages() && !["D7", "D21", "K3", "P5", "P6"].contains(&row.id);
-        let plan = Plan { rows: ROWS.iter().filter(whole).collect(), swarm: true, demand: Demand::Liveness, span };
+        let (rows, episodes_max) = (ROWS.iter().filter(whole).collect(), nemesis::EPISODES_MAX);
+        let plan = Plan { rows, swarm: true, demand: Demand::Liveness, span, episodes_max, divided: 0.0 };
         Schedule::draw(&plan, self.cast(), rng)
     }
 

@@ -52,6 +52,8 @@ pub fn author_for(carrier: Carrier, suite: &Suite, class: EngineClass, seed: u64
         swarm: suite.pick == Pick::Half,
         demand: suite.demand.into(),
         span,
+        episodes_max: suite.episodes,
+        divided: suite.divided,
     };
     let schedule = Schedule::draw(&plan, &cast, &mut rng.fork("faults", 0));
     header.rows = schedule.rows.iter().map(|row| row.id.to_owned()).collect();

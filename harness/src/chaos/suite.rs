@@ -27,6 +27,12 @@ pub struct Suite {
     pub demand: DemandName,
     /// The length of scripts, in milliseconds of virtual time: least and most.
     pub span_ms: [u64; 2],
+    /// Episodes of faults in a script, at most.
+    #[serde(default = "episodes_max")]
+    pub episodes: u64,
+    /// The share of the episodes of P5 in which storage is divided between two database nodes.
+    #[serde(default)]
+    pub divided: f64,
     /// Operations in a script: least and most.
     pub operations: [u64; 2],
     /// Clients: least and most.
@@ -35,6 +41,10 @@ pub struct Suite {
     pub keys: [u64; 2],
     /// Seeds when nobody says how many.
     pub seeds: u64,
+}
+
+fn episodes_max() -> u64 {
+    nemesis::EPISODES_MAX
 }
 
 /// How many of its rows a script of a suite uses.
@@ -77,7 +87,7 @@ const BUILT_IN: [(&str, &str); 5] = [
 ];
 
 /// Those that hunt planted bugs: see [`crate::chaos::mutants`].
-const CANARIES: [(&str, &str); 13] = [
+const CANARIES: [(&str, &str); 14] = [
     ("power", include_str!("../../suites/canary/power.toml")),
     ("disk-errors", include_str!("../../suites/canary/disk-errors.toml")),
     ("log-rot", include_str!("../../suites/canary/log-rot.toml")),
@@ -90,11 +100,25 @@ const CANARIES: [(&str, &str); 13] = [
     ("amnesia", include_str!("../../suites/canary/amnesia.toml")),
     ("segment-rot", include_str!("../../suites/canary/segment-rot.toml")),
     ("succession", include_str!("../../suites/canary/succession.toml")),
+    ("division", include_str!("../../suites/canary/division.toml")),
     ("late", include_str!("../../suites/canary/late.toml")),
 ];
 
-const FIELDS: [&str; 11] =
-    ["name", "about", "engines", "faults", "pick", "demand", "span_ms", "operations", "clients", "keys", "seeds"];
+const FIELDS: [&str; 13] = [
+    "name",
+    "about",
+    "engines",
+    "faults",
+    "pick",
+    "demand",
+    "span_ms",
+    "episodes",
+    "divided",
+    "operations",
+    "clients",
+    "keys",
+    "seeds",
+];
 
 impl Suite {
     /// Those that come with the program.
@@ -156,6 +180,8 @@ impl Suite {
             (self.span_ms[0] >= 1 && self.span_ms[1] <= 60_000, "span_ms lies between 1 and 60000"),
             (self.clients[0] >= 1 && self.clients[1] <= 100, "clients lie between 1 and 100"),
             (self.keys[0] >= 2 && self.keys[1] <= 10_000, "keys lie between 2 and 10000"),
+            (self.episodes <= 1_000, "episodes are at most 1000"),
+            ((0.0..=1.0).contains(&self.divided), "divided is a share: it lies between 0 and 1"),
             (self.operations[1] <= 100_000, "operations are at most 100000"),
             (self.seeds >= 1, "seeds are at least 1"),
         ];
@@ -218,6 +244,7 @@ mod tests {
             ("operations = [0, 300]", "operations = [300, 0]", "is no range"),
             ("clients = [1, 8]", "clients = [0, 8]", "clients lie between"),
             ("seeds = 100", "", "missing field `seeds`"),
+            ("seeds = 100", "seeds = 100\ndivided = 1.5", "divided is a share"),
         ];
         for (from, to, why) in cases {
             assert!(good.contains(from), "{from} is not in the suite");

@@ -43,8 +43,9 @@ impl Draw<'_> {
             "D20" => self.damage(DamageKind::Rot, &["superblock"]),
             "D21" => self.swap(),
             "K8" => {
-                let count = self.rng.between(2.min(nodes.len() as u64), nodes.len() as u64) as usize;
-                for &node in &nodes[..count] {
+                let mut left = nodes.clone();
+                for _ in 0..self.rng.between(2.min(nodes.len() as u64), nodes.len() as u64) {
+                    let node = left.swap_remove(self.rng.below(left.len() as u64) as usize);
                     let rule = slow(self.rng);
                     self.rule(node, rule);
                 }
@@ -79,7 +80,7 @@ impl Draw<'_> {
         }
     }
 
-    fn rule(&mut self, node: NodeId, rule: DiskRule) {
+    pub(super) fn rule(&mut self, node: NodeId, rule: DiskRule) {
         let (at, end) = (self.at, self.end);
         self.push(at, Fault::Disk { node, rule });
         self.push(end, Fault::DiskClear { node });

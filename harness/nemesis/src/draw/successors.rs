@@ -1,17 +1,25 @@
 //! A second database node that opens the volume while the first one is there.
 
-use node::fault::{Fault, LinkRule};
+use node::fault::{DiskRule, Fault, LinkRule};
 use node::{Nanos, NodeId};
 
 use super::Draw;
 
 /// The longest mean of what is added to the links of a successor.
 const SLOW_MAX: Nanos = Nanos::from_millis(8);
+/// Nodes that the old database must lose no more than, to go on committing.
+const FAR_MAX: usize = 2;
+/// Nodes that a successor must reach, to fence the old database.
+const REACHED_MIN: usize = 3;
 
 impl Draw<'_> {
-    /// The database is replaced and does not know it: awake, asleep meanwhile, or cut off from storage.
+    /// The database is replaced and does not know it: awake, asleep meanwhile, cut off from storage, or with a part of storage
+    /// of its own.
     pub(super) fn succeed(&mut self) {
         let Some(successor) = self.cast.successor else { return };
+        if self.divided > 0.0 && self.rng.chance(self.divided) {
+            return self.divide(successor);
+        }
         let (at, old) = (self.at, self.cast.database);
         let until = self.reign(successor, at);
         if self.rng.chance(0.5) {
@@ -32,6 +40,35 @@ impl Draw<'_> {
                         self.link(from, to, LinkRule { cut: true, ..LinkRule::default() });
                     }
                 }
+            }
+        }
+    }
+
+    /// Each database reaches some nodes that the other does not, and both reach a bridge whose disk is slow. What the old one writes
+    /// waits there for the fourth acknowledgement while the new one is promised the volume.
+    fn divide(&mut self, successor: NodeId) {
+        let (old, mut near) = (self.cast.database, self.cast.others.iter().map(|other| other.0).collect::<Vec<_>>());
+        let mut take = |draw: &mut Self, count: usize| -> Vec<NodeId> {
+            let count = count.min(near.len());
+            (0..count).map(|_| near.swap_remove(draw.rng.below(near.len() as u64) as usize)).collect()
+        };
+        let bridges = if self.rng.chance(0.7) { 1 } else { 2 };
+        let far = self.rng.between((REACHED_MIN - bridges) as u64, FAR_MAX as u64) as usize;
+        let (bridges, far) = (take(self, bridges), take(self, far));
+        let begins = Nanos(self.rng.between(self.at.0, (self.at.0 + self.span.0 / 16).min(self.span.0)));
+        let until = self.reign(successor, begins);
+        self.end = Nanos(self.rng.between(begins.0, until.0));
+        let cuts = far.iter().map(|&node| (old, node)).chain(near.iter().map(|&node| (successor, node)));
+        for (one, other) in cuts.flat_map(|(one, other)| [(one, other), (other, one)]) {
+            self.link(one, other, LinkRule { cut: true, ..LinkRule::default() });
+        }
+        for node in bridges {
+            let rule = DiskRule { extra_delay: Some(self.tail(SLOW_MAX)), ..DiskRule::default() };
+            self.rule(node, rule);
+            // What it says last may arrive first, and what it is told late.
+            for (from, to) in [(node, old), (successor, node)] {
+                let slow = LinkRule { extra_delay: Some(self.tail(SLOW_MAX)), ..LinkRule::default() };
+                self.link(from, to, slow);
             }
         }
     }

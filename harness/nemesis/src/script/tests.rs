@@ -19,7 +19,8 @@ fn script(seed: u64) -> Script {
     let (format, version) = Header::format();
     let span = Nanos::from_millis(300);
     let names = Names(nodes);
-    let plan = Plan { rows: ROWS.iter().collect(), swarm: true, demand: Demand::Safety, span };
+    let (rows, episodes_max) = (ROWS.iter().collect(), crate::EPISODES_MAX);
+    let plan = Plan { rows, swarm: true, demand: Demand::Safety, span, episodes_max, divided: 0.0 };
     let schedule = Schedule::draw(&plan, &cast(&names), &mut Rng::new(seed));
     let header = Header {
         format,

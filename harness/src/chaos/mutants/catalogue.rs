@@ -202,7 +202,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "ack-across-fence",
-        "succession",
+        "division",
         DECOUPLED,
         decoupled(Decoupled::AckAcrossFence),
         "an append accepted before a promise is acknowledged after it: the new writer has not counted it",
