@@ -5,10 +5,11 @@
 //! may know of a segment as complete beyond what that was when the promise was first seen.
 //!
 //! A truncation that comes with the promise, or between two looks, takes away what was rightly acknowledged before it; how
-//! complete the segments were then is not known, and nothing is compared.
+//! complete the segments were then is not known, and nothing is compared. Nor is a segment that was given up.
 
 use std::collections::BTreeMap;
 
+use ::decoupled::message::Standing;
 use ::decoupled::storage::StorageProbe;
 use ::decoupled::{Epoch, Incarnation, PgId, TruncationTable};
 use compute::Lsn;
@@ -25,7 +26,9 @@ struct Fence {
     incarnation: Incarnation,
     promised: Epoch,
     table: TruncationTable,
-    /// For each promise, what the segments were complete to.
+    /// The highest that each segment was complete to under the table.
+    highest: BTreeMap<PgId, Lsn>,
+    /// For each promise, what that was for the segments that counted; `None` when that is not known.
     ends: BTreeMap<Epoch, Option<BTreeMap<PgId, Lsn>>>,
 }
 
@@ -33,19 +36,23 @@ impl Fences {
     /// Takes note of what a node has promised by now.
     pub fn look(&mut self, id: NodeId, probe: &StorageProbe) {
         let fence = self.nodes.entry(id).or_default();
-        if probe.promised == fence.promised && probe.incarnation == fence.incarnation {
+        let comparable = probe.incarnation == fence.incarnation && probe.table == fence.table;
+        if !comparable {
+            fence.highest.clear();
             fence.table.clone_from(&probe.table);
-            return;
+        }
+        for segment in probe.segments.iter().filter(|segment| segment.standing != Standing::Unhydrated) {
+            let highest = fence.highest.entry(segment.pg).or_default();
+            // What a start found and cannot make durable yet was acknowledged, though it does not count.
+            *highest = segment.scl.max(segment.doubt).max(*highest);
         }
         if probe.promised > fence.promised {
-            let comparable = probe.incarnation == fence.incarnation && probe.table == fence.table;
-            let ends = || probe.segments.iter().map(|segment| (segment.pg, segment.scl)).collect();
-            fence.ends.insert(probe.promised, comparable.then(ends));
+            fence.ends.insert(probe.promised, comparable.then(|| fence.highest.clone()));
+        } else if probe.promised < fence.promised {
+            // A promise that was not durable is gone with a crash.
+            fence.ends.retain(|promised, _| *promised <= probe.promised);
         }
-        // A promise that was not durable is gone with a crash.
-        fence.ends.retain(|promised, _| *promised <= probe.promised);
         (fence.incarnation, fence.promised) = (probe.incarnation, probe.promised);
-        fence.table.clone_from(&probe.table);
     }
 
     /// Compares what the writer of `epoch` knows of a node's segments with what it may.
@@ -58,8 +65,7 @@ impl Fences {
         let later = fence.ends.range(epoch..).find(|(promised, _)| **promised > epoch);
         let Some((promised, Some(ends))) = later else { return Ok(()) };
         for (pg, scl) in known {
-            let end = ends.get(&pg).copied().unwrap_or_default();
-            if scl > end {
+            if let Some(end) = ends.get(&pg).filter(|end| scl > **end) {
                 return Err(format!(
                     "{id:?} acknowledged protection group {} up to {scl} to the writer of epoch {}: it had promised epoch {} \
                      when it was complete to {end}",
@@ -79,7 +85,6 @@ impl Fences {
 #[cfg(test)]
 mod tests {
     use ::decoupled::Truncation;
-    use ::decoupled::message::Standing;
     use ::decoupled::storage::SegmentProbe;
 
     use super::*;
@@ -128,6 +133,19 @@ mod tests {
             .iter()
             .for_each(|probe| fences.look(NODE, probe));
         assert_eq!(told(&fences, 9), Ok(()));
+    }
+
+    /// A node was left behind and gave its segment up after it had acknowledged it; the promise found it empty.
+    #[test]
+    fn a_segment_that_was_given_up_is_compared_with_what_it_was() {
+        let mut fences = Fences::default();
+        let mut empty = probe(1, 2, 0);
+        empty.segments[0].standing = Standing::Unhydrated;
+        [probe(1, 1, 5), probe(1, 1, 7), empty.clone()].iter().for_each(|probe| fences.look(NODE, probe));
+        assert_eq!(told(&fences, 7), Ok(()));
+        let mut fences = Fences::default();
+        [StorageProbe { promised: epoch(1), ..empty.clone() }, empty].iter().for_each(|probe| fences.look(NODE, probe));
+        assert_eq!(told(&fences, 7), Ok(()), "nobody knows what it was");
     }
 
     #[test]

@@ -51,8 +51,15 @@ pub(super) fn run_command(args: &MutantsArgs) -> Result<Exit, Failure> {
         "found by its own suite: {own} of {of}; found by the swarm: {swarm} of {of}; {:.1} s",
         began.elapsed().as_secs_f64()
     );
+    let good = own == of && failed.is_empty();
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let reproduce = format!("sextant {}", asked.join(" "));
+    let path = args.out.join(record::report::FILE);
+    let page = table.page((played, failed), began.elapsed().as_secs_f64(), reproduce);
+    fs::write(&path, page.html()).map_err(io)?;
     println!("mutants  {}", args.out.join("mutants.csv").display());
-    Ok(if own == of && failed.is_empty() { Exit::Ok } else { Exit::Violation })
+    println!("report   {}", path.display());
+    Ok(if good { Exit::Ok } else { Exit::Violation })
 }
 
 fn chosen(args: &MutantsArgs) -> Result<Vec<&'static Mutant>, Failure> {

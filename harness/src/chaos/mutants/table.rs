@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use nemesis::EngineClass;
+use record::report::chaos::mutants::{Catch, Mutants};
 
 use super::{Caught, MUTANTS, Mutant};
 use crate::chaos::play::Seen;
@@ -109,6 +110,35 @@ impl Table {
         self.file.flush()?;
         self.lines.push(line);
         Ok(text.trim_end().to_owned())
+    }
+
+    /// The report of the lines so far.
+    pub fn page(&self, clean: (u64, Vec<String>), elapsed_s: f64, reproduce: String) -> Mutants {
+        let catch = |caught: &Option<Caught>| {
+            caught.as_ref().map(|Caught { seeds, seen, .. }| Catch {
+                seeds: *seeds,
+                checker: checker_of(seen).to_owned(),
+                what: seen.failure().unwrap_or_default().to_owned(),
+            })
+        };
+        let line = |line: &Line| record::report::chaos::mutants::Mutant {
+            name: line.mutant.slug.to_owned(),
+            about: line.mutant.about.to_owned(),
+            engine: line.class.name().to_owned(),
+            suite: line.mutant.suite.to_owned(),
+            own: catch(&line.own),
+            swarm: catch(&line.swarm),
+        };
+        let (own, swarm, all) = self.totals();
+        Mutants {
+            mutants: self.lines.iter().map(line).collect(),
+            found: (own as u64, swarm as u64, all as u64),
+            seeds_max: self.seeds_max,
+            clean,
+            elapsed_s,
+            code: record::info::Code::capture(),
+            reproduce,
+        }
     }
 
     /// Mutants so far that were found on every engine: by their own suites, and by the swarm; and how many there are.

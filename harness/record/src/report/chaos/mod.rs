@@ -18,6 +18,7 @@ mod about;
 mod availability;
 mod course;
 mod matrix;
+pub mod mutants;
 mod recovery;
 mod verdict;
 
@@ -82,6 +83,10 @@ pub struct Availability {
     pub had: u64,
     /// Slices in which it was asked for.
     pub asked: u64,
+    /// Slices of those in which the state of the faults promised it.
+    pub promised: u64,
+    /// Slices of these in which it was.
+    pub kept: u64,
     /// The share of each run that asked for it.
     pub runs: Vec<f64>,
 }

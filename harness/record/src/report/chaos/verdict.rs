@@ -54,7 +54,7 @@ pub(super) fn header(chaos: &Chaos) -> String {
     )
 }
 
-fn banner(tone: Tone, title: &str, text: &str) -> String {
+pub(super) fn banner(tone: Tone, title: &str, text: &str) -> String {
     let (tone, title, text) = (tone.class(), escape(title), escape(text));
     format!("<div class=\"verdict {tone}\"><b>{title}</b><span>{text}</span></div>\n")
 }
