@@ -64,6 +64,13 @@ pub enum Fault {
         /// Whose.
         node: NodeId,
     },
+    /// A node's clock runs at another rate from now on; it never jumps.
+    Clock {
+        /// Whose.
+        node: NodeId,
+        /// How fast, in millionths of the true rate; negative is slow.
+        drift_ppm: i32,
+    },
 }
 
 /// How a link misbehaves. Probabilities are per frame.

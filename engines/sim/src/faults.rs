@@ -39,6 +39,10 @@ impl Sim {
             }
             Fault::Disk { node, rule } => self.set_disk_rule(node, rule),
             Fault::DiskClear { node } => self.set_disk_rule(node, DiskRule::default()),
+            Fault::Clock { node, drift_ppm } => {
+                let host = self.index(node);
+                self.hosts[host].clock.set_drift(at, drift_ppm);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use node::{DiskResult, Event, Frame, Ledger, Member, Nanos, Node, NodeId, TimerId, Token, Zone};
 
 use crate::SimDisk;
+use crate::clock::Clock;
 use crate::timers::Timers;
 
 /// Whether a node is there.
@@ -68,6 +69,10 @@ pub(crate) struct Host {
     /// Counts starts: the argument of the next build.
     pub(crate) starts: u64,
     pub(crate) timers: Timers,
+    /// Its own clock, which goes on while it is down.
+    pub(crate) clock: Clock,
+    /// Timers that came up sooner or later than a true clock would have had it.
+    pub(crate) timers_drifted: u64,
     pub(crate) disk: Option<SimDisk>,
     pub(crate) ledger: Ledger,
     /// Events delivered to it.
@@ -93,6 +98,8 @@ impl Host {
             started: false,
             starts: 0,
             timers: Timers::default(),
+            clock: Clock::default(),
+            timers_drifted: 0,
             disk,
             ledger: Ledger::default(),
             events: 0,
@@ -142,6 +149,8 @@ impl Host {
             started: self.started,
             starts: self.starts,
             timers: self.timers.clone(),
+            clock: self.clock,
+            timers_drifted: self.timers_drifted,
             disk: self.disk.clone(),
             ledger: self.ledger.clone(),
             events: self.events,

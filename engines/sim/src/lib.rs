@@ -99,6 +99,7 @@
 //! assert_eq!(sim.node::<Counter>(id).unwrap().0, 2, "the second life left no trace");
 //! ```
 
+mod clock;
 mod config;
 mod cpu;
 pub mod crash;

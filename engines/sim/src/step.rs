@@ -115,7 +115,7 @@ impl Sim {
         }
         let mut effects = std::mem::take(&mut self.scratch);
         let node = target.node.as_mut().expect("a node that is up exists");
-        node.handle(now, event, &mut effects);
+        node.handle(target.clock.reads(now), event, &mut effects);
         fingerprint::chain_effects(&mut self.digest, effects.as_slice());
         node.digest(&mut self.digest);
         if self.cores.is_free {
@@ -189,7 +189,9 @@ impl Sim {
             Effect::Send { to, frame, .. } => self.send(host, to, frame),
             Effect::Disk { token, op, .. } => self.submit(host, token, op),
             Effect::SetTimer { timer, after } => {
-                let (due, order) = (now + after, self.queue.order());
+                let waits = source.clock.waits(after);
+                source.timers_drifted += u64::from(waits != after);
+                let (due, order) = (now + waits, self.queue.order());
                 if let Some(entry) = source.timers.set(timer, due, order) {
                     let occurrence = Occurrence::Timer { host: host as u32, life: source.life, timer, entry };
                     self.queue.push_in_order(due, order, occurrence);

@@ -198,6 +198,11 @@ impl Sim {
         &self.host(id).ledger
     }
 
+    /// How many timers `id` set, in all its lives, that its clock's rate moved.
+    pub fn timers_drifted(&self, id: NodeId) -> u64 {
+        self.host(id).timers_drifted
+    }
+
     /// How many events were delivered to `id` in all its lives.
     pub fn events_of(&self, id: NodeId) -> u64 {
         self.host(id).events

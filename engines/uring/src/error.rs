@@ -80,6 +80,9 @@ pub enum Error {
     /// Real devices keep what they were given.
     #[error("a real disk does not lose sectors on demand: record a journal, and cut the power at a position of it")]
     PowerLoss,
+    /// All nodes read the machine's clock.
+    #[error("the machine's clock cannot be made to drift: use the simulator")]
+    Clock,
 }
 
 impl Error {

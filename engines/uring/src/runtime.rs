@@ -133,7 +133,7 @@ impl Runtime {
     /// # Errors
     ///
     /// The node is unknown, the fault does not fit its state, or it is a power loss ([`Error::PowerLoss`]): see
-    /// [`Runtime::cut_power`].
+    /// [`Runtime::cut_power`], or a clock that is to drift ([`Error::Clock`]).
     pub fn inject(&self, fault: &Fault) -> Result<(), Error> {
         match *fault {
             Fault::Crash { power: true, .. } => Err(Error::PowerLoss),
@@ -145,6 +145,8 @@ impl Runtime {
             Fault::Heal { from, to } => self.set_link(from, to, None),
             Fault::Disk { node, rule } => self.ask(node, |done| Order::Disk { node, rule: Some(rule), done }),
             Fault::DiskClear { node } => self.ask(node, |done| Order::Disk { node, rule: None, done }),
+            Fault::Clock { drift_ppm: 0, .. } => Ok(()),
+            Fault::Clock { .. } => Err(Error::Clock),
         }
     }
 

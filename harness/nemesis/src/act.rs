@@ -18,6 +18,30 @@ pub enum Act {
         /// Which files.
         files: String,
     },
+    /// Power fails at the node as soon as it would lose so many sectors and names that are not durable; if it does not come to
+    /// that for [`WAIT_MAX`], then.
+    CrashLosing {
+        /// Who.
+        node: NodeId,
+        /// How many.
+        units: u32,
+    },
+    /// What lies at one place of the first node's disk rots there, and wherever others of the nodes have the same bytes.
+    RotAlike {
+        /// Whose: the first one's says what.
+        nodes: Vec<NodeId>,
+        /// Which files: those whose names begin so.
+        files: String,
+        /// Where among the first one's sectors that hold anything, in millionths.
+        place: u32,
+    },
+    /// Strangers open so many sessions at a database all at once. Half of them leave a transaction open and never come back.
+    Crowd {
+        /// Where.
+        node: NodeId,
+        /// How many.
+        sessions: u32,
+    },
     /// Stored sectors of a node are damaged, whether it runs or not.
     Damage {
         /// Whose.
@@ -74,10 +98,14 @@ impl Act {
                 | Fault::Pause { node }
                 | Fault::Resume { node }
                 | Fault::Disk { node, .. }
-                | Fault::DiskClear { node } => node,
+                | Fault::DiskClear { node }
+                | Fault::Clock { node, .. } => node,
                 Fault::Link { from, .. } | Fault::Heal { from, .. } => from,
             },
+            Act::RotAlike { nodes, .. } => nodes[0],
             Act::CrashWriting { node, .. }
+            | Act::CrashLosing { node, .. }
+            | Act::Crowd { node, .. }
             | Act::Damage { node, .. }
             | Act::Wipe { node }
             | Act::Keep { node }

@@ -157,7 +157,7 @@ impl Row {
 
     /// Whether stored bytes stay damaged, so that an engine without another copy cannot come back by itself.
     pub fn damages(&self) -> bool {
-        ["D5", "D6", "D8", "D9", "D10", "D18", "D19", "D20", "K7"].contains(&self.id)
+        ["D5", "D6", "D8", "D9", "D10", "D18", "D19", "D20", "K7", "O4"].contains(&self.id)
     }
 
     /// Whether only evidence elsewhere can tell: the disk says what is not so.
@@ -321,10 +321,10 @@ pub const ROWS: [Row; 54] = [
         "old-read-view",
         "a read view stays open while versions are collected",
         [NotApplicable, NotApplicable, Masked],
-        [NotYet, NotYet, NotYet],
+        [Script, NotYet, NotYet],
     ),
     row("P8", "client-link", "clients lose requests and replies", ALL_DEGRADED, [Script, Script, KILLS]),
-    row("P9", "queue-full", "more is asked than fits", ALL_DEGRADED, [NotYet, NotYet, NotYet]),
+    row("P9", "queue-full", "more is asked than fits", ALL_DEGRADED, [Script, NotYet, NotYet]),
     row(
         "C1",
         "clock-forward",
@@ -344,7 +344,7 @@ pub const ROWS: [Row; 54] = [
         "clock-drift",
         "clocks of nodes run at different rates",
         [Masked, Degraded, Degraded],
-        [NotYet, NotYet, NotYet],
+        [Script, Senseless("all nodes read the machine's clock"), NotYet],
     ),
     row(
         "K1",
@@ -369,15 +369,16 @@ pub const ROWS: [Row; 54] = [
         "correlated-corruption",
         "the same records rot on many copies",
         [NotApplicable, Halt, Halt],
-        [NotYet, NotYet, NotYet],
+        [Script, NotYet, NotYet],
     ),
     row("K8", "correlated-slowness", "several disks are slow together", ALL_DEGRADED, [Script, Script, NotYet]),
     row(
         "O4",
         "bad-repair-source",
         "a copy is mended from a corrupt or stale one",
-        [NotApplicable, Masked, Masked],
-        [NotYet, NotYet, NotYet],
+        // While the standby is detached a mirrored volume has two copies: these.
+        [NotApplicable, Halt, Masked],
+        [Script, NotYet, NotYet],
     ),
     row(
         "O5",

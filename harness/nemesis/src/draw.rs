@@ -51,6 +51,9 @@ impl Schedule {
             .filter(|row| row.strikes(cast.class) && !(plan.swarm && rng.chance(0.5)))
             .collect();
         let span = plan.span;
+        // Only these have a second database node.
+        let succeeded = rows.iter().any(|row| ["P5", "P6"].contains(&row.id));
+        let cast = &Cast { successor: cast.successor.filter(|_| succeeded), ..cast.clone() };
         let budget = Budget::new(plan.demand, cast.class);
         let row = &crate::catalogue::ROWS[0];
         let divided = plan.divided;
@@ -69,6 +72,12 @@ impl Schedule {
         Schedule { rows, faults, span }
     }
 }
+
+/// Sessions of a crowd at most: more than a small database node has room for.
+const CROWD_MAX: u64 = 300;
+/// The most that a clock drifts. Leases of up to 180 ms with a margin of at least a millisecond stand rates that differ by
+/// 0.55 %; two clocks differ by 0.5 % at most.
+const DRIFT_PPM_MAX: u64 = 2_500;
 
 struct Draw<'a> {
     cast: &'a Cast,
@@ -98,7 +107,10 @@ impl Draw<'_> {
             "P4" => self.pause(),
             "P5" => self.succeed(),
             "P6" => self.race(),
+            "P7" => self.hold_reads(),
             "P8" => self.client_links(),
+            "P9" => self.crowd(),
+            "C3" => self.drift(),
             "K1" => self.lose_zones(1, 0),
             "K2" => self.lose_zones(1, 1),
             "K3" => self.lose_zone_and_rot(),
@@ -142,6 +154,30 @@ impl Draw<'_> {
         self.push(end, Fault::Resume { node });
     }
 
+    /// More sessions than the database has room for, which come in one instant.
+    fn crowd(&mut self) {
+        let (at, node) = (self.at, self.pick(&self.databases()));
+        let sessions = self.rng.below(CROWD_MAX + 1) as u32;
+        self.act(at, Act::Crowd { node, sessions });
+    }
+
+    fn databases(&self) -> Vec<NodeId> {
+        std::iter::once(self.cast.database).chain(self.cast.successor).collect()
+    }
+
+    /// Some clocks run fast and some slow, by less than what a lease's margin makes up for.
+    fn drift(&mut self) {
+        let (at, end) = (self.at, self.end);
+        let all = self.rng.chance(0.5);
+        let nodes: Vec<NodeId> = self.cast.engine().into_iter().chain(self.cast.successor).collect();
+        let nodes = if all { nodes } else { vec![self.pick(&nodes)] };
+        for node in nodes {
+            let drift_ppm = self.rng.below(2 * DRIFT_PPM_MAX + 1) as i32 - DRIFT_PPM_MAX as i32;
+            self.push(at, Fault::Clock { node, drift_ppm });
+            self.push(end, Fault::Clock { node, drift_ppm: 0 });
+        }
+    }
+
     fn link(&mut self, from: NodeId, to: NodeId, rule: LinkRule) {
         let (at, end) = (self.at, self.end);
         self.push(at, Fault::Link { from, to, rule });
@@ -157,6 +193,11 @@ impl Draw<'_> {
 /// Never, seldom, often or mostly.
 fn probability(rng: &mut Rng) -> f64 {
     [0.0, 0.001, 0.01, 0.05, 0.2, 0.5][rng.below(6) as usize]
+}
+
+/// Never, seldom or always, for what is seldom asked.
+fn often(rng: &mut Rng) -> f64 {
+    [0.0, 0.05, 0.2, 0.5, 1.0][rng.below(5) as usize]
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ pub fn healing(cast: &Cast) -> Vec<Fault> {
     let mut faults = Vec::new();
     for &from in &all {
         faults.push(Fault::Resume { node: from });
+        faults.push(Fault::Clock { node: from, drift_ppm: 0 });
         faults.extend(all.iter().filter(|to| **to != from).map(|&to| Fault::Heal { from, to }));
     }
     faults.extend(cast.with_disk.iter().map(|&node| Fault::DiskClear { node }));

@@ -1,11 +1,13 @@
 //! Acts as text, one line each: what a script file holds and a person reads.
 //!
 //! ```text
-//! crash NODE [power [writing FILES]]        restart NODE        pause NODE       resume NODE
+//! crash NODE [power [writing FILES | losing N]]       restart NODE       pause NODE       resume NODE
+//! clock NODE MILLIONTHS                     crowd NODE SESSIONS
 //! link FROM > TO [cut] [loss P] [duplicate P] [later DELAY] [corrupt P] [delay DELAY] [rate BYTES]      heal FROM > TO
 //! disk NODE [full] [delay DELAY] [read-error P] [write-error P] [sync-error P] [lost-write P] [misdirected-write P]
 //!           [misdirected-read P]                                                                        clear NODE
 //! rot NODE FILES MILLIONTHS SECTORS                     unreadable NODE FILES MILLIONTHS SECTORS
+//! rot-alike NODE,NODE,... FILES MILLIONTHS
 //! wipe NODE           keep NODE           rollback NODE           swap NODE NODE
 //! ```
 //!
@@ -62,6 +64,11 @@ pub fn of_act(act: &Act, names: &Names) -> String {
     match act {
         Act::Primitive(fault) => of_fault(fault, names),
         Act::CrashWriting { node, files } => format!("crash {} power writing {files}", name(node)),
+        Act::CrashLosing { node, units } => format!("crash {} power losing {units}", name(node)),
+        Act::RotAlike { nodes, files, place } => {
+            format!("rot-alike {} {files} {place}", nodes.iter().map(name).collect::<Vec<_>>().join(","))
+        }
+        Act::Crowd { node, sessions } => format!("crowd {} {sessions}", name(node)),
         Act::Damage { node, kind, files, place, sectors } => {
             let word = match kind {
                 DamageKind::Rot => "rot",
@@ -88,6 +95,7 @@ fn of_fault(fault: &Fault, names: &Names) -> String {
         Fault::Heal { from, to } => format!("heal {} > {}", name(from), name(to)),
         Fault::Disk { node, rule } => format!("disk {}{}", name(node), of_disk_rule(rule)),
         Fault::DiskClear { node } => format!("clear {}", name(node)),
+        Fault::Clock { node, drift_ppm } => format!("clock {} {drift_ppm}", name(node)),
     }
 }
 
@@ -149,6 +157,20 @@ pub fn parse_act(line: &str, names: &Names) -> Result<Act, String> {
         ["crash", name, "power", "writing", files] => {
             Act::CrashWriting { node: node(name)?, files: (*files).to_owned() }
         }
+        ["crash", name, "power", "losing", units] => Act::CrashLosing { node: node(name)?, units: number(units)? },
+        ["clock", name, ppm] => {
+            let drift_ppm: i32 = number(ppm)?;
+            if drift_ppm.abs() >= 1_000_000 {
+                return Err(format!("`{ppm}` is no rate: a clock neither stands still nor goes back"));
+            }
+            Act::Primitive(Fault::Clock { node: node(name)?, drift_ppm })
+        }
+        ["crowd", name, sessions] => Act::Crowd { node: node(name)?, sessions: number(sessions)? },
+        ["rot-alike", names, files, place] => Act::RotAlike {
+            nodes: names.split(',').map(node).collect::<Result<_, _>>()?,
+            files: (*files).to_owned(),
+            place: number(place)?,
+        },
         ["restart", name] => Act::Primitive(Fault::Restart { node: node(name)? }),
         ["pause", name] => Act::Primitive(Fault::Pause { node: node(name)? }),
         ["resume", name] => Act::Primitive(Fault::Resume { node: node(name)? }),

@@ -33,9 +33,14 @@ pub struct Mailbox {
 impl Mailbox {
     /// The topology's member that holds the mailbox.
     pub fn member() -> Member {
+        Mailbox::named("console", CONSOLE)
+    }
+
+    /// A member that holds a mailbox of that name.
+    pub fn named(name: &str, id: NodeId) -> Member {
         let build = |_| -> Box<dyn Node> { Box::new(Mailbox::default()) };
         let (role, zone) = (Role::Load, Zone::A);
-        Member { id: CONSOLE, name: "console".into(), role, zone, has_disk: false, build: Box::new(build) }
+        Member { id, name: name.into(), role, zone, has_disk: false, build: Box::new(build) }
     }
 
     /// Takes the oldest frame of `kind`, and who sent it.

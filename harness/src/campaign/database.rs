@@ -11,6 +11,9 @@ use sim::Sim;
 use super::Substance;
 use crate::engines::DATABASE;
 
+/// Room for every client that a suite may have, and not for a crowd.
+const SESSIONS_MAX: usize = 128;
+
 /// Draws small sizes: a cache that may hold no more than one transaction, transactions of a few dozen pages.
 pub fn draw(config: &mut ComputeConfig, page_bytes: usize, rng: &mut Rng) {
     let pages_max = [24, 40, 64][rng.below(3) as usize];
@@ -18,6 +21,7 @@ pub fn draw(config: &mut ComputeConfig, page_bytes: usize, rng: &mut Rng) {
     config.txn_pages_max = pages_max;
     config.txn_bytes_max = 32 * page_bytes;
     config.cache_bytes = ComputeConfig::cache_bytes_min(page_bytes, pages_max) * [1, 1, 2, 6][rng.below(4) as usize];
+    config.sessions_max = SESSIONS_MAX;
     config.idle_timeout = Nanos::from_millis(rng.between(50, 400));
 }
 

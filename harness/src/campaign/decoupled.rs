@@ -5,20 +5,20 @@ mod sizes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use ::decoupled::message::{PageResult, Standing, TO_STORAGE, TO_WRITER, ToStorage, ToWriter, Wire};
-use ::decoupled::quorum::WRITE_QUORUM;
+use ::decoupled::message::Standing;
+use ::decoupled::quorum::{NACK_QUORUM, READ_QUORUM, WRITE_QUORUM};
 use ::decoupled::storage::{SegmentProbe, StorageNode, StorageProbe};
 use ::decoupled::topology::{COMPUTE, STORAGE};
 use ::decoupled::writer::{ReadFence, VolumeDriver, WriterStatus};
 use ::decoupled::{Config, Epoch, Incarnation, MemberIndex, PgId, VolumeId};
-use compute::{ComputeNode, Lsn, Page, PageId};
+use compute::{ComputeNode, Lsn};
 use contract::Schema;
-use node::{Block, Nanos, NodeId, Rng, Topology};
-use sim::{Sim, Status, Stop};
+use node::{Nanos, NodeId, Rng, Topology};
+use sim::{Sim, Status};
 
-use super::console::{CONSOLE, Mailbox};
 use super::fences::Fences;
 use super::segments::Segments;
+use super::six::six_alike;
 use super::successor::{SUCCESSOR, successor};
 use super::watch::{self, Conditions, Promise, Vitals};
 use super::{Glimpse, Plants, Subject, Substance, database};
@@ -26,13 +26,6 @@ use crate::engines::LOAD;
 
 /// What the stage of a writer says while it waits for the lease of an earlier one.
 const LEASE_WAIT: &str = "an earlier writer's lease";
-/// The longest six nodes may take to answer for one page.
-const PAGE_PATIENCE: Nanos = Nanos::from_secs(2);
-
-/// How often, and after which pause, six nodes are asked again for a page that one of them found damaged.
-const REPAIR_ATTEMPTS: u32 = 40;
-const REPAIR_PAUSE: Nanos = Nanos::from_millis(50);
-
 /// The decoupled engine's database node.
 pub type Database = ComputeNode<VolumeDriver>;
 
@@ -40,6 +33,8 @@ pub type Database = ComputeNode<VolumeDriver>;
 #[derive(Debug, Default)]
 pub struct Decoupled {
     read_fence: Option<ReadFence>,
+    /// The one that is in use.
+    fence_in_use: Option<ReadFence>,
     volume: Option<VolumeId>,
     /// The writers, as they were seen last.
     writers: BTreeMap<NodeId, WriterStatus>,
@@ -57,6 +52,8 @@ pub struct Decoupled {
     acknowledged: BTreeMap<PgId, Lsn>,
     /// Nodes whose disks do not hold what they were told to: nothing is expected of what they have.
     damaged: BTreeSet<NodeId>,
+    /// Whether the database served when it was looked at last.
+    serves: bool,
     /// Lives of the database node that ended.
     lives: u64,
     plants: Plants,
@@ -174,7 +171,7 @@ impl Decoupled {
     }
 }
 
-fn writer(sim: &Sim) -> Option<&Database> {
+pub(super) fn writer(sim: &Sim) -> Option<&Database> {
     sim.node::<Database>(COMPUTE)
 }
 
@@ -225,7 +222,7 @@ impl Subject for Decoupled {
 
     fn topology(&mut self, schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Result<Topology, String> {
         let config = self.config(schema, page_bytes, seed, rng);
-        self.volume = Some(config.writer.volume);
+        (self.volume, self.fence_in_use) = (Some(config.writer.volume), Some(config.writer.read_fence));
         let mut topology = ::decoupled::topology(&config)?;
         topology.members.extend(self.has_successor.then(|| successor(&config)));
         Ok(topology)
@@ -246,6 +243,7 @@ impl Subject for Decoupled {
             self.check_writer(SUCCESSOR, &status, substance)?;
             self.check_told(heir, status.epoch)?;
         }
+        self.serves = writer(sim).is_some_and(Database::is_serving);
         let Some(database) = writer(sim) else { return Ok(()) };
         let status = database.storage().status();
         if status.stage.contains(LEASE_WAIT) {
@@ -262,6 +260,11 @@ impl Subject for Decoupled {
     }
 
     fn glimpse(&mut self, id: NodeId, glimpse: &Glimpse, substance: &mut Substance) -> Result<(), String> {
+        if let Glimpse::Writer { status, .. } = glimpse
+            && id == COMPUTE
+        {
+            self.serves = status.stage == "open";
+        }
         match glimpse {
             Glimpse::Writer { status, .. } if status.stage == "open" => self.check_writer(id, status, substance),
             Glimpse::Segments(probe) if !self.damaged.contains(&id) => self.check_storage(id, probe),
@@ -312,8 +315,24 @@ impl Subject for Decoupled {
         let among_themselves =
             good.iter().all(|&one| good.iter().all(|&other| one == other || conditions.are_joined(one, other)));
         let alone = !self.has_successor || !vitals.is_running(SUCCESSOR);
-        let clients = alone && conditions.are_joined(LOAD, COMPUTE) && vitals.is_running(COMPUTE);
-        if clients && good.len() >= WRITE_QUORUM && among_themselves { Promise::Commits } else { Promise::Anything }
+        let running = vitals.is_running(COMPUTE);
+        let open = alone && running && good.len() >= WRITE_QUORUM && among_themselves;
+        let whole = STORAGE.iter().filter(|id| !self.damaged.contains(id));
+        // One segment serves a page; whoever answers with it must know that nobody has taken its place.
+        let readers = match self.fence_in_use {
+            Some(ReadFence::Published) => 1,
+            Some(ReadFence::Confirm) => NACK_QUORUM,
+            Some(ReadFence::Lease) | None => WRITE_QUORUM,
+        };
+        let clients = alone && conditions.are_joined(LOAD, COMPUTE);
+        Promise {
+            commits: open && clients,
+            reads: clients && (open || (running && self.serves && good.len() >= readers)),
+            open,
+            // Every record is on four, and so on one of any three.
+            durable: whole.clone().count() >= READ_QUORUM,
+            repairable: whole.filter(|id| vitals.is_running(**id)).count() >= READ_QUORUM,
+        }
     }
 
     fn silent(&self, vitals: &dyn Vitals, conditions: &Conditions) -> Vec<NodeId> {
@@ -334,6 +353,11 @@ impl Subject for Decoupled {
         let holding: Vec<&NodeId> = STORAGE.iter().filter(holders).collect();
         let repairable = holding.iter().any(|id| running(id));
         watch::Standing { open, durable: Some(!holding.is_empty()), repairable: Some(repairable) }
+    }
+
+    fn reads_an_old_version(&self, sim: &Sim) -> bool {
+        let storage = writer(sim).map(|database| database.storage());
+        storage.is_some_and(|storage| storage.oldest_read_point().is_some_and(|oldest| oldest < storage.vdl()))
     }
 
     fn disk_damaged(&mut self, id: NodeId, _lost: bool) {
@@ -397,83 +421,6 @@ impl Rest {
             behind.then(|| format!("{id:?} is behind: PGCL {pgcl}, {segment:?}"))
         })
     }
-}
-
-/// Reads every page from all six nodes at the VDL and demands equal bytes, equal also to the writer's own where it has the
-/// page in memory. Gives the pages.
-fn six_alike(sim: &mut Sim, volume: VolumeId) -> Result<Vec<Page>, String> {
-    let database = writer(sim).ok_or("the database is down")?;
-    let status = database.storage().status();
-    let ends: Vec<Lsn> = database.storage().groups().iter().map(|group| group.pgcl()).collect();
-    let page_bytes = database.config().page_bytes;
-    let pages_per_pg = database.storage().pages_per_pg();
-    let mut pages = Vec::new();
-    for number in 0..ends.len() as u64 * pages_per_pg {
-        let page = PageId(number);
-        let pg = PgId((number / pages_per_pg) as u32);
-        let (epoch, read_point, required) = (status.epoch, status.vdl, ends[pg.0 as usize]);
-        let question = ToStorage::Read { volume, epoch, request: number, pg, page, read_point, required };
-        let copies = ask_six_until_whole(sim, &question, number)?;
-        let (member, first) = &copies[0];
-        if let Some((other, _)) = copies.iter().find(|(_, copy)| copy != first) {
-            return Err(format!(
-                "page {page} differs between members {} and {} at VDL {read_point}",
-                member.0, other.0
-            ));
-        }
-        let opened = Page::open(Block::padded(first), page).map_err(|error| error.to_string())?;
-        let own = writer(sim).and_then(|database| database.pool().peek(page));
-        if let Some(own) = own.filter(|own| own.sealed()[..] != first[..page_bytes]) {
-            return Err(format!(
-                "page {page} is at LSN {} in the writer's memory, at {} in storage, and differs",
-                own.lsn(),
-                opened.lsn()
-            ));
-        }
-        pages.push(opened);
-    }
-    Ok(pages)
-}
-
-/// As [`ask_six`], again for as long as a node that found its page damaged may take to repair it.
-fn ask_six_until_whole(
-    sim: &mut Sim,
-    question: &ToStorage,
-    request: u64,
-) -> Result<Vec<(MemberIndex, bytes::Bytes)>, String> {
-    for _ in 0..REPAIR_ATTEMPTS {
-        match ask_six(sim, question, request) {
-            Ok(copies) => return Ok(copies),
-            Err(_) => {
-                let _ = sim.run_for(REPAIR_PAUSE);
-                while sim.node_mut::<Mailbox>(CONSOLE).is_some_and(|mailbox| mailbox.take(TO_WRITER).is_some()) {}
-            }
-        }
-    }
-    ask_six(sim, question, request)
-}
-
-fn ask_six(sim: &mut Sim, question: &ToStorage, request: u64) -> Result<Vec<(MemberIndex, bytes::Bytes)>, String> {
-    for id in STORAGE {
-        sim.inject(CONSOLE, id, question.frame(TO_STORAGE));
-    }
-    let mut copies = Vec::new();
-    while copies.len() < STORAGE.len() {
-        let arrived = |sim: &Sim| sim.node::<Mailbox>(CONSOLE).is_some_and(|mailbox| mailbox.has(TO_WRITER));
-        if sim.run_until(PAGE_PATIENCE, arrived) != Stop::Reached {
-            return Err(format!("{question:?} was answered by {} of six", copies.len()));
-        }
-        let taken = sim.node_mut::<Mailbox>(CONSOLE).and_then(|mailbox| mailbox.take(TO_WRITER));
-        let Some((from, frame)) = taken else { continue };
-        match ToWriter::from_frame(&frame) {
-            Ok(ToWriter::Page { request: answered, result: PageResult::Page { page }, .. }) if answered == request => {
-                let member = MemberIndex::all().find(|member| STORAGE[usize::from(member.0)] == from);
-                copies.push((member.ok_or("a page came from no member")?, page));
-            }
-            other => return Err(format!("{question:?} was answered by {from:?} with {other:?}")),
-        }
-    }
-    Ok(copies)
 }
 
 fn count_database(database: &Database, substance: &mut Substance) {

@@ -20,6 +20,8 @@ pub struct Counted {
     pub links: LinkCounts,
     /// Every disk.
     pub disks: Vec<(NodeId, DiskCounts)>,
+    /// Timers that a drifting clock moved, by node; none where clocks cannot drift.
+    pub timers: Vec<(NodeId, u64)>,
 }
 
 /// What an act met at the node that it is about.
@@ -33,7 +35,7 @@ pub struct Met {
     pub held_data: bool,
     /// Of what a crash takes away: the files with a write in flight.
     pub in_flight: BTreeSet<String>,
-    /// And what was done there and not durable.
+    /// And all that is not durable, those among it.
     pub undurable: usize,
 }
 
@@ -41,7 +43,8 @@ impl Counted {
     /// What a simulated world counted.
     pub fn of(sim: &Sim) -> Counted {
         let disks = sim.ids().filter_map(|id| Some((id, sim.disk(id)?.counts())));
-        Counted { links: sim.link_counts(), disks: disks.collect() }
+        let timers = sim.ids().map(|id| (id, sim.timers_drifted(id)));
+        Counted { links: sim.link_counts(), disks: disks.collect(), timers: timers.collect() }
     }
 }
 
@@ -57,7 +60,7 @@ impl Met {
         };
         if let Act::Primitive(Fault::Crash { power, .. }) = *act {
             let units = sim.undurable(node, power);
-            met.undurable = units.iter().filter(|unit| !unit.is_in_flight()).count();
+            met.undurable = units.len();
             met.in_flight.extend(units.iter().filter_map(|unit| match unit {
                 Unit::SectorInFlight { file, .. } => Some(file.as_str().to_owned()),
                 _ => None,
@@ -72,6 +75,7 @@ impl Met {
 enum Place {
     Link(NodeId, NodeId),
     Disk(NodeId),
+    Clock(NodeId),
     /// Stored bytes, which stay damaged.
     Stored(NodeId, &'static str),
 }
@@ -83,6 +87,7 @@ pub struct Hits {
     in_force: BTreeMap<Place, &'static Row>,
     links: LinkCounts,
     disks: BTreeMap<NodeId, DiskCounts>,
+    timers: BTreeMap<NodeId, u64>,
 }
 
 impl Hits {
@@ -99,6 +104,7 @@ impl Hits {
 
     /// Credits what was counted since the last call to the rules in force.
     pub fn settle(&mut self, counted: &Counted) {
+        self.settle_clocks(counted);
         let links = counted.links;
         let before = std::mem::replace(&mut self.links, links);
         let on_links: BTreeSet<&'static str> = self.rows(|place| matches!(place, Place::Link(..)));
@@ -116,6 +122,26 @@ impl Hits {
         }
     }
 
+    /// Credits timers that drifting clocks moved.
+    fn settle_clocks(&mut self, counted: &Counted) {
+        for &(node, count) in &counted.timers {
+            let before = self.timers.insert(node, count).unwrap_or_default();
+            if let Some(row) = self.in_force.get(&Place::Clock(node)) {
+                self.add(row, count - before);
+            }
+        }
+    }
+
+    /// Whether versions are asked for while a row about them is in force: whoever finds one that is old says so.
+    pub fn holds_views(&self) -> bool {
+        self.in_force.values().any(|row| row.id == "P7")
+    }
+
+    /// A row took effect that nothing here can see.
+    pub fn saw(&mut self, id: &str, count: u64) {
+        self.add(Row::find(id).expect("the catalogue has it"), count);
+    }
+
     fn rows(&self, on: impl Fn(&Place) -> bool) -> BTreeSet<&'static str> {
         self.in_force.iter().filter(|(place, _)| on(place)).map(|(_, row)| row.id).collect()
     }
@@ -126,7 +152,18 @@ impl Hits {
         let row = fault.row;
         match fault.act {
             // The crash itself is noted when it comes.
-            Act::CrashWriting { .. } => {}
+            Act::CrashWriting { .. } | Act::CrashLosing { .. } => {}
+            // What the strangers are told counts.
+            Act::Crowd { .. } => {}
+            Act::RotAlike { ref nodes, .. } => {
+                self.in_force.extend(nodes.iter().map(|&node| (Place::Stored(node, row.id), row)));
+            }
+            Act::Primitive(Fault::Clock { node, drift_ppm: 0 }) => {
+                self.in_force.remove(&Place::Clock(node));
+            }
+            Act::Primitive(Fault::Clock { node, .. }) => {
+                self.in_force.insert(Place::Clock(node), row);
+            }
             Act::Primitive(Fault::Crash { .. }) => {
                 let struck = if met.was_up { of_crash(row, met) } else { 0 };
                 self.add(row, struck);
@@ -151,6 +188,8 @@ impl Hits {
             Act::Damage { node, .. } => {
                 self.in_force.insert(Place::Stored(node, row.id), row);
             }
+            // Its effect is on whoever mends the disk.
+            Act::Wipe { .. } if row.id == "O4" => {}
             Act::Wipe { .. } => self.add(row, u64::from(met.held_data)),
             Act::Rollback { .. } | Act::Swap { .. } => self.add(row, 1),
             Act::Primitive(Fault::Restart { node }) if node == SUCCESSOR => self.add(row, 1),
@@ -172,6 +211,7 @@ fn of_crash(row: &Row, met: &Met) -> u64 {
     match row.id {
         "D1" => in_flight(&["log", "index"]),
         "D2" => in_flight(&["pages", "double-write"]),
+        // What is in flight is not synced either: an engine whose writes are durable one by one has nothing else to lose.
         "D3" => u64::from(met.undurable > 0),
         "D4" => u64::from(met.undurable > 1),
         _ => 1,
@@ -186,6 +226,7 @@ fn of_links(row: &Row, counts: &LinkCounts) -> u64 {
         "N4" | "N8" => counts.delayed,
         "N5" | "N6" | "N7" => counts.cut,
         "N9" => counts.damaged,
+        "P7" => 0,
         _ => counts.lost + counts.cut + counts.duplicated + counts.damaged + counts.delayed,
     }
 }
@@ -196,7 +237,7 @@ fn of_disk(row: &Row, counts: &DiskCounts) -> u64 {
         "D6" => counts.writes_misdirected,
         "D7" => counts.reads_misdirected,
         "D8" => counts.reads_unreadable,
-        "D9" | "D10" | "D20" | "K3" => counts.reads_rotten,
+        "D9" | "D10" | "D20" | "K3" | "K7" | "O4" => counts.reads_rotten,
         "D11" => counts.syncs_failed,
         "D12" => counts.writes_failed + counts.syncs_failed + counts.reads_failed,
         "D13" => counts.refused_full,

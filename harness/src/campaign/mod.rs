@@ -37,6 +37,7 @@
 
 pub mod console;
 pub mod coupled;
+pub mod crowd;
 pub mod database;
 pub mod decoupled;
 pub mod fences;
@@ -47,6 +48,7 @@ pub mod mirror;
 pub mod plants;
 pub mod seed;
 pub mod segments;
+pub mod six;
 pub mod subject;
 pub mod substance;
 pub mod successor;

@@ -75,6 +75,11 @@ pub trait Subject {
     /// What can be said from inside: whether it is open, whether what was acknowledged is on a survivor.
     fn standing(&self, sim: &Sim) -> Standing;
 
+    /// Whether a page is being read at a version that is no longer the newest.
+    fn reads_an_old_version(&self, _sim: &Sim) -> bool {
+        false
+    }
+
     /// What the disk of `id` holds is no longer what the node was told: what is known of it no longer holds. `lost` says
     /// whether all of it is gone or old.
     fn disk_damaged(&mut self, id: NodeId, lost: bool);

@@ -11,6 +11,8 @@
 //! - *durability*: slices at whose end every acknowledged record was on a disk that was not lost;
 //! - *repairability*: slices at whose end a copy could be made whole again from what was up.
 //!
+//! Each is counted a second time over the slices alone that it was promised in: throughout, and for [`SETTLED`] before.
+//!
 //! # Invariants
 //!
 //! - While commits are owed without a break for [`BOUND`], one is acknowledged in every [`BOUND`], or the promise is broken.
@@ -32,6 +34,10 @@ use super::Subject;
 
 /// How long an engine may take to keep its promise once the conditions are good.
 pub const BOUND: Nanos = Nanos::from_secs(2);
+
+/// How long conditions must have been good for what they promise to count as promised: nodes that were away have caught up by
+/// then, and a database has opened.
+pub const SETTLED: Nanos = Nanos::from_millis(50);
 
 /// Whether nodes take events, in whichever world.
 pub trait Vitals {
@@ -88,19 +94,34 @@ impl Conditions {
             Fault::DiskClear { node } => {
                 self.disks.remove(&node);
             }
-            Fault::Crash { .. } | Fault::Restart { .. } | Fault::Pause { .. } | Fault::Resume { .. } => {}
+            Fault::Crash { .. }
+            | Fault::Restart { .. }
+            | Fault::Pause { .. }
+            | Fault::Resume { .. }
+            | Fault::Clock { .. } => {}
         }
     }
 }
 
-/// What an engine owes at an instant.
+/// What an engine owes at an instant, beside not being wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Promise {
-    /// Commits must go on.
-    Commits,
-    /// Anything that is not wrong.
-    #[default]
-    Anything,
+pub struct Promise {
+    /// Commits go on.
+    pub commits: bool,
+    /// Reads go on.
+    pub reads: bool,
+    /// The database serves, or will once it has opened.
+    pub open: bool,
+    /// Everything acknowledged is on a disk that was not lost.
+    pub durable: bool,
+    /// What is up is enough to make a lost copy again.
+    pub repairable: bool,
+}
+
+impl Promise {
+    fn all(self) -> [bool; 5] {
+        [self.commits, self.reads, self.open, self.durable, self.repairable]
+    }
 }
 
 /// How an engine stands at an instant.
@@ -140,11 +161,21 @@ pub struct Share {
     pub had: u64,
     /// Slices in which it was asked for.
     pub asked: u64,
+    /// Slices in which it was promised too.
+    pub promised: u64,
+    /// Slices of those in which it was.
+    pub kept: u64,
 }
 
 impl Share {
-    fn count(&mut self, had: bool) {
+    fn count(&mut self, had: bool, promised: bool) {
         (self.had, self.asked) = (self.had + u64::from(had), self.asked + 1);
+        (self.kept, self.promised) = (self.kept + u64::from(had && promised), self.promised + u64::from(promised));
+    }
+
+    /// From 0 to 1, of the slices that it was promised in; `None` when it never was.
+    pub fn kept_ratio(&self) -> Option<f64> {
+        (self.promised > 0).then(|| self.kept as f64 / self.promised as f64)
     }
 
     /// From 0 to 1; `None` when it was never asked for.
@@ -184,6 +215,8 @@ pub struct Watch {
     at_slice: Progress,
     waited: bool,
     owed_since: Option<Nanos>,
+    /// Since when each of the five is promised without a break.
+    promised_since: [Option<Nanos>; 5],
     last_commit: Nanos,
     writes: u64,
     silent_since: BTreeMap<NodeId, Nanos>,
@@ -206,6 +239,7 @@ impl Default for Watch {
             at_slice: Progress::default(),
             waited: false,
             owed_since: None,
+            promised_since: [None; 5],
             last_commit: Nanos::ZERO,
             writes: 0,
             silent_since: BTreeMap::new(),
@@ -295,7 +329,10 @@ impl Watch {
             self.last_commit = now;
         }
         self.writes = progress.writes;
-        if promise != Promise::Commits {
+        for (since, promised) in self.promised_since.iter_mut().zip(promise.all()) {
+            *since = promised.then_some(since.unwrap_or(now));
+        }
+        if !promise.commits {
             self.owed_since = None;
         } else if self.strict {
             let since = *self.owed_since.get_or_insert(now);
@@ -313,23 +350,26 @@ impl Watch {
         if now.saturating_sub(self.slice_began) < self.slice {
             return;
         }
+        let began = self.slice_began;
+        let settled = |since: Option<Nanos>| since.is_some_and(|since| since + SETTLED <= began);
+        let [commits, tracked, open, durable, repairable] = self.promised_since.map(settled);
         let (writes, reads) = (progress.writes - self.at_slice.writes, progress.reads - self.at_slice.reads);
         if self.waited || writes + reads > 0 {
             // A slice without a read says nothing of reads as long as commits go on.
             if writes > 0 || reads == 0 {
-                self.availability.commit.count(writes > 0);
+                self.availability.commit.count(writes > 0, commits);
                 if writes == 0 {
                     self.miss(now);
                 }
             }
             if reads > 0 || writes == 0 {
-                self.availability.read.count(reads > 0);
+                self.availability.read.count(reads > 0, tracked);
             }
         }
         let standing = standing();
-        self.availability.open.count(standing.open);
-        standing.durable.into_iter().for_each(|durable| self.availability.durability.count(durable));
-        standing.repairable.into_iter().for_each(|repairable| self.availability.repairability.count(repairable));
+        self.availability.open.count(standing.open, open);
+        standing.durable.into_iter().for_each(|had| self.availability.durability.count(had, durable));
+        standing.repairable.into_iter().for_each(|had| self.availability.repairability.count(had, repairable));
         (self.slice_began, self.at_slice, self.waited) = (now, progress, false);
     }
 

@@ -14,6 +14,7 @@ enum Hold {
     Still(NodeId),
     Link(NodeId, NodeId),
     Disk(NodeId),
+    Clock(NodeId),
 }
 
 /// A fault that holds.
@@ -76,7 +77,10 @@ fn stretches(script: &Script, at: &[Nanos], span: Nanos) -> Vec<(&'static Row, N
 
 fn begins(act: &Act) -> Option<Hold> {
     match *act {
-        Act::CrashWriting { node, .. } | Act::Primitive(Fault::Crash { node, .. }) => Some(Hold::Down(node)),
+        Act::CrashWriting { node, .. } | Act::CrashLosing { node, .. } | Act::Primitive(Fault::Crash { node, .. }) => {
+            Some(Hold::Down(node))
+        }
+        Act::Primitive(Fault::Clock { node, drift_ppm }) if drift_ppm != 0 => Some(Hold::Clock(node)),
         Act::Primitive(Fault::Pause { node }) => Some(Hold::Still(node)),
         Act::Primitive(Fault::Link { from, to, .. }) => Some(Hold::Link(from, to)),
         Act::Primitive(Fault::Disk { node, .. }) => Some(Hold::Disk(node)),
@@ -90,6 +94,7 @@ fn ends(act: &Act) -> Option<Hold> {
         Act::Primitive(Fault::Resume { node }) => Some(Hold::Still(node)),
         Act::Primitive(Fault::Heal { from, to }) => Some(Hold::Link(from, to)),
         Act::Primitive(Fault::DiskClear { node }) => Some(Hold::Disk(node)),
+        Act::Primitive(Fault::Clock { node, drift_ppm: 0 }) => Some(Hold::Clock(node)),
         _ => None,
     }
 }

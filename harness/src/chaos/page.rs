@@ -136,6 +136,7 @@ impl Page {
 
 fn add(all: &mut Availability, share: Share) {
     (all.had, all.asked) = (all.had + share.had, all.asked + share.asked);
+    (all.kept, all.promised) = (all.kept + share.kept, all.promised + share.promised);
     all.runs.extend(share.ratio());
 }
 

@@ -103,6 +103,29 @@ pub struct Played {
     pub history: Vec<Transaction>,
 }
 
+impl Played {
+    /// Of a script that could not be played to an end.
+    pub fn nothing(seen: Seen) -> Played {
+        Played {
+            seen,
+            owed: Owed::Masked,
+            hits: BTreeMap::new(),
+            availability: Availability::default(),
+            outages: Vec::new(),
+            struck_for: Nanos::ZERO,
+            struck_at: Vec::new(),
+            halts: Vec::new(),
+            recovery: None,
+            digest: None,
+            events: 0,
+            span: Nanos::ZERO,
+            substance: Substance::default(),
+            timeline: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+}
+
 /// How to play.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Playing {
@@ -190,28 +213,7 @@ pub fn play(script: &Script, playing: &Playing) -> Played {
 /// A run that ended in a panic.
 fn panicked(panic: &(dyn Any + Send)) -> Played {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    nothing(Seen::Violation(format!("a node panicked: {}", text.unwrap_or("without a text"))))
-}
-
-/// A run that came to nothing else.
-pub(super) fn nothing(seen: Seen) -> Played {
-    Played {
-        seen,
-        owed: Owed::Masked,
-        hits: BTreeMap::new(),
-        availability: Availability::default(),
-        outages: Vec::new(),
-        struck_for: Nanos::ZERO,
-        struck_at: Vec::new(),
-        halts: Vec::new(),
-        recovery: None,
-        digest: None,
-        events: 0,
-        span: Nanos::ZERO,
-        substance: Substance::default(),
-        timeline: Vec::new(),
-        history: Vec::new(),
-    }
+    Played::nothing(Seen::Violation(format!("a node panicked: {}", text.unwrap_or("without a text"))))
 }
 
 fn run(script: &Script, playing: &Playing) -> Played {
@@ -219,7 +221,7 @@ fn run(script: &Script, playing: &Playing) -> Played {
     let workload: Arc<dyn Workload> = Arc::new(Scripted::new(script));
     let mut world = match world(subject.as_mut(), script, &workload, playing) {
         Ok(world) => world,
-        Err(what) => return nothing(Seen::Unknown(format!("the world cannot be built: {what}"))),
+        Err(what) => return Played::nothing(Seen::Unknown(format!("the world cannot be built: {what}"))),
     };
     world.timeline = playing.timeline.then(Vec::new);
     let ended = strike(&mut world, script, workload.as_ref());
@@ -300,7 +302,7 @@ fn between(
     world.load().set_arrivals(Arrivals::Closed);
     world.converge()?;
     // Damage that nobody has met yet is still there: only copies that mend themselves are compared at once.
-    let mends = script.class() == EngineClass::Decoupled;
+    let mends = script.class() == EngineClass::Decoupled && !world.beyond_mending;
     if !world.damage || mends {
         world.audit()?;
     }
@@ -338,7 +340,7 @@ fn owed(script: &Script, hits: &BTreeMap<&'static str, u64>) -> Owed {
 /// Whether the end of a coupled engine's log is gone after bytes rotted: nothing vouches for the last block until the next is
 /// written, so that its damage looks like a torn tail. A stated limit, see `engines/README.md`; anything else is not.
 fn is_unvouched_tail(ended: &Ended, class: EngineClass, hits: &BTreeMap<&'static str, u64>) -> bool {
-    let rotted = ["D8", "D9", "D10"].iter().any(|id| hits.contains_key(id));
+    let rotted = ["D8", "D9", "D10", "K7"].iter().any(|id| hits.contains_key(id));
     let is_tail = matches!(ended, Ended::Wrong(what) if what.starts_with("the log is durable up to"));
     class != EngineClass::Decoupled && rotted && is_tail
 }

@@ -5,10 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::runner::Turn;
-use crate::campaign::watch::Share;
+use crate::campaign::Availability;
 
 /// The columns, in order. `results/README.md` describes them.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 24] = [
     "suite",
     "engine",
     "seed",
@@ -26,6 +26,11 @@ pub const COLUMNS: [&str; 19] = [
     "open_ratio",
     "durability_ratio",
     "repairability_ratio",
+    "commit_kept_ratio",
+    "read_kept_ratio",
+    "open_kept_ratio",
+    "durability_kept_ratio",
+    "repairability_kept_ratio",
     "recovery_s",
     "what",
 ];
@@ -55,10 +60,11 @@ impl Verdicts {
     /// It cannot be written.
     pub fn add(&mut self, turn: &Turn) -> io::Result<()> {
         let (header, played) = (&turn.script.header, &turn.played);
-        let ratio = |share: Share| share.ratio().map_or(String::new(), |ratio| format!("{ratio:.4}"));
-        let availability = &played.availability;
+        let ratio = |ratio: Option<f64>| ratio.map_or(String::new(), |ratio| format!("{ratio:.4}"));
         let what = played.seen.failure().unwrap_or("").replace(['"', '\n', '\r'], "'");
-        let cells = [
+        let Availability { commit, read, open, durability, repairability } = played.availability;
+        let shares = [commit, read, open, durability, repairability];
+        let mut cells = vec![
             header.suite.clone(),
             header.engine.clone(),
             header.seed.to_string(),
@@ -71,14 +77,11 @@ impl Verdicts {
             played.events.to_string(),
             format!("{:.6}", played.span.as_secs_f64()),
             format!("{:.6}", turn.wall.as_secs_f64()),
-            ratio(availability.commit),
-            ratio(availability.read),
-            ratio(availability.open),
-            ratio(availability.durability),
-            ratio(availability.repairability),
-            played.recovery.map_or(String::new(), |recovery| format!("{:.6}", recovery.as_secs_f64())),
-            format!("\"{what}\""),
         ];
+        cells.extend(shares.map(|share| ratio(share.ratio())));
+        cells.extend(shares.map(|share| ratio(share.kept_ratio())));
+        cells.push(played.recovery.map_or(String::new(), |recovery| format!("{:.6}", recovery.as_secs_f64())));
+        cells.push(format!("\"{what}\""));
         writeln!(self.file, "{}", cells.join(","))?;
         self.file.flush()
     }

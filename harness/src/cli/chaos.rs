@@ -21,6 +21,8 @@ use crate::chaos::verdicts::Verdicts;
 use crate::exit::{Exit, Failure};
 use crate::{interrupt, names};
 
+/// A fault that took effect less often on an engine is named at the end of a run.
+const EFFECTS_MIN: u64 = 100;
 /// Failures that get a script and a timeline of their own; more are only counted.
 const KEPT_MAX: u64 = 100;
 
@@ -173,6 +175,14 @@ impl Report {
     /// Prints the matrix and the figures, and writes the page.
     fn finish(&self, classes: &[EngineClass], began: Instant, cut_short: Option<String>) -> Result<(), Failure> {
         println!("\n{}\n", self.matrix.render(classes));
+        let rare: Vec<String> = (self.matrix.rare(classes, EFFECTS_MIN).into_iter())
+            .map(|(row, class, hits)| format!("{} {} {hits}", row.id, class.name()))
+            .collect();
+        if rare.is_empty() {
+            println!("every fault that strikes took effect at least {EFFECTS_MIN} times on each engine");
+        } else {
+            println!("faults that took effect fewer than {EFFECTS_MIN} times: {}", rare.join(", "));
+        }
         println!(
             "{} scripts, {} failed, {} events, {:.1} s {} in {:.1} s ({:.1} s of cores, {:.1} scripts a second)",
             self.turns,

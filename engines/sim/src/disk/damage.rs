@@ -6,30 +6,71 @@ use node::{FileName, SECTOR_BYTES};
 use super::file::File;
 use super::{Inode, SimDisk};
 
+/// Bytes that tell one record or page from others.
+const SAMPLE_BYTES: usize = 48;
+
 impl SimDisk {
     /// Lets up to `count` neighbouring sectors ail that hold anything but zeroes, in files whose names begin with `files`.
     /// `place`, in millionths of them, says where. Gives the file and the sectors; `None` when nothing is stored there.
     pub fn ail(&mut self, files: &str, place: u32, count: u64, ailment: Ailment) -> Option<(FileName, Vec<u64>)> {
-        let mut stored: Vec<(FileName, Inode, u64)> = Vec::new();
-        for (name, inode) in self.names.iter().filter(|(name, _)| name.as_str().starts_with(files)) {
-            let full = self.files[inode].1.written_sectors();
-            stored.extend(full.into_iter().map(|sector| (name.clone(), *inode, sector)));
-        }
+        let stored = self.stored(files);
         let at = usize::try_from(stored.len() as u64 * u64::from(place.min(999_999)) / 1_000_000).ok()?;
         let (name, inode, first) = stored.get(at)?.clone();
         let struck: Vec<u64> =
             stored[at..].iter().filter(|(_, of, _)| *of == inode).map(|(_, _, sector)| *sector).collect();
         let struck: Vec<u64> = struck.into_iter().take_while(|sector| *sector < first + count.max(1)).collect();
-        for &sector in &struck {
-            let mut bytes = [0; SECTOR_BYTES];
-            self.rng.fill(&mut bytes[..8]);
-            let file = self.file_of(inode);
-            if ailment == Ailment::Rotten {
-                file.rot(sector, u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")));
-            }
-            file.ailing.strike(sector, ailment);
-        }
+        struck.iter().for_each(|&sector| self.make_ail(inode, sector, ailment));
         Some((name, struck))
+    }
+
+    /// The sectors that hold anything but zeroes, of files whose names begin with `files`.
+    fn stored(&self, files: &str) -> Vec<(FileName, Inode, u64)> {
+        let mut stored = Vec::new();
+        for (name, inode) in self.names.iter().filter(|(name, _)| name.as_str().starts_with(files)) {
+            let full = self.files[inode].1.written_sectors();
+            stored.extend(full.into_iter().map(|sector| (name.clone(), *inode, sector)));
+        }
+        stored
+    }
+
+    fn make_ail(&mut self, inode: Inode, sector: u64, ailment: Ailment) {
+        let mut bytes = [0; SECTOR_BYTES];
+        self.rng.fill(&mut bytes[..8]);
+        let file = self.file_of(inode);
+        if ailment == Ailment::Rotten {
+            file.rot(sector, u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")));
+        }
+        file.ailing.strike(sector, ailment);
+    }
+
+    /// The name and the number of the sector at `place`, as [`SimDisk::ail`] counts them, and some of its bytes that are not
+    /// all zero.
+    pub fn sample(&self, files: &str, place: u32) -> Option<(FileName, u64, Vec<u8>)> {
+        let stored = self.stored(files);
+        let at = usize::try_from(stored.len() as u64 * u64::from(place.min(999_999)) / 1_000_000).ok()?;
+        let (name, inode, sector) = stored.get(at)?;
+        let mut bytes = vec![0; SECTOR_BYTES];
+        self.files[inode].1.read(sector * SECTOR_BYTES as u64, &mut bytes);
+        let middle = SECTOR_BYTES / 2;
+        let told = |from: usize| bytes[from..].iter().position(|byte| *byte != 0).map(|first| from + first);
+        let first = told(middle).or_else(|| told(0))?.min(SECTOR_BYTES - SAMPLE_BYTES);
+        Some((name.clone(), *sector, bytes[first..first + SAMPLE_BYTES].to_vec()))
+    }
+
+    /// Lets every sector rot in which `sample` begins, in files whose names begin with `files`. Gives how many those are.
+    pub fn rot_wherever(&mut self, files: &str, sample: &[u8]) -> u64 {
+        let named: Vec<(FileName, Inode)> = self.names.iter().map(|(name, inode)| (name.clone(), *inode)).collect();
+        let mut struck = 0;
+        for (name, inode) in named.into_iter().filter(|(name, _)| name.as_str().starts_with(files)) {
+            let Some(bytes) = self.contents(&name) else { continue };
+            let begins = |at: &usize| bytes[*at..].starts_with(sample);
+            let found: Vec<u64> = (0..bytes.len()).filter(begins).map(|at| (at / SECTOR_BYTES) as u64).collect();
+            for sector in found {
+                self.make_ail(inode, sector, Ailment::Rotten);
+                struck += 1;
+            }
+        }
+        struck
     }
 
     /// Where an operation on `offset..offset + len_bytes` of a file of `file_bytes` goes astray to: another whole length of
@@ -111,6 +152,21 @@ mod tests {
         let _ = read(&mut disk, 0);
         let counts = disk.counts();
         assert_eq!((counts.reads_unreadable, counts.reads_rotten, counts.sectors_rewritten), (3, 1, 1));
+    }
+
+    #[test]
+    fn the_same_bytes_rot_wherever_they_lie() {
+        let (mut one, mut other) = (disk(), disk());
+        for (disk, sector) in [(&mut one, 2), (&mut other, 5)] {
+            let unlike: Vec<u8> = (0..SECTOR_BYTES).map(|at| (at % 251) as u8).collect();
+            let (data, offset) = (Block::padded(&unlike), sector * SECTOR_BYTES as u64);
+            act(disk, DiskOp::Write { file: FILE, offset, data, durable: true }).expect("a healthy disk");
+        }
+        let (_, sector, sample) = one.sample("pages", 250_000).expect("something is stored");
+        assert_eq!((sector, one.rot_wherever("pages", &sample), one.rot_wherever("log", &sample)), (2, 1, 0));
+        assert_eq!(other.rot_wherever("pages", &sample), 1);
+        let _ = (read(&mut other, 2), read(&mut other, 5));
+        assert_eq!(other.counts().reads_rotten, 1, "the fifth sector alone");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use node::fault::{DiskRule, Fault};
 use node::{Delay, Nanos, NodeId, Rng};
 
-use super::{Draw, probability};
+use super::{Draw, often, probability};
 use crate::act::{Act, DamageKind, WAIT_MAX};
+use crate::catalogue::EngineClass;
 use crate::schedule::STUCK;
 
 /// The longest mean of what a slow disk adds.
@@ -21,18 +22,19 @@ impl Draw<'_> {
             DiskRule { extra_delay: Some(Delay::Tailed { base: Nanos::ZERO, tail }), ..DiskRule::default() }
         };
         match id {
-            "D1" => self.cut_power(&nodes, Some("log")),
-            "D2" => self.cut_power(&nodes, Some("pages")),
-            "D3" | "D4" => self.cut_power(&nodes, None),
+            "D1" => self.cut_power(&nodes, "log"),
+            "D2" => self.cut_power(&nodes, "pages"),
+            "D3" => self.lose_unsynced(&nodes, [1, 1, 2, 4, 8]),
+            "D4" => self.lose_unsynced(&nodes, [2, 2, 4, 8, 16]),
             "D5" => self.lie(|p| DiskRule { lost_write: p, ..DiskRule::default() }),
             "D6" => self.lie(|p| DiskRule { misdirected_write: p, ..DiskRule::default() }),
             "D7" => self.lie(|p| DiskRule { misdirected_read: p, ..DiskRule::default() }),
             "D8" => self.damage(DamageKind::Unreadable, &["log", "pages", ""]),
             "D9" => self.damage(DamageKind::Rot, &["log", "pages", "index", ""]),
             "D10" => self.rot_everywhere(&nodes),
-            "D11" => self.rules(|rng| DiskRule { sync_error: probability(rng), ..DiskRule::default() }),
+            "D11" => self.rules(|rng| DiskRule { sync_error: often(rng), ..DiskRule::default() }),
             "D12" => self.rules(|rng| {
-                let (read_error, write_error) = (probability(rng) * 0.2, probability(rng) * 0.1);
+                let (read_error, write_error) = (probability(rng) * 0.4, probability(rng) * 0.4);
                 DiskRule { read_error, write_error, ..DiskRule::default() }
             }),
             "D13" => self.rules(|_| DiskRule { full: true, ..DiskRule::default() }),
@@ -42,6 +44,8 @@ impl Draw<'_> {
             "D19" => self.roll_back(),
             "D20" => self.damage(DamageKind::Rot, &["superblock"]),
             "D21" => self.swap(),
+            "K7" => self.rot_alike(&nodes),
+            "O4" => self.spoil_repair(&nodes),
             "K8" => {
                 let mut left = nodes.clone();
                 for _ in 0..self.rng.between(2.min(nodes.len() as u64), nodes.len() as u64) {
@@ -55,18 +59,27 @@ impl Draw<'_> {
     }
 
     /// Power fails at nodes with disks, one or all; at one of them while it writes.
-    fn cut_power(&mut self, nodes: &[NodeId], writing: Option<&str>) {
-        let struck = if self.rng.chance(0.2) { nodes.to_vec() } else { vec![self.pick(nodes)] };
-        let at = self.at;
-        for (number, node) in struck.into_iter().enumerate() {
-            match writing {
-                Some(files) if number == 0 => {
-                    self.act(at, Act::CrashWriting { node, files: files.to_owned() });
-                    self.end = self.end.max(at + WAIT_MAX);
-                }
-                _ => self.push(at, Fault::Crash { node, power: true }),
+    fn cut_power(&mut self, nodes: &[NodeId], files: &str) {
+        let node = self.pick(nodes);
+        self.cut_power_by(nodes, Act::CrashWriting { node, files: files.to_owned() });
+    }
+
+    /// Power fails at nodes with disks, one or all; at one of them when there is something to lose.
+    fn lose_unsynced(&mut self, nodes: &[NodeId], units: [u32; 5]) {
+        let (node, units) = (self.pick(nodes), self.pick(&units));
+        self.cut_power_by(nodes, Act::CrashLosing { node, units });
+    }
+
+    fn cut_power_by(&mut self, nodes: &[NodeId], first: Act) {
+        let (at, struck) = (self.at, first.node());
+        self.act(at, first);
+        self.end = self.end.max(at + WAIT_MAX);
+        self.restart_at_end(at, struck);
+        if self.rng.chance(0.2) {
+            for &node in nodes.iter().filter(|node| **node != struck) {
+                self.push(at, Fault::Crash { node, power: true });
+                self.restart_at_end(at, node);
             }
-            self.restart_at_end(at, node);
         }
     }
 
@@ -93,7 +106,7 @@ impl Draw<'_> {
     }
 
     fn lie(&mut self, rule: impl Fn(f64) -> DiskRule) {
-        let chance = probability(self.rng) * 0.1;
+        let chance = [0.0, 0.01, 0.05, 0.2][self.rng.below(4) as usize];
         if let Some(node) = self.victim() {
             self.rule(node, rule(chance));
         }
@@ -119,6 +132,50 @@ impl Draw<'_> {
         for (number, &node) in nodes.iter().enumerate() {
             let place = (number as u64 * width + self.rng.below(width)) as u32;
             self.act(at, Act::Damage { node, kind: DamageKind::Rot, files: files.clone(), place, sectors: 1 });
+        }
+    }
+
+    /// The same records or pages rot on so many copies that too few are left, or none.
+    fn rot_alike(&mut self, nodes: &[NodeId]) {
+        let mut left = nodes.to_vec();
+        let count = self.rng.between(4.min(left.len() as u64), left.len() as u64);
+        let struck: Vec<NodeId> =
+            (0..count).map(|_| left.swap_remove(self.rng.below(left.len() as u64) as usize)).collect();
+        if self.budget.allows(self.row, &struck) {
+            let (at, place) = (self.at, self.rng.below(1_000_000) as u32);
+            let files = self.pick(&["pages", "log"]).to_owned();
+            self.act(at, Act::RotAlike { nodes: struck, files, place });
+        }
+    }
+
+    /// One copy has to be mended, and another that it may be mended from is bad. A storage node comes back empty beside one that
+    /// rots; a page of a mirrored volume cannot be read, and its mirror's is rotten.
+    fn spoil_repair(&mut self, nodes: &[NodeId]) {
+        let alike = self.cast.class == EngineClass::Mirrored;
+        let one = if alike { nodes[0] } else { self.pick(nodes) };
+        let other = if alike {
+            nodes[1]
+        } else {
+            self.pick(&nodes.iter().copied().filter(|node| *node != one).collect::<Vec<_>>())
+        };
+        if !self.budget.allows(self.row, &[one, other]) {
+            return;
+        }
+        let (at, kind, files) = (self.at, DamageKind::Rot, "pages".to_owned());
+        for _ in 0..=self.rng.below(4) {
+            let place = self.rng.below(1_000_000) as u32;
+            let files = if alike || self.rng.chance(0.5) { files.clone() } else { "log".to_owned() };
+            if alike {
+                let kind = DamageKind::Unreadable;
+                self.act(at, Act::Damage { node: one, kind, files: files.clone(), place, sectors: 1 });
+            }
+            let sectors = if alike { 1 } else { [1, 8, 64][self.rng.below(3) as usize] };
+            self.act(at, Act::Damage { node: other, kind, files, place, sectors });
+        }
+        if !alike {
+            self.push(at, Fault::Crash { node: one, power: true });
+            self.act(at, Act::Wipe { node: one });
+            self.restart_at_end(at, one);
         }
     }
 

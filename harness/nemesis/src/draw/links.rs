@@ -9,6 +9,8 @@ use super::{Draw, probability};
 const CLIENT_TAIL_MAX: Nanos = Nanos::from_micros(75);
 /// The longest mean of delays that only change an order.
 const REORDER_MAX: Nanos = Nanos::from_millis(5);
+/// The longest that pages are held up where nobody may notice.
+const READ_HOLD_MAX: Nanos = Nanos::from_micros(1_500);
 /// The longest that a clogged node's frames wait.
 const CLOG_MAX: Nanos = Nanos::from_millis(40);
 
@@ -133,6 +135,17 @@ impl Draw<'_> {
         let most = if self.rng.chance(0.6) { 1 } else { left.len() as u64 };
         let count = self.rng.between(1, most);
         (0..count).map(|_| left.swap_remove(self.rng.below(left.len() as u64) as usize)).collect()
+    }
+
+    /// Pages take their time on the way to the database, while commits go on and versions are collected: less than any lease is
+    /// long, and in their order, for nothing else to be seen.
+    pub(super) fn hold_reads(&mut self) {
+        let base = Nanos(self.rng.below(READ_HOLD_MAX.0 / 1_000 + 1) * 1_000);
+        let (database, others) = (self.cast.database, self.cast.others.clone());
+        for (node, _) in others {
+            let rule = LinkRule { extra_delay: Some(Delay::Constant(base)), ..LinkRule::default() };
+            self.link(node, database, rule);
+        }
     }
 
     pub(super) fn client_links(&mut self) {

@@ -345,7 +345,21 @@ impl Subject for Coupled {
         let good = nodes.iter().all(|&id| conditions.is_good(vitals, id));
         let joined =
             nodes.iter().all(|&one| nodes.iter().all(|&other| one == other || conditions.are_joined(one, other)));
-        if good && joined && conditions.are_joined(LOAD, COMPUTE) { Promise::Commits } else { Promise::Anything }
+        let serves = good && joined && conditions.are_joined(LOAD, COMPUTE);
+        let up = |id: &&NodeId| !self.replaced.contains(id) && vitals.is_running(**id);
+        let copies = || OTHER_COPIES.iter().chain([&EBS_A1]).filter(up).count();
+        // The standby's copies may be of an earlier time, while it is detached: one lost disk leaves a whole one in each zone.
+        let (lost_max, repairable) = match self.place {
+            Place::Local => (0, false),
+            Place::Mirrored => (1, copies() >= 3),
+        };
+        Promise {
+            commits: serves,
+            reads: serves,
+            open: good && joined,
+            durable: self.replaced.len() <= lost_max,
+            repairable,
+        }
     }
 
     fn silent(&self, vitals: &dyn Vitals, _conditions: &Conditions) -> Vec<NodeId> {

@@ -47,6 +47,7 @@ impl World<'_> {
                     self.tell(format!("     {} sectors {sectors:?}", file.as_str()));
                 }
             }
+            Act::RotAlike { nodes, files, place } => self.rot_alike(nodes, files, *place),
             Act::Wipe { node } | Act::Keep { node } | Act::Rollback { node } if self.is_exchanged(*node) => {}
             Act::Wipe { node } => {
                 self.put_down(*node)?;
@@ -64,9 +65,21 @@ impl World<'_> {
             Act::Rollback { node } => self.roll_back(*node)?,
             Act::Swap { one, other } if [one, other].iter().any(|node| self.disks.wiped.contains(node)) => {}
             Act::Swap { one, other } => self.swap(*one, *other)?,
-            Act::Primitive(_) | Act::CrashWriting { .. } => {}
+            Act::Primitive(_) | Act::CrashWriting { .. } | Act::CrashLosing { .. } | Act::Crowd { .. } => {}
         }
         Ok(())
+    }
+
+    fn rot_alike(&mut self, nodes: &[NodeId], files: &str, place: u32) {
+        let first = nodes.first().and_then(|node| self.sim.disk(*node));
+        let Some((file, sector, sample)) = first.and_then(|disk| disk.sample(files, place)) else { return };
+        self.tell(format!("     {} sector {sector}, and what is like it", file.as_str()));
+        for &node in nodes {
+            if self.sim.disk_mut(node).is_some_and(|disk| disk.rot_wherever(files, &sample) > 0) {
+                self.damaged(node, false);
+                self.beyond_mending = true;
+            }
+        }
     }
 
     fn roll_back(&mut self, node: NodeId) -> Result<(), String> {

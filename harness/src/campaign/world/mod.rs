@@ -14,6 +14,7 @@ use workloads::Workload;
 use self::disks::Handled;
 
 use super::console::{Console, Mailbox};
+use super::crowd::{crowd, refused, strangers};
 use super::hits::{Counted, Hits, Met};
 use super::successor::{SUCCESSOR, clients, heirs};
 use super::watch::{Progress, Watch};
@@ -52,6 +53,8 @@ pub struct World<'a> {
     pub watch: Watch,
     /// Whether any disk holds what it should not, or may.
     pub damage: bool,
+    /// Whether the same bytes rotted on so many disks that nobody may be able to mend them.
+    pub beyond_mending: bool,
     /// Whether progress that was owed did not come: what ended the run is no wrong answer.
     pub stalled: bool,
     /// From the mending of everything to the first commit after it.
@@ -96,7 +99,7 @@ impl<'a> World<'a> {
         let seed = world.seed;
         let mut members = engine.members;
         members.extend(cast.successor.map(|_| heirs(&load, std::sync::Arc::clone(&workload))));
-        members.extend([clients(load, workload, LOAD, seed), Mailbox::member()]);
+        members.extend([clients(load, workload, LOAD, seed), Mailbox::member(), strangers()]);
         let mut sim = Sim::new(Topology { members }, world);
         if let Some(successor) = cast.successor {
             sim.crash(successor, false, Survival::All);
@@ -115,6 +118,7 @@ impl<'a> World<'a> {
             hits: Hits::default(),
             watch: Watch::default(),
             damage: false,
+            beyond_mending: false,
             stalled: false,
             recovery: None,
             halts_before_healing: 0,
@@ -181,21 +185,31 @@ impl<'a> World<'a> {
             Act::Primitive(fault) => self.apply(fault)?,
             Act::CrashWriting { node, files } => {
                 let writing = |sim: &Sim| sim.disk(*node).is_some_and(|disk| disk.is_writing(files));
-                if self.sim.run_until(nemesis::WAIT_MAX, writing) == Stop::Livelock {
-                    return Err(format!("a livelock at {:?}", self.sim.now()));
-                }
-                if let Some(at) = self.struck_at.last_mut() {
-                    *at = self.sim.now();
-                }
-                let crash = Act::Primitive(Fault::Crash { node: *node, power: true });
-                return self.carry_out(&Timed { act: crash, ..fault.clone() });
+                return self.cut_power_when(fault, writing);
             }
+            Act::CrashLosing { node, units } => {
+                let losing = |sim: &Sim| sim.undurable(*node, true).len() >= *units as usize;
+                return self.cut_power_when(fault, losing);
+            }
+            Act::Crowd { node, sessions } => crowd(&mut self.sim, *node, *sessions),
             act => self.carry_out_on_disk(act)?,
         }
         if let Some(sabotage) = self.sabotage {
             sabotage(&mut self.sim, &fault.act);
         }
         self.look()
+    }
+
+    /// Cuts the power of a fault's node as soon as it is in a state, or when that has not come for long enough.
+    fn cut_power_when(&mut self, fault: &Timed, is_so: impl Fn(&Sim) -> bool) -> Result<(), String> {
+        if self.sim.run_until(nemesis::WAIT_MAX, is_so) == Stop::Livelock {
+            return Err(format!("a livelock at {:?}", self.sim.now()));
+        }
+        if let Some(at) = self.struck_at.last_mut() {
+            *at = self.sim.now();
+        }
+        let crash = Act::Primitive(Fault::Crash { node: fault.act.node(), power: true });
+        self.carry_out(&Timed { act: crash, ..fault.clone() })
     }
 
     fn tell(&mut self, what: String) {
@@ -286,6 +300,13 @@ impl<'a> World<'a> {
     /// Checks invariants, and takes note of nodes that halted.
     fn look(&mut self) -> Result<(), String> {
         self.subject.observe(&self.sim, &mut self.substance)?;
+        if self.hits.holds_views() && self.subject.reads_an_old_version(&self.sim) {
+            self.hits.saw("P7", 1);
+        }
+        match refused(&mut self.sim) {
+            0 => {}
+            count => self.hits.saw("P9", count),
+        }
         if let Some(load) = self.sim.node::<LoadNode>(LOAD) {
             let progress = Progress::of(load.core_ref());
             let (sim, subject) = (&self.sim, &*self.subject);

@@ -48,7 +48,8 @@ impl<S: Stage> Player<S> {
             }
             Act::Swap { one, other } if [one, other].iter().any(|node| self.handled.wiped.contains(node)) => Ok(()),
             Act::Swap { one, other } => self.swap(*one, *other, Some(fault)),
-            Act::Primitive(_) | Act::CrashWriting { .. } => Ok(()),
+            Act::RotAlike { .. } => self.strike(act, Some(fault)),
+            Act::Primitive(_) | Act::CrashWriting { .. } | Act::CrashLosing { .. } | Act::Crowd { .. } => Ok(()),
         }
     }
 

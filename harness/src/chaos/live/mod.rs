@@ -80,14 +80,14 @@ pub fn play_on_rings(script: &Script, playing: &Playing, place: &Path) -> Played
     let directory = Removed(place.join(format!("chaos-{}-{number}", std::process::id())));
     // A node that panics halts; what comes through here is the instrument's own.
     catch_unwind(AssertUnwindSafe(|| run(script, playing, &directory.0)))
-        .unwrap_or_else(|_| play::nothing(Seen::Unknown("the player panicked, as standard error tells".to_owned())))
+        .unwrap_or_else(|_| Played::nothing(Seen::Unknown("the player panicked, as standard error tells".to_owned())))
 }
 
 fn run(script: &Script, playing: &Playing, directory: &Path) -> Played {
     let workload: Arc<dyn Workload> = Arc::new(Scripted::new(script));
     let mut player = match player(script, playing, &workload, directory) {
         Ok(player) => player,
-        Err(what) => return play::nothing(Seen::Unknown(format!("the stage cannot be built: {what}"))),
+        Err(what) => return Played::nothing(Seen::Unknown(format!("the stage cannot be built: {what}"))),
     };
     let began = player.stage.now();
     let (ended, history) = strike(&mut player, script, workload.as_ref());

@@ -193,10 +193,14 @@ impl<S: Stage> Player<S> {
         self.tell(format!("{:4} {}", fault.row.id, nemesis::words::of_act(&fault.act, &self.cast.names)));
         match &fault.act {
             Act::Primitive(primitive) => self.apply(primitive, Some(fault))?,
-            Act::CrashWriting { node, .. } => self.crash(*node, &fault.act, Some(fault))?,
+            Act::CrashWriting { node, .. } | Act::CrashLosing { node, .. } => {
+                self.crash(*node, &fault.act, Some(fault))?;
+            }
+            Act::Crowd { .. } => self.strike(&fault.act, Some(fault))?,
             act => self.carry_out_on_disk(act, fault)?,
         }
-        if let (Act::CrashWriting { .. }, Some(at)) = (&fault.act, self.struck_at.last_mut()) {
+        let waited = matches!(fault.act, Act::CrashWriting { .. } | Act::CrashLosing { .. });
+        if let Some(at) = self.struck_at.last_mut().filter(|_| waited) {
             *at = self.stage.now();
         }
         self.look()
@@ -211,7 +215,9 @@ impl<S: Stage> Player<S> {
         if let Some(fault) = fault {
             // A crash that waited for a write is a crash.
             let noted = match act {
-                Act::CrashWriting { node, .. } => Act::Primitive(Fault::Crash { node: *node, power: true }),
+                Act::CrashWriting { node, .. } | Act::CrashLosing { node, .. } => {
+                    Act::Primitive(Fault::Crash { node: *node, power: true })
+                }
                 act => act.clone(),
             };
             self.hits.note(&counted, &Timed { act: noted, ..fault.clone() }, &struck.met);
@@ -246,7 +252,7 @@ impl<S: Stage> Player<S> {
                     self.damaged(node, false);
                 }
             }
-            Fault::Pause { .. } | Fault::Link { .. } | Fault::DiskClear { .. } => {}
+            Fault::Pause { .. } | Fault::Link { .. } | Fault::DiskClear { .. } | Fault::Clock { .. } => {}
         }
         self.strike(&act, fault)?;
         self.watch.apply(primitive);

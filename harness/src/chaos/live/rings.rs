@@ -95,7 +95,7 @@ impl Rings {
         };
         let cut = cut.map_err(told)?;
         let undurable = self.runtime().undurable(&cut).map_err(told)?;
-        met.undurable = undurable.completed;
+        met.undurable = undurable.completed + undurable.in_flight.len();
         met.in_flight = undurable.in_flight.iter().map(|name| name.as_str().to_owned()).collect();
         self.cuts.insert(node, cut);
         Ok(met)
@@ -184,11 +184,15 @@ impl Stage for Rings {
                 | Fault::DiskClear { .. },
             )
             | Act::CrashWriting { .. }
+            | Act::CrashLosing { .. }
             | Act::Damage { .. }
             | Act::Wipe { .. }
             | Act::Keep { .. }
             | Act::Rollback { .. }
             | Act::Swap { .. } => true,
+            // A clock that is told not to drift does not.
+            Act::Primitive(Fault::Clock { drift_ppm, .. }) => *drift_ppm == 0,
+            Act::RotAlike { .. } | Act::Crowd { .. } => false,
         }
     }
 
@@ -202,6 +206,8 @@ impl Stage for Rings {
         match act {
             Act::Primitive(Fault::Crash { node, power }) => struck.met = self.crash(*node, *power, None)?,
             Act::CrashWriting { node, files } => struck.met = self.crash(*node, true, Some(files))?,
+            // What is not durable is known once the power is cut. While anything is being written, something is not.
+            Act::CrashLosing { node, .. } => struck.met = self.crash(*node, true, Some(""))?,
             Act::Primitive(Fault::Restart { node }) => {
                 self.lose(*node)?;
                 self.runtime().restart(*node).map_err(told)?;
@@ -233,6 +239,9 @@ impl Stage for Rings {
                 self.put(*one, second)?;
                 self.put(*other, first)?;
             }
+            Act::RotAlike { .. } | Act::Crowd { .. } => {
+                return Err("the real runtime cannot do that: use the simulator".to_owned());
+            }
         }
         struck.met.was_running = before == Some(Standing::Up);
         struck.met.was_up = matches!(before, Some(Standing::Up | Standing::Paused));
@@ -241,7 +250,7 @@ impl Stage for Rings {
 
     fn counted(&mut self) -> Result<Counted, String> {
         let found = self.runtime().disturbances().map_err(told)?;
-        Ok(Counted { links: found.links, disks: found.disks.into_iter().collect() })
+        Ok(Counted { links: found.links, disks: found.disks.into_iter().collect(), timers: Vec::new() })
     }
 
     fn in_force(&mut self) -> Result<Vec<String>, String> {

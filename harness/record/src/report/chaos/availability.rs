@@ -8,13 +8,14 @@ use crate::report::svg::{Anchor, Scale, Svg};
 const TITLE: &str = "What was available while faults struck";
 
 const HOW_TO_READ: &str = "Bars: slices of the scripts' time in which it was there, among those in which it was asked for, \
-    all runs of the engine pooled, whether it was owed just then or not. The two marks are single runs: the least, and the \
+    all runs of the engine pooled, whether it was owed just then or not; beside them the share of those slices in which the \
+    state of the faults promised it, throughout and for 50 ms before. The two marks are single runs: the least, and the \
     one that a twentieth of the runs fall below. Commit and tracked read: a transaction of the kind ended well while \
     clients waited. Open: the database served. Durability: everything acknowledged was on a disk that was not lost. \
     Repairability: what was up was enough to make a lost copy again, which one copy alone never is.";
 
 const LEFT_PX: f64 = 290.0;
-const RIGHT_PX: f64 = 340.0;
+const RIGHT_PX: f64 = 430.0;
 const ROW_PX: f64 = 21.0;
 const BAR_PX: f64 = 13.0;
 const GROUP_PX: f64 = 12.0;
@@ -67,9 +68,21 @@ fn bar(svg: &mut Svg, availability: &Availability, x: Scale, base_px: f64, colou
     }
     let whole = runs.iter().filter(|ratio| **ratio >= 1.0).count();
     svg.text(text_px + 58.0, base_px - 2.0, Anchor::End, "value", &share(ratio));
-    let detail =
-        format!("least {}, all of it in {} of {} runs", share(least), count(whole as f64), count(runs.len() as f64));
+    let detail = format!(
+        "{}; least {}, whole in {} of {} runs",
+        promised(availability),
+        share(least),
+        count(whole as f64),
+        count(runs.len() as f64)
+    );
     svg.text(text_px + 70.0, base_px - 2.0, Anchor::Start, "tick", &detail);
+}
+
+fn promised(availability: &Availability) -> String {
+    match availability.promised {
+        0 => "never promised".to_owned(),
+        slices => format!("promised {}", share(availability.kept as f64 / slices as f64)),
+    }
 }
 
 /// The value that a share of sorted ones falls below.
