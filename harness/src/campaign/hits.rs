@@ -164,11 +164,11 @@ impl Hits {
             Act::Primitive(Fault::Clock { node, .. }) => {
                 self.in_force.insert(Place::Clock(node), row);
             }
-            Act::Primitive(Fault::Crash { .. }) => {
+            Act::Primitive(Fault::Crash { power, .. }) => {
                 let struck = if met.was_up { of_crash(row, met) } else { 0 };
                 self.add(row, struck);
                 // A power failure that took nothing of what its row is about is one all the same.
-                if met.was_up && struck == 0 {
+                if met.was_up && power && struck == 0 {
                     self.add(Row::find("P2").expect("the catalogue has it"), 1);
                 }
             }
@@ -214,6 +214,8 @@ fn of_crash(row: &Row, met: &Met) -> u64 {
         // What is in flight is not synced either: an engine whose writes are durable one by one has nothing else to lose.
         "D3" => u64::from(met.undurable > 0),
         "D4" => u64::from(met.undurable > 1),
+        // They only see to it that a disk is asked for what the row is about.
+        "D11" | "O4" => 0,
         _ => 1,
     }
 }

@@ -214,3 +214,11 @@ fn a_block_that_was_refused_once_is_not_below_the_floor() {
     assert!(played.hits["D13"] > 0, "{:?}", played.hits);
     assert_eq!(played.seen.name(), "masked");
 }
+
+/// One page rotted on all six disks. The segments said so, by checksum and by name, and the comparison of the copies called their
+/// refusals a violation. Now copies that nobody can mend are not compared, and whoever refuses them keeps what is owed.
+#[test]
+fn a_page_that_is_rotten_everywhere_is_refused() {
+    let played = replay(include_str!("scripts/rotten-alike.jsonl"));
+    assert!(played.hits["K7"] > 0 && played.owed == Owed::Halt, "{:?}", played.hits);
+}

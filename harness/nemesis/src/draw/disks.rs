@@ -32,7 +32,7 @@ impl Draw<'_> {
             "D8" => self.damage(DamageKind::Unreadable, &["log", "pages", ""]),
             "D9" => self.damage(DamageKind::Rot, &["log", "pages", "index", ""]),
             "D10" => self.rot_everywhere(&nodes),
-            "D11" => self.rules(|rng| DiskRule { sync_error: often(rng), ..DiskRule::default() }),
+            "D11" => self.fail_syncs(&nodes),
             "D12" => self.rules(|rng| {
                 let (read_error, write_error) = (probability(rng) * 0.4, probability(rng) * 0.4);
                 DiskRule { read_error, write_error, ..DiskRule::default() }
@@ -58,16 +58,37 @@ impl Draw<'_> {
         }
     }
 
-    /// Power fails at nodes with disks, one or all; at one of them while it writes.
+    /// Power fails at nodes with disks, one or all; at one of them while it writes, up to three times.
     fn cut_power(&mut self, nodes: &[NodeId], files: &str) {
-        let node = self.pick(nodes);
-        self.cut_power_by(nodes, Act::CrashWriting { node, files: files.to_owned() });
+        for _ in 0..=self.rng.below(3) {
+            let node = self.pick(nodes);
+            self.cut_power_by(nodes, Act::CrashWriting { node, files: files.to_owned() });
+            self.at = self.end;
+        }
+    }
+
+    /// Syncs fail while a node works, or when it starts again: some sync hardly ever else.
+    fn fail_syncs(&mut self, nodes: &[NodeId]) {
+        let struck = if self.rng.chance(0.2) { nodes.to_vec() } else { vec![self.pick(nodes)] };
+        let (at, restarts) = (self.at, self.rng.chance(0.5));
+        for node in struck {
+            let rule = DiskRule { sync_error: often(self.rng), ..DiskRule::default() };
+            self.rule(node, rule);
+            if restarts {
+                self.push(at, Fault::Crash { node, power: false });
+                let up = self.earliest_start(at, node);
+                self.push(up, Fault::Restart { node });
+            }
+        }
     }
 
     /// Power fails at nodes with disks, one or all; at one of them when there is something to lose.
     fn lose_unsynced(&mut self, nodes: &[NodeId], units: [u32; 5]) {
-        let (node, units) = (self.pick(nodes), self.pick(&units));
-        self.cut_power_by(nodes, Act::CrashLosing { node, units });
+        for _ in 0..=self.rng.below(3) {
+            let (node, units) = (self.pick(nodes), self.pick(&units));
+            self.cut_power_by(nodes, Act::CrashLosing { node, units });
+            self.at = self.end;
+        }
     }
 
     fn cut_power_by(&mut self, nodes: &[NodeId], first: Act) {
