@@ -122,7 +122,7 @@ mod tests {
             .iter()
             .for_each(|probe| fences.look(NODE, probe));
         assert_eq!(told(&fences, 8), Ok(()), "what was on its way");
-        assert!(told(&fences, 9).expect_err("too much").contains("complete to lsn:8"));
+        assert!(told(&fences, 9).expect_err("too much").contains("complete to 8"));
         assert_eq!(fences.check(NODE, epoch(3), [(PgId(0), Lsn(12))].into_iter()), Ok(()));
     }
 
