@@ -11,6 +11,8 @@ use node::NodeId;
 
 use crate::{Epoch, quorum::MEMBERS};
 
+/// What counts beyond this is damaged: nothing is done so often. Tokens of disk operations carry counts in 56 bits.
+pub(crate) const NUMBER_MAX: u64 = 1 << 55;
 const PAGE_BYTES_MIN: u32 = 512;
 const PAGE_BYTES_MAX: u32 = 64 << 10;
 const PAGES_PER_PG_MAX: u64 = 1 << 40;
@@ -59,7 +61,8 @@ impl Geometry {
 impl Register {
     /// Whether a writer can have written it.
     pub fn is_possible(&self) -> bool {
-        self.geometry.is_possible() && self.pg_count <= PG_COUNT_MAX
+        let counts = [self.epoch.number, self.version, self.geometry_epoch, self.membership_epoch];
+        self.geometry.is_possible() && self.pg_count <= PG_COUNT_MAX && counts.iter().all(|count| *count <= NUMBER_MAX)
     }
 
     /// Orders two registers by age.

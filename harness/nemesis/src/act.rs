@@ -113,4 +113,14 @@ impl Act {
             Act::Swap { one, .. } => *one,
         }
     }
+
+    /// Everybody it is about.
+    pub fn nodes(&self) -> [NodeId; 2] {
+        let other = match self {
+            Act::Primitive(Fault::Link { to, .. } | Fault::Heal { to, .. }) => *to,
+            Act::Swap { other, .. } => *other,
+            _ => self.node(),
+        };
+        [self.node(), other]
+    }
 }

@@ -4,13 +4,13 @@
 //! either a transaction (`txn`, see [`crate::operations`]) or a fault (`fault`, see [`crate::words`]) and the row it is of.
 //! Lines may be removed; their order among equal times counts.
 
-use node::Nanos;
+use node::{Nanos, NodeId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::budget::Demand;
-use crate::cast::Names;
+use crate::cast::{Cast, Names};
 use crate::catalogue::{EngineClass, Row};
 use crate::operations::{Operation, Verb};
 use crate::schedule::{Schedule, Timed};
@@ -142,6 +142,16 @@ impl Script {
     pub fn schedule(&self) -> Schedule {
         let rows = self.header.rows.iter().filter_map(|row| Row::find(row)).collect();
         Schedule { rows, faults: self.faults.clone(), span: self.span() }
+    }
+
+    /// An act about a node that a world has not, in words.
+    pub fn astray(&self, cast: &Cast) -> Option<String> {
+        let is_there = |node: &NodeId| cast.names.0.values().any(|id| *id == node.0);
+        self.faults.iter().find_map(|timed| {
+            let stranger = timed.act.nodes().into_iter().find(|node| !is_there(node))?;
+            let (at, name) = (words::span(timed.at), Names(self.header.nodes.clone()).name(stranger));
+            Some(format!("the act at {at} is about `{name}` (node {}), and no such node is in this world", stranger.0))
+        })
     }
 
     /// How long it goes on.

@@ -182,6 +182,9 @@ fn world<'a>(
     let engine = subject.topology(workload.schema(), header.page_bytes as usize, header.seed, &mut sizes)?;
     let load = load_of(script);
     let mut world = World::new(subject, engine, load, Arc::clone(workload), SimConfig::shuffled(header.seed));
+    if let Some(why) = script.astray(world.cast()) {
+        return Err(why);
+    }
     world.sabotage = playing.sabotage;
     Ok(world)
 }

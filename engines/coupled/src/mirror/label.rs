@@ -4,6 +4,9 @@ use node::Nanos;
 
 use crate::config::ZoneLoss;
 
+/// An epoch counts changes of attachment; beyond this it is none.
+const EPOCH_MAX: u64 = 1 << 56;
+
 /// Whether the standby's side has everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attachment {
@@ -37,16 +40,17 @@ impl Label {
         bytes
     }
 
-    /// Reads a record.
+    /// Reads a record; `None` also for an epoch that no volume gets to.
     pub fn decode(bytes: &[u8]) -> Option<Label> {
         let (epoch, rest) = bytes.split_first_chunk::<8>()?;
+        let epoch = Some(u64::from_le_bytes(*epoch)).filter(|epoch| *epoch <= EPOCH_MAX)?;
         let attachment = match rest {
             [1] => Attachment::Attached,
             [2] => Attachment::Detached,
             [3] => Attachment::Resyncing,
             _ => return None,
         };
-        Some(Label { epoch: u64::from_le_bytes(*epoch), attachment })
+        Some(Label { epoch, attachment })
     }
 }
 
@@ -98,5 +102,7 @@ mod tests {
             assert_eq!(Label::decode(&label.encode()), Some(label));
         }
         assert_eq!(Label::decode(&[0; 9]), None);
+        let beyond = Label { epoch: u64::MAX, attachment: Attachment::Attached };
+        assert_eq!(Label::decode(&beyond.encode()), None);
     }
 }

@@ -21,7 +21,8 @@ use node::{Block, SECTOR_BYTES};
 use thiserror::Error;
 
 use crate::message::{Reader, Wire, wire_structs};
-use crate::{Epoch, Incarnation, MemberIndex, PgId, Register, TruncationTable, VolumeId};
+use crate::register::NUMBER_MAX;
+use crate::{Epoch, Incarnation, MemberIndex, PgId, Register, Truncation, TruncationTable, VolumeId};
 
 /// Copies of one generation.
 pub const COPIES: usize = 4;
@@ -31,8 +32,6 @@ pub const PLACES: usize = 2 * COPIES;
 const MAGIC: u64 = 0x5345_5854_414e_5453;
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 24;
-/// Counts and LSNs beyond this are none: tokens of disk operations carry the number of a log block in 56 bits.
-const NUMBER_MAX: u64 = 1 << 55;
 
 /// What the superblock says of one protection group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +205,7 @@ impl Superblock {
         let own = [
             ("generation", self.generation),
             ("incarnation", self.incarnation.0),
+            ("promised epoch", self.promised.number),
             ("VDL", self.vdl.0),
             ("log floor", self.log_floor),
             ("bound of void claims", self.claims_void_upto),
@@ -214,7 +214,11 @@ impl Superblock {
         let segments = self.segments.iter().flat_map(|record| {
             [("base of a segment", record.base.0), ("claim of a segment", record.claim.0), ("PGMRPL", record.pgmrpl.0)]
         });
-        let beyond = own.into_iter().chain(segments).find(|(_, number)| *number > NUMBER_MAX);
+        let table = self.table.entries().iter().flat_map(|entry| {
+            let Truncation { epoch, vdl, upto } = entry;
+            [("epoch of a truncation", epoch.number), ("truncation from", vdl.0), ("truncation up to", upto.0)]
+        });
+        let beyond = own.into_iter().chain(segments).chain(table).find(|(_, number)| *number > NUMBER_MAX);
         let register = self.register.filter(|register| !register.is_possible());
         beyond.map(|(name, number)| format!("{name} {number}")).or(register.map(|register| format!("{register:?}")))
     }

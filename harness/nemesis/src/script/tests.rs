@@ -4,7 +4,7 @@ use node::{NodeId, Rng, Zone};
 
 use super::*;
 use crate::catalogue::ROWS;
-use crate::{Cast, Generator, Plan};
+use crate::{Act, Cast, Generator, Plan};
 
 fn cast(names: &Names) -> Cast {
     let others: Vec<(NodeId, Zone)> = (2..8).map(|id| (NodeId(id), Zone::ALL[(id as usize - 2) / 2])).collect();
@@ -80,4 +80,17 @@ fn what_is_no_script_is_refused_with_its_line() {
         let error = Script::from_text(text).expect_err(why).to_string();
         assert!(error.contains(why), "{error}, where {why} is meant");
     }
+}
+
+/// A fuzzed script named a node that its header had and its world had not, and the simulator panicked about it.
+#[test]
+fn acts_about_nodes_that_a_world_has_not_are_found() {
+    let mut script = script(1);
+    let world = cast(&Names(script.header.nodes.clone()));
+    assert_eq!(script.astray(&world), None);
+    script.header.nodes.insert("successor".to_owned(), 8);
+    let act = Act::Swap { one: NodeId(2), other: NodeId(8) };
+    script.faults.push(Timed { at: Nanos::from_millis(7), row: &ROWS[0], act });
+    let why = script.astray(&world).expect("somebody is not there");
+    assert_eq!(why, "the act at 7ms is about `successor` (node 8), and no such node is in this world");
 }

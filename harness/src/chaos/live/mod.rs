@@ -137,6 +137,9 @@ fn player(
     let mut sizes = Rng::new(header.seed).fork("sizes", 0);
     let engine = subject.topology(workload.schema(), header.page_bytes as usize, header.seed, &mut sizes)?;
     let cast = cast(subject.as_ref(), &engine);
+    if let Some(why) = script.astray(&cast) {
+        return Err(why);
+    }
     let load = load::Config { timeout: CLIENT_PATIENCE, ..play::load_of(script) };
     let mut members = engine.members;
     members.extend(cast.successor.map(|_| heirs(&load, Arc::clone(workload))));
