@@ -167,9 +167,10 @@ impl Hits {
             Act::Primitive(Fault::Crash { power, .. }) => {
                 let struck = if met.was_up { of_crash(row, met) } else { 0 };
                 self.add(row, struck);
-                // A power failure that took nothing of what its row is about is one all the same.
-                if met.was_up && power && struck == 0 {
-                    self.add(Row::find("P2").expect("the catalogue has it"), 1);
+                // A crash that took nothing of what its row is about is one all the same.
+                if met.was_up && struck == 0 {
+                    let crash = if power { "P2" } else { "P1" };
+                    self.add(Row::find(crash).expect("the catalogue has it"), 1);
                 }
             }
             Act::Primitive(Fault::Pause { .. }) => self.add(row, u64::from(met.was_running)),

@@ -222,3 +222,12 @@ fn a_page_that_is_rotten_everywhere_is_refused() {
     let played = replay(include_str!("scripts/rotten-alike.jsonl"));
     assert!(played.hits["K7"] > 0 && played.owed == Owed::Halt, "{:?}", played.hits);
 }
+
+/// A database was killed so that its syncs would fail when it starts again, and the kill counted for no fault at all: what clients
+/// saw of it was held against an engine that owed that nobody notices. No user lost anything. Now such a crash is a crash.
+#[test]
+fn a_crash_that_serves_another_fault_is_owed_for_as_a_crash() {
+    let played = replay(include_str!("scripts/killed-before-syncs-fail.jsonl"));
+    assert_eq!((played.hits.get("D11"), played.hits.get("P1")), (None, Some(&1)));
+    assert_eq!((played.owed, played.seen.name()), (Owed::Degraded, "degraded"));
+}
