@@ -1,5 +1,6 @@
 //! What a runtime says about itself, for the record of a run.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -90,11 +91,18 @@ pub struct Halt {
 
 /// Where halts are learnt of, in the order they happened. Any thread may ask; each halt is given out once.
 #[derive(Debug)]
-pub struct Halts(Mutex<Receiver<Halt>>);
+pub struct Halts(Mutex<Coming>);
+
+/// What arrives, behind what somebody who only waited has seen arrive.
+#[derive(Debug)]
+struct Coming {
+    arrived: VecDeque<Halt>,
+    receiver: Receiver<Halt>,
+}
 
 impl Halts {
     pub(crate) fn new(receiver: Receiver<Halt>) -> Halts {
-        Halts(Mutex::new(receiver))
+        Halts(Mutex::new(Coming { arrived: VecDeque::new(), receiver }))
     }
 
     /// The next halt, if there is one by now.
@@ -103,7 +111,8 @@ impl Halts {
     ///
     /// There is none, or all threads have ended.
     pub fn try_recv(&self) -> Result<Halt, TryRecvError> {
-        self.lock().try_recv()
+        let mut coming = self.lock();
+        coming.arrived.pop_front().map_or_else(|| coming.receiver.try_recv(), Ok)
     }
 
     /// The next halt, waiting for it at most so long.
@@ -112,10 +121,25 @@ impl Halts {
     ///
     /// There was none in time, or all threads have ended.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Halt, RecvTimeoutError> {
-        self.lock().recv_timeout(timeout)
+        let mut coming = self.lock();
+        coming.arrived.pop_front().map_or_else(|| coming.receiver.recv_timeout(timeout), Ok)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Receiver<Halt>> {
+    /// Lets so much time pass, or less when a node halts meanwhile. The halt is still to be received. Returns whether there
+    /// was one.
+    pub fn wait_for_another(&self, span: Duration) -> bool {
+        let mut coming = self.lock();
+        match coming.receiver.recv_timeout(span) {
+            Ok(halt) => {
+                coming.arrived.push_back(halt);
+                true
+            }
+            // Where all threads have ended no time passes: whoever asks anything next is told so.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Coming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -184,4 +208,29 @@ pub struct Stopped {
     pub nodes: Vec<StoppedNode>,
     /// Final counts.
     pub usage: Usage,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn halt(node: u32) -> Halt {
+        Halt { node: NodeId(node), incarnation: 0, at: Nanos::ZERO, reason: String::new() }
+    }
+
+    #[test]
+    fn a_halt_ends_one_wait_and_is_received_in_its_turn() {
+        let (sender, receiver) = channel();
+        let halts = Halts::new(receiver);
+        assert!(!halts.wait_for_another(Duration::ZERO), "nobody halted");
+        (1..=3).for_each(|node| sender.send(halt(node)).expect("it is heard"));
+        assert!(halts.wait_for_another(Duration::MAX) && halts.wait_for_another(Duration::MAX));
+        assert_eq!(halts.try_recv(), Ok(halt(1)));
+        assert_eq!(halts.recv_timeout(Duration::ZERO), Ok(halt(2)));
+        assert_eq!(halts.try_recv(), Ok(halt(3)));
+        assert_eq!(halts.try_recv(), Err(TryRecvError::Empty));
+        assert!(!halts.wait_for_another(Duration::ZERO), "one halt ends one wait");
+    }
 }

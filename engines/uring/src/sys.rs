@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use node::Nanos;
 
@@ -30,6 +31,39 @@ pub(crate) fn set_parent_death_kills() -> io::Result<()> {
     // SAFETY: PR_SET_PDEATHSIG takes one integer and touches no memory of ours.
     let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, 0, 0, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A descriptor that can be read from once the child `pid`, which was not waited for yet, has ended.
+pub(crate) fn process_end(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `fd` was just returned to us and is owned by nothing else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Sleeps until one of `descriptors` can be read from, and at most so long. Returns whether one can.
+pub(crate) fn poll_readable(descriptors: &[OwnedFd], patience: Duration) -> io::Result<bool> {
+    let interest = |fd: &OwnedFd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut polled: Vec<libc::pollfd> = descriptors.iter().map(interest).collect();
+    let give_up = Instant::now().checked_add(patience);
+    loop {
+        let left = give_up.map(|give_up| give_up.saturating_duration_since(Instant::now()));
+        let time = left.map(|left| libc::timespec {
+            tv_sec: left.as_secs() as libc::time_t,
+            tv_nsec: libc::c_long::from(left.subsec_nanos() as i32),
+        });
+        let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: `polled` and the timespec behind `time` live until the call returns; the mask may be null.
+        let ready = unsafe { libc::ppoll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, time, std::ptr::null()) };
+        match ready {
+            0.. => return Ok(ready > 0),
+            _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            _ => return Err(io::Error::last_os_error()),
+        }
+    }
 }
 
 /// CPU time the calling thread has used, in user and kernel mode.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use uring::process::{Signal, signal};
+use uring::process::{Signal, await_end, signal};
 
 use crate::exit::Failure;
 
@@ -142,10 +142,15 @@ impl Children {
             let _ = signal(child, Signal::Terminate);
         }
         let give_up = Instant::now() + END_PATIENCE;
-        let is_running =
-            |slot: &mut Slot| slot.running.as_mut().is_some_and(|(child, _)| matches!(child.try_wait(), Ok(None)));
-        while Instant::now() < give_up && self.slots.iter_mut().any(is_running) {
-            std::thread::sleep(Duration::from_millis(2));
+        loop {
+            let running = self.slots.iter_mut().filter_map(|slot| slot.running.as_mut()).map(|(child, _)| child);
+            let mut at_work: Vec<&mut Child> =
+                running.filter_map(|child| matches!(child.try_wait(), Ok(None)).then_some(child)).collect();
+            let left = give_up.saturating_duration_since(Instant::now());
+            // Where nobody can be waited for, nobody is.
+            if at_work.is_empty() || !await_end(&mut at_work, left).unwrap_or(false) {
+                return;
+            }
         }
     }
 }

@@ -71,10 +71,15 @@ impl Host {
         }
     }
 
-    /// Lets time pass.
+    /// Lets time pass: so much, or less when a node of this process halts meanwhile.
     pub fn sleep(&mut self, span: Duration) {
         match self {
-            Host::Real(_) | Host::Processes(_) => std::thread::sleep(span),
+            Host::Real(runtime) => {
+                runtime.halts().wait_for_another(span);
+            }
+            Host::Processes(fleet) => {
+                fleet.runtime().halts().wait_for_another(span);
+            }
             Host::Simulated(simulation) => {
                 let _stop = simulation.world.run_for(Nanos(span.as_nanos() as u64));
             }
