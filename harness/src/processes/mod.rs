@@ -27,6 +27,7 @@ mod children;
 mod fleet;
 mod report;
 mod serve;
+mod wires;
 
 use node::NodeId;
 
@@ -34,6 +35,7 @@ pub use children::Children;
 pub use fleet::{Fleet, ProcessSite};
 pub use report::{NodeReport, Serving};
 pub use serve::{ServePlan, serve};
+pub use wires::Wires;
 
 /// The node that hears attendants on the harness's behalf.
 pub const OVERSEER: NodeId = NodeId(1001);

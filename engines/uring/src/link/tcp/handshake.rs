@@ -59,7 +59,11 @@ impl Hello {
         })
     }
 
-    fn read(frame: &Frame) -> Option<Hello> {
+    /// Reads one. `None` when the frame is none.
+    pub fn read(frame: &Frame) -> Option<Hello> {
+        if frame.kind() != HELLO {
+            return None;
+        }
         let body: &[u8; HELLO_BYTES] = frame.body().try_into().ok()?;
         let id = |at: usize| NodeId(u32::from_le_bytes(body[at..at + 4].try_into().expect("four bytes")));
         Some(Hello { version: u16_at(body, 0), volume: u64_at(body, 2), from: id(10), to: id(14) })
@@ -67,8 +71,7 @@ impl Hello {
 
     /// Takes what a caller opens with. `None` when it is no handshake.
     pub(super) async fn receive(stream: &mut TcpStream) -> io::Result<Option<Hello>> {
-        let Some(frame) = read_short(stream, HELLO_BYTES).await? else { return Ok(None) };
-        Ok(if frame.kind() == HELLO { Hello::read(&frame) } else { None })
+        Ok(read_short(stream, HELLO_BYTES).await?.and_then(|frame| Hello::read(&frame)))
     }
 
     /// Calls, and waits for the answer.
