@@ -155,7 +155,7 @@ fn own_processes(args: &RunArgs, profile: &str) -> Result<ProcessSite, Failure> 
     if let Some(depth) = args.queue_depth {
         arguments.extend(["--queue-depth".to_owned(), depth.to_string()]);
     }
-    Ok(ProcessSite::Own { program, arguments })
+    Ok(ProcessSite::Own { program, arguments, wired: false, words: None })
 }
 
 /// An engine with its rows loaded, serving.

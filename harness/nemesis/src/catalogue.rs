@@ -78,17 +78,37 @@ pub enum Carrier {
     Process,
 }
 
+impl Carrier {
+    /// The engines that can be played on it. Of processes these are those whose storage nodes can be processes.
+    pub fn classes(self) -> &'static [EngineClass] {
+        match self {
+            Carrier::Sim | Carrier::Real => &EngineClass::ALL,
+            Carrier::Process => &[EngineClass::Decoupled],
+        }
+    }
+
+    /// Whether power can be cut. Processes are killed instead, and the kernel keeps what they gave it.
+    pub fn cuts_power(self) -> bool {
+        self != Carrier::Process
+    }
+}
+
 /// Whether a runtime can inject a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// Scripts inject it.
     Script,
+    /// Scripts inject what is nearest to it: processes are killed where power should fail, and nothing that the kernel was
+    /// given is lost.
+    ByKill,
     /// The runtime always behaves so, whatever the script.
     Always,
     /// Tests of this name inject it; scripts cannot yet.
     Tests(&'static str),
     /// Nothing injects it yet.
     NotYet,
+    /// It cannot be made in user space; this would be needed.
+    Beyond(&'static str),
     /// It has no meaning there, for this reason.
     Senseless(&'static str),
 }
@@ -98,9 +118,11 @@ impl Reach {
     pub fn describe(self) -> String {
         match self {
             Reach::Script => "scripts".to_owned(),
+            Reach::ByKill => "scripts, by kill: the page cache stays".to_owned(),
             Reach::Always => "always on".to_owned(),
             Reach::Tests(place) => format!("tests only: {place}"),
             Reach::NotYet => "not injected yet".to_owned(),
+            Reach::Beyond(what) => format!("not in user space: needs {what}"),
             Reach::Senseless(why) => format!("n/a: {why}"),
         }
     }
@@ -152,7 +174,8 @@ impl Row {
 
     /// Whether scripts that are played on `carrier` inject it, into `class`.
     pub fn strikes_on(&self, carrier: Carrier, class: EngineClass) -> bool {
-        self.reach(carrier) == Reach::Script && self.owed_by(class) != Owed::NotApplicable
+        let injected = matches!(self.reach(carrier), Reach::Script | Reach::ByKill);
+        injected && carrier.classes().contains(&class) && self.owed_by(class) != Owed::NotApplicable
     }
 
     /// Whether stored bytes stay damaged, so that an engine without another copy cannot come back by itself.
@@ -172,22 +195,21 @@ const fn row(id: &'static str, slug: &'static str, about: &'static str, owed: [O
 }
 
 use Owed::{Degraded, Halt, KnownLimit, Masked, NotApplicable};
-use Reach::{Always, NotYet, Script, Senseless, Tests};
+use Reach::{Always, Beyond, ByKill, NotYet, Script, Senseless, Tests};
 
 /// The rows of a real disk's crash images.
 const IMAGES: Reach = Tests("harness/tests/images");
-/// Kills of processes.
-const KILLS: Reach = Tests("harness/tests/kills.rs");
-/// Storage nodes as processes.
-const PROCESSES: Reach = Tests("harness/tests/processes");
 /// The conformance suite of disks.
 const CONFORMANCE: Reach = Tests("engines/node/src/conformance");
 
 const ALL_DEGRADED: [Owed; 3] = [Degraded, Degraded, Degraded];
 const ONE_COPY_HALTS: [Owed; 3] = [Halt, Degraded, Masked];
 const LINKS: [Owed; 3] = [NotApplicable, Degraded, Degraded];
-const LINKS_BY_SCRIPT: [Reach; 3] = [Script, Script, NotYet];
-const DISK_BY_SCRIPT: [Reach; 3] = [Script, Script, NotYet];
+const BY_SCRIPT: [Reach; 3] = [Script, Script, Script];
+const BY_SCRIPT_OR_KILL: [Reach; 3] = [Script, Script, ByKill];
+const LYING_DISK: [Reach; 3] = [Script, Script, Beyond("a device that lies")];
+const FAILING_DISK: [Reach; 3] = [Script, Script, Beyond("a device that fails")];
+const SLOW_DISK: [Reach; 3] = [Script, Script, Beyond("a device that is slow")];
 
 /// All rows.
 pub const ROWS: [Row; 54] = [
@@ -207,32 +229,14 @@ pub const ROWS: [Row; 54] = [
         ALL_DEGRADED,
         [Script, Script, IMAGES],
     ),
-    row(
-        "D5",
-        "lost-write",
-        "a write is acknowledged and never happened",
-        [KnownLimit, KnownLimit, Masked],
-        DISK_BY_SCRIPT,
-    ),
-    row(
-        "D6",
-        "misdirected-write",
-        "a write lands elsewhere in its file",
-        [KnownLimit, KnownLimit, Masked],
-        DISK_BY_SCRIPT,
-    ),
-    row("D7", "misdirected-read", "a read returns what lies elsewhere", ONE_COPY_HALTS, DISK_BY_SCRIPT),
-    row("D8", "unreadable-sector", "sectors answer EIO until they are rewritten", ONE_COPY_HALTS, DISK_BY_SCRIPT),
-    row("D9", "bit-rot", "stored bits flip silently", ONE_COPY_HALTS, [Script, Script, PROCESSES]),
-    row(
-        "D10",
-        "helical-rot",
-        "every copy is damaged, each somewhere else",
-        [NotApplicable, Halt, Halt],
-        DISK_BY_SCRIPT,
-    ),
-    row("D11", "sync-error", "a sync fails once; what it covered may be lost", ALL_DEGRADED, [Script, Script, NotYet]),
-    row("D12", "write-error", "writes fail with EIO, done or not", ALL_DEGRADED, [Script, Script, NotYet]),
+    row("D5", "lost-write", "a write is acknowledged and never happened", [KnownLimit, KnownLimit, Masked], LYING_DISK),
+    row("D6", "misdirected-write", "a write lands elsewhere in its file", [KnownLimit, KnownLimit, Masked], LYING_DISK),
+    row("D7", "misdirected-read", "a read returns what lies elsewhere", ONE_COPY_HALTS, LYING_DISK),
+    row("D8", "unreadable-sector", "sectors answer EIO until they are rewritten", ONE_COPY_HALTS, FAILING_DISK),
+    row("D9", "bit-rot", "stored bits flip silently", ONE_COPY_HALTS, BY_SCRIPT),
+    row("D10", "helical-rot", "every copy is damaged, each somewhere else", [NotApplicable, Halt, Halt], BY_SCRIPT),
+    row("D11", "sync-error", "a sync fails once; what it covered may be lost", ALL_DEGRADED, FAILING_DISK),
+    row("D12", "write-error", "writes fail with EIO, done or not", ALL_DEGRADED, FAILING_DISK),
     row(
         "D13",
         "disk-full",
@@ -247,40 +251,34 @@ pub const ROWS: [Row; 54] = [
         ALL_DEGRADED,
         [Senseless("the disk contract hides it"), CONFORMANCE, NotYet],
     ),
-    row("D15", "slow-disk", "operations take much longer for a while", ALL_DEGRADED, [Script, Script, NotYet]),
-    row("D16", "stuck-io", "operations never complete until the node is reset", ALL_DEGRADED, [Script, Script, NotYet]),
+    row("D15", "slow-disk", "operations take much longer for a while", ALL_DEGRADED, SLOW_DISK),
+    row("D16", "stuck-io", "operations never complete until the node is reset", ALL_DEGRADED, SLOW_DISK),
     row("D17", "completions-reordered", "operations complete in any order", [Masked; 3], [Always, CONFORMANCE, NotYet]),
+    row("D18", "disk-lost", "a node's disk is empty when it returns", [Halt, Halt, Masked], BY_SCRIPT),
+    row("D19", "rolled-back", "a node's disk returns in an earlier state", [KnownLimit, KnownLimit, Masked], BY_SCRIPT),
+    row("D20", "superblock-copy-damaged", "copies of the superblock rot", ONE_COPY_HALTS, BY_SCRIPT),
+    row("D21", "disks-swapped", "two nodes return with each other's disks", [NotApplicable, Halt, Degraded], BY_SCRIPT),
+    row("N1", "loss", "links lose frames", LINKS, BY_SCRIPT),
     row(
-        "D18",
-        "disk-lost",
-        "a node's disk is empty when it returns",
-        [Halt, Halt, Masked],
-        [Script, Script, PROCESSES],
+        "N2",
+        "duplication",
+        "links deliver frames twice, some much later",
+        LINKS,
+        [Script, Script, Senseless("TCP delivers once")],
     ),
     row(
-        "D19",
-        "rolled-back",
-        "a node's disk returns in an earlier state",
-        [KnownLimit, KnownLimit, Masked],
-        DISK_BY_SCRIPT,
+        "N3",
+        "reordering",
+        "links change the order of frames",
+        LINKS,
+        [Script, Script, Senseless("TCP keeps the order")],
     ),
-    row("D20", "superblock-copy-damaged", "copies of the superblock rot", ONE_COPY_HALTS, [Script, Script, PROCESSES]),
-    row(
-        "D21",
-        "disks-swapped",
-        "two nodes return with each other's disks",
-        [NotApplicable, Halt, Degraded],
-        DISK_BY_SCRIPT,
-    ),
-    row("N1", "loss", "links lose frames", LINKS, [Script, Script, PROCESSES]),
-    row("N2", "duplication", "links deliver frames twice, some much later", LINKS, LINKS_BY_SCRIPT),
-    row("N3", "reordering", "links change the order of frames", LINKS, LINKS_BY_SCRIPT),
-    row("N4", "delay", "links of a node clog and release", LINKS, LINKS_BY_SCRIPT),
-    row("N5", "one-way-cut", "one direction passes nothing", LINKS, LINKS_BY_SCRIPT),
-    row("N6", "cut", "nodes are cut from all others", LINKS, LINKS_BY_SCRIPT),
-    row("N7", "zone-cut", "a zone is cut from the others", LINKS, LINKS_BY_SCRIPT),
-    row("N8", "slow-zone-link", "little bandwidth to a zone", LINKS, LINKS_BY_SCRIPT),
-    row("N9", "corrupted-frames", "links damage bytes", LINKS, [Script, Script, PROCESSES]),
+    row("N4", "delay", "links of a node clog and release", LINKS, BY_SCRIPT),
+    row("N5", "one-way-cut", "one direction passes nothing", LINKS, BY_SCRIPT),
+    row("N6", "cut", "nodes are cut from all others", LINKS, BY_SCRIPT),
+    row("N7", "zone-cut", "a zone is cut from the others", LINKS, BY_SCRIPT),
+    row("N8", "slow-zone-link", "little bandwidth to a zone", LINKS, BY_SCRIPT),
+    row("N9", "corrupted-frames", "links damage bytes", LINKS, BY_SCRIPT),
     row(
         "N10",
         "connection-storm",
@@ -292,29 +290,17 @@ pub const ROWS: [Row; 54] = [
             Tests("engines/uring/tests/tcp.rs"),
         ],
     ),
-    row("P1", "kill", "a process dies; what its disk completed stays", ALL_DEGRADED, [Script, Script, KILLS]),
+    row("P1", "kill", "a process dies; what its disk completed stays", ALL_DEGRADED, BY_SCRIPT),
     row("P2", "power-loss", "a machine loses power", ALL_DEGRADED, [Script, Script, IMAGES]),
-    row(
-        "P3",
-        "crash-in-recovery",
-        "the database dies again and again while it recovers",
-        ALL_DEGRADED,
-        [Script, Script, KILLS],
-    ),
-    row("P4", "pause", "a node stops for a while and goes on", ALL_DEGRADED, [Script, Script, PROCESSES]),
-    row(
-        "P5",
-        "zombie-writer",
-        "a replaced writer lives on",
-        [NotApplicable, NotApplicable, Degraded],
-        [Script, Script, NotYet],
-    ),
+    row("P3", "crash-in-recovery", "the database dies again and again while it recovers", ALL_DEGRADED, BY_SCRIPT),
+    row("P4", "pause", "a node stops for a while and goes on", ALL_DEGRADED, BY_SCRIPT),
+    row("P5", "zombie-writer", "a replaced writer lives on", [NotApplicable, NotApplicable, Degraded], BY_SCRIPT),
     row(
         "P6",
         "two-recoveries",
         "two database nodes open one volume",
         [NotApplicable, NotApplicable, Degraded],
-        [Script, Script, NotYet],
+        BY_SCRIPT,
     ),
     row(
         "P7",
@@ -323,7 +309,7 @@ pub const ROWS: [Row; 54] = [
         [NotApplicable, NotApplicable, Masked],
         [Script, NotYet, NotYet],
     ),
-    row("P8", "client-link", "clients lose requests and replies", ALL_DEGRADED, [Script, Script, KILLS]),
+    row("P8", "client-link", "clients lose requests and replies", ALL_DEGRADED, BY_SCRIPT),
     row("P9", "queue-full", "more is asked than fits", ALL_DEGRADED, [Script, NotYet, NotYet]),
     row(
         "C1",
@@ -344,26 +330,20 @@ pub const ROWS: [Row; 54] = [
         "clock-drift",
         "clocks of nodes run at different rates",
         [Masked, Degraded, Degraded],
-        [Script, Senseless("all nodes read the machine's clock"), NotYet],
+        [Script, Senseless("all nodes read the machine's clock"), Senseless("all nodes read the machine's clock")],
     ),
-    row(
-        "K1",
-        "zone-lost",
-        "everything in a zone loses power together",
-        [Degraded; 3],
-        [Script, Script, Tests("harness/tests/processes, by kill")],
-    ),
-    row("K2", "zone-and-one-lost", "a zone and one more node are lost", LINKS, [Script, Script, PROCESSES]),
+    row("K1", "zone-lost", "everything in a zone loses power together", [Degraded; 3], BY_SCRIPT_OR_KILL),
+    row("K2", "zone-and-one-lost", "a zone and one more node are lost", LINKS, BY_SCRIPT_OR_KILL),
     row(
         "K3",
         "zone-and-one-lost-and-rot",
         "a zone and one are lost, and what is left of a copy is rotten",
         [NotApplicable, NotApplicable, Halt],
-        LINKS_BY_SCRIPT,
+        BY_SCRIPT_OR_KILL,
     ),
-    row("K4", "two-zones-lost", "two zones are lost", LINKS, LINKS_BY_SCRIPT),
-    row("K5", "blackout", "everything loses power at once", ALL_DEGRADED, [Script, Script, NotYet]),
-    row("K6", "rolling-restart", "nodes restart one after the other, too fast", ALL_DEGRADED, [Script, Script, NotYet]),
+    row("K4", "two-zones-lost", "two zones are lost", LINKS, BY_SCRIPT_OR_KILL),
+    row("K5", "blackout", "everything loses power at once", ALL_DEGRADED, BY_SCRIPT_OR_KILL),
+    row("K6", "rolling-restart", "nodes restart one after the other, too fast", ALL_DEGRADED, BY_SCRIPT),
     row(
         "K7",
         "correlated-corruption",
@@ -371,7 +351,7 @@ pub const ROWS: [Row; 54] = [
         [NotApplicable, Halt, Halt],
         [Script, NotYet, NotYet],
     ),
-    row("K8", "correlated-slowness", "several disks are slow together", ALL_DEGRADED, [Script, Script, NotYet]),
+    row("K8", "correlated-slowness", "several disks are slow together", ALL_DEGRADED, SLOW_DISK),
     row(
         "O4",
         "bad-repair-source",

@@ -39,6 +39,8 @@ pub struct Plan {
     pub episodes_max: u64,
     /// In which share of the episodes of P5 both databases keep a part of storage.
     pub divided: f64,
+    /// Whether power can be cut where it is played. Nodes whose power would fail are killed otherwise.
+    pub cuts_power: bool,
 }
 
 impl Schedule {
@@ -56,8 +58,9 @@ impl Schedule {
         let cast = &Cast { successor: cast.successor.filter(|_| succeeded), ..cast.clone() };
         let budget = Budget::new(plan.demand, cast.class);
         let row = &crate::catalogue::ROWS[0];
-        let divided = plan.divided;
-        let mut draw = Draw { cast, rng, budget, divided, row, at: span, end: span, span, faults: Vec::new() };
+        let Plan { divided, cuts_power, .. } = *plan;
+        let faults = Vec::new();
+        let mut draw = Draw { cast, rng, budget, divided, cuts_power, row, at: span, end: span, span, faults };
         let loud: Vec<bool> = (0..WINDOWS).map(|_| !draw.rng.chance(0.25)).collect();
         let episodes = if rows.is_empty() { 0 } else { draw.rng.between(0, plan.episodes_max) };
         for _ in 0..episodes {
@@ -89,6 +92,7 @@ struct Draw<'a> {
     at: Nanos,
     end: Nanos,
     span: Nanos,
+    cuts_power: bool,
     faults: Vec<Timed>,
 }
 
@@ -123,6 +127,10 @@ impl Draw<'_> {
     }
 
     fn push(&mut self, at: Nanos, fault: Fault) {
+        let fault = match fault {
+            Fault::Crash { node, power } => Fault::Crash { node, power: power && self.cuts_power },
+            fault => fault,
+        };
         self.act(at, Act::Primitive(fault));
     }
 

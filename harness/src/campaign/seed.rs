@@ -90,7 +90,8 @@ impl World<'_> {
     fn draw(&self, span: Nanos, rng: &mut Rng) -> Schedule {
         let whole = |row: &&nemesis::Row| !row.damages() && !["D7", "D21", "K3", "P5", "P6"].contains(&row.id);
         let (rows, episodes_max) = (ROWS.iter().filter(whole).collect(), nemesis::EPISODES_MAX);
-        let plan = Plan { rows, swarm: true, demand: Demand::Liveness, span, episodes_max, divided: 0.0 };
+        let plan =
+            Plan { rows, swarm: true, demand: Demand::Liveness, span, episodes_max, divided: 0.0, cuts_power: true };
         Schedule::draw(&plan, self.cast(), rng)
     }
 

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nemesis::{Carrier, EngineClass, Script};
+use nemesis::{Act, Carrier, EngineClass, Names, Script, words};
+use node::fault::Fault;
 use rayon::prelude::*;
 
 use super::author_for;
-use super::live::play_on_rings;
+use super::live::{Processes, Rings, Stage, play_on_processes, play_on_rings};
 use super::play::{Played, Playing, play};
 use super::suite::Suite;
 use crate::interrupt;
@@ -23,6 +24,13 @@ pub enum Ground {
     Sim,
     /// The real runtime, with files below this directory.
     Real(PathBuf),
+    /// The same with storage nodes as processes.
+    Process {
+        /// Below which their files are.
+        place: PathBuf,
+        /// What they run: `sextant`.
+        program: PathBuf,
+    },
 }
 
 impl Ground {
@@ -31,6 +39,7 @@ impl Ground {
         match self {
             Ground::Sim => Carrier::Sim,
             Ground::Real(_) => Carrier::Real,
+            Ground::Process { .. } => Carrier::Process,
         }
     }
 
@@ -39,7 +48,29 @@ impl Ground {
         match self {
             Ground::Sim => play(script, playing),
             Ground::Real(place) => play_on_rings(script, playing, place),
+            Ground::Process { place, program } => play_on_processes(script, playing, place, program),
         }
+    }
+
+    /// What in a script cannot be played there, and why.
+    pub fn refuses(&self, script: &Script) -> Option<String> {
+        let carrier = self.carrier();
+        if !carrier.classes().contains(&script.class()) {
+            let played: Vec<&str> = carrier.classes().iter().map(|class| class.name()).collect();
+            return Some(format!("{} cannot be played there, only {}", script.class().name(), played.join(", ")));
+        }
+        let carries = |act: &Act| match self {
+            Ground::Sim => true,
+            Ground::Real(_) => Rings::carries(act),
+            Ground::Process { .. } => Processes::carries(act),
+        };
+        let fault = script.faults.iter().find(|fault| !carries(&fault.act))?;
+        let names = Names(script.header.nodes.clone());
+        let why = match fault.act {
+            Act::Primitive(Fault::Crash { .. }) => "power cannot be cut; without `power` it is a kill".to_owned(),
+            _ => fault.row.reach(carrier).describe(),
+        };
+        Some(format!("{} (`{}`) cannot be done there: {why}", fault.row.id, words::of_act(&fault.act, &names)))
     }
 }
 

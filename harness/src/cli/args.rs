@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use checker::history::Value;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use nemesis::Carrier;
 use workloads::{Distribution, DistributionError};
 
 use crate::engines::{Options, StandbyLoss};
@@ -67,6 +68,12 @@ pub struct NodeArgs {
     /// The seed of whoever will dial: it names the volume
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Serve the volume of this chaos script, of the sizes that its seed draws
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    pub script: Option<PathBuf>,
+    /// With this planted bug
+    #[arg(long, value_name = "SLUG", requires = "script")]
+    pub mutant: Option<String>,
     /// Link profile: a name from `sextant list`, or a .toml file
     #[arg(long, default_value = "none")]
     pub profile: String,
@@ -311,20 +318,20 @@ pub struct RunChaosArgs {
     /// Only these of the suite's engines
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub engine: Vec<String>,
-    /// How many seeds, from 1 on, or a range A..B without its end; the suite's own number when absent, a tenth of it on the
-    /// real runtime
+    /// How many seeds, from 1 on, or a range A..B without its end; the suite's own number when absent, a tenth of it in
+    /// real time
     #[arg(long, value_name = "N|A..B")]
     pub seeds: Option<String>,
     /// One seed
     #[arg(long, conflicts_with = "seeds")]
     pub seed: Option<u64>,
-    /// Scripts played at once; when absent as many as there are cores, one on the real runtime
+    /// Scripts played at once; when absent as many as there are cores, one in real time
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
     /// What the scripts are played on
     #[arg(long, value_enum, default_value_t = ChaosRuntime::Sim)]
     pub runtime: ChaosRuntime,
-    /// Where the engines' files are while a script is played on the real runtime
+    /// Where the engines' files are while a script is played on real disks
     #[arg(long, value_name = "DIR", default_value = ".sextant/chaos-data")]
     pub data_dir: PathBuf,
     /// Play one part of the seeds, on one of several machines
@@ -345,8 +352,19 @@ pub enum ChaosRuntime {
     Sim,
     /// io_uring, files and the wall clock, in this process
     Real,
-    /// Processes and TCP; not built yet
+    /// The same with each storage node a process of its own, reached over TCP (decoupled only)
     Process,
+}
+
+impl ChaosRuntime {
+    /// What it is to the catalogue of faults.
+    pub fn carrier(self) -> Carrier {
+        match self {
+            ChaosRuntime::Sim => Carrier::Sim,
+            ChaosRuntime::Real => Carrier::Real,
+            ChaosRuntime::Process => Carrier::Process,
+        }
+    }
 }
 
 /// `chaos replay`.
@@ -357,7 +375,7 @@ pub struct ReplayArgs {
     /// What it is played on
     #[arg(long, value_enum, default_value_t = ChaosRuntime::Sim)]
     pub runtime: ChaosRuntime,
-    /// Where the engine's files are while it is played on the real runtime
+    /// Where the engine's files are while it is played on real disks
     #[arg(long, value_name = "DIR", default_value = ".sextant/chaos-data")]
     pub data_dir: PathBuf,
     /// On an engine with this planted bug

@@ -58,24 +58,27 @@ fn list() -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// What is asked for to play on; files of the real runtime lie below `data_dir`, which is made.
+/// What is asked for to play on; files of real disks lie below `data_dir`, which is made.
 fn ground(runtime: ChaosRuntime, data_dir: &Path) -> Result<Ground, Failure> {
+    if runtime == ChaosRuntime::Sim {
+        return Ok(Ground::Sim);
+    }
+    let failed = |error: std::io::Error| Failure::io(format!("cannot make {}: {error}", data_dir.display()));
+    fs::create_dir_all(data_dir).map_err(failed)?;
+    // Processes have it from their parent, wherever that is.
+    let place = data_dir.canonicalize().map_err(failed)?;
     match runtime {
-        ChaosRuntime::Sim => Ok(Ground::Sim),
-        ChaosRuntime::Real => {
-            let made = fs::create_dir_all(data_dir);
-            made.map_err(|error| Failure::io(format!("cannot make {}: {error}", data_dir.display())))?;
-            Ok(Ground::Real(data_dir.to_owned()))
-        }
+        ChaosRuntime::Sim | ChaosRuntime::Real => Ok(Ground::Real(place)),
         ChaosRuntime::Process => {
-            Err(Failure::usage("--runtime process: scripts are played on sim and real; processes are not built yet"))
+            let own = |error| Failure::io(format!("this program's own file: {error}"));
+            Ok(Ground::Process { place, program: std::env::current_exe().map_err(own)? })
         }
     }
 }
 
 /// Takes the directory of the engines' files away, unless something else is in it.
 fn leave(ground: &Ground) {
-    if let Ground::Real(place) = ground {
+    if let Ground::Real(place) | Ground::Process { place, .. } = ground {
         // Each script has taken its own files away; what somebody else keeps there stays.
         let _ = fs::remove_dir(place);
     }
@@ -146,7 +149,7 @@ impl Report {
         // What was played in real time was kept with its timeline, and would not run so again.
         let again = match self.ground {
             Ground::Sim => play(&turn.script, &Playing { timeline: true, ..Playing::default() }),
-            Ground::Real(_) => turn.played.clone(),
+            Ground::Real(_) | Ground::Process { .. } => turn.played.clone(),
         };
         self.keep_history(&stem, &turn.played)?;
         fs::write(self.out.join(format!("{stem}.txt")), timeline::render(&turn.script, &again)).map_err(io)?;
@@ -227,7 +230,7 @@ fn worse(one: Exit, other: Exit) -> Exit {
 
 fn run_suites(args: &RunChaosArgs) -> Result<Exit, Failure> {
     let suites = if args.suite == "all" { Suite::built_in() } else { vec![Suite::find(&args.suite)?] };
-    let chosen: Vec<EngineClass> = args.engine.iter().map(|name| engine(name)).collect::<Result<_, _>>()?;
+    let chosen = chosen(args)?;
     let shard = shard(args.shard.as_deref().unwrap_or("1/1"))?;
     let ground = ground(args.runtime, &args.data_dir)?;
     let mut report = Report::create(&args.out, ground.clone())?;
@@ -238,8 +241,7 @@ fn run_suites(args: &RunChaosArgs) -> Result<Exit, Failure> {
     let pool = pool.map_err(|error| Failure::io(format!("cannot start threads: {error}")))?;
     let (mut classes, mut ending) = (Vec::new(), Ending::Complete);
     for suite in suites {
-        let mine: Vec<EngineClass> =
-            suite.classes().into_iter().filter(|class| chosen.is_empty() || chosen.contains(class)).collect();
+        let mine: Vec<EngineClass> = suite.classes().into_iter().filter(|class| chosen.contains(class)).collect();
         if mine.is_empty() && args.suite != "all" {
             return Err(Failure::usage(format!("suite {} strikes none of these engines", suite.name)));
         }
@@ -266,6 +268,21 @@ fn run_suites(args: &RunChaosArgs) -> Result<Exit, Failure> {
         Ending::Interrupted => interrupt::check().map(|()| Exit::Interrupted),
         Ending::OutOfTime | Ending::Complete => Ok(report.worst),
     }
+}
+
+/// The engines that are asked for: all that can be played there when none is named.
+fn chosen(args: &RunChaosArgs) -> Result<Vec<EngineClass>, Failure> {
+    let playable = args.runtime.carrier().classes();
+    let named: Vec<EngineClass> = args.engine.iter().map(|name| engine(name)).collect::<Result<_, _>>()?;
+    if let Some(class) = named.iter().find(|class| !playable.contains(class)) {
+        let names: Vec<&str> = playable.iter().map(|class| class.name()).collect();
+        return Err(Failure::usage(format!(
+            "--runtime process plays {}: {} has no storage nodes that are processes",
+            names.join(", "),
+            class.name()
+        )));
+    }
+    Ok(if named.is_empty() { playable.to_vec() } else { named })
 }
 
 fn engine(name: &str) -> Result<EngineClass, Failure> {
@@ -307,14 +324,14 @@ fn shard(text: &str) -> Result<(u64, u64), Failure> {
     }
 }
 
-fn read(path: &Path) -> Result<Script, Failure> {
+pub(super) fn read(path: &Path) -> Result<Script, Failure> {
     let text =
         fs::read_to_string(path).map_err(|error| Failure::io(format!("cannot read {}: {error}", path.display())))?;
     Script::from_text(&text).map_err(|error| Failure::usage(format!("script {}: {error}", path.display())))
 }
 
 /// How to play a file that is told, with the planted bug that was asked for, if any.
-fn telling(mutant: Option<&str>) -> Result<Playing, Failure> {
+pub(super) fn telling(mutant: Option<&str>) -> Result<Playing, Failure> {
     let mutant = mutant.map(Mutant::find).transpose().map_err(Failure::usage)?;
     let plants = mutant.map_or(Plants::NONE, |mutant| mutant.plants);
     Ok(Playing { timeline: true, plants, ..Playing::default() })
@@ -323,6 +340,10 @@ fn telling(mutant: Option<&str>) -> Result<Playing, Failure> {
 fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
     let (script, playing) = (read(&args.script)?, telling(args.mutant.as_deref())?);
     let ground = ground(args.runtime, &args.data_dir)?;
+    if let Some(why) = ground.refuses(&script) {
+        leave(&ground);
+        return Err(Failure::usage(format!("{}: {why}", args.script.display())));
+    }
     let played = ground.play(&script, &playing);
     leave(&ground);
     print!("{}", timeline::render(&script, &played));

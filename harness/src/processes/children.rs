@@ -1,6 +1,7 @@
 //! Processes of this one's own, one for each storage node.
 
-use std::io::{BufRead, BufReader};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use uring::process::{Signal, await_end, signal};
 
+use super::serve::HALTED;
 use crate::exit::Failure;
 
 /// Children that are asked to end get this long, and are then killed.
@@ -21,14 +23,35 @@ pub struct Program {
     pub path: PathBuf,
     /// What all of them are told.
     pub arguments: Vec<String>,
+    /// The file that takes what they say on standard error; this process's own when absent.
+    pub words: Option<PathBuf>,
+}
+
+impl Program {
+    /// Where to look for what a process that did not come up has said.
+    fn last_words(&self) -> String {
+        let said = self.words.as_ref().map(|path| std::fs::read_to_string(path).unwrap_or_default());
+        said.map_or_else(
+            || "its own words are above".to_owned(),
+            |said| said.lines().last().unwrap_or("without a word").to_owned(),
+        )
+    }
+}
+
+/// Where each of them listens, and where it is reached: the same, or what passes connections on to it.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Where they listen.
+    pub listening: Vec<SocketAddr>,
+    /// Where all of them are told that they are reached.
+    pub reached: Vec<SocketAddr>,
 }
 
 /// The children. Dropping them kills them.
 #[derive(Debug)]
 pub struct Children {
     program: Program,
-    /// Where they are reached.
-    pub addresses: Vec<SocketAddr>,
+    addresses: Addresses,
     slots: Vec<Slot>,
 }
 
@@ -45,8 +68,7 @@ impl Children {
     /// # Errors
     ///
     /// A process cannot be started or does not come up; none is left then.
-    pub fn start(program: Program, nodes: Vec<(String, PathBuf)>) -> Result<Children, Failure> {
-        let addresses = addresses(nodes.len()).map_err(|error| Failure::io(format!("addresses for nodes: {error}")))?;
+    pub fn start(program: Program, nodes: Vec<(String, PathBuf)>, addresses: Addresses) -> Result<Children, Failure> {
         let slot = |(name, data_dir)| Slot { name, data_dir, running: None };
         let mut children = Children { program, addresses, slots: nodes.into_iter().map(slot).collect() };
         // All at once, then each in turn: a start takes as long as a disk makes it.
@@ -56,14 +78,19 @@ impl Children {
     }
 
     fn spawn(&mut self, index: usize) -> Result<(), Failure> {
-        let addresses: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
+        let reached: Vec<String> = self.addresses.reached.iter().map(SocketAddr::to_string).collect();
         let slot = &mut self.slots[index];
         let mut command = Command::new(&self.program.path);
-        command.arg("node").args(["--member", &slot.name, "--nodes", &addresses.join(",")]);
+        command.arg("node").args(["--member", &slot.name, "--nodes", &reached.join(",")]);
+        command.args(["--listen", &self.addresses.listening[index].to_string()]);
         command.arg("--data-dir").arg(&slot.data_dir).args(&self.program.arguments);
         command.args(["--parent", &std::process::id().to_string()]);
         // A group of its own: Ctrl-C at the terminal is for the parent, which then ends its children in order.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
+        if let Some(path) = &self.program.words {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            command.stderr(file.map_err(|error| Failure::io(format!("{}: {error}", path.display())))?);
+        }
         let mut child =
             command.spawn().map_err(|error| Failure::io(format!("the process of {}: {error}", slot.name)))?;
         let says = child.stdout.take().expect("piped");
@@ -81,7 +108,8 @@ impl Children {
         }
         let status = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
         *running = None;
-        Err(Failure::io(format!("the process of {name} did not come up: {status}; its own words are above")))
+        let words = self.program.last_words();
+        Err(Failure::io(format!("the process of {name} did not come up: {status}; {words}")))
     }
 
     /// Where the files of one lie.
@@ -121,21 +149,30 @@ impl Children {
         if sent { Ok(()) } else { Err(Failure::unknown(format!("the process of {} is not running", slot.name))) }
     }
 
-    /// The next one that ended without being told to, with how.
+    /// The next one that ended without being told to, with the reason it gave, or how it ended.
     pub fn ended(&mut self) -> Option<(usize, String)> {
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            if let Some((child, _)) = &mut slot.running
-                && let Ok(Some(status)) = child.try_wait()
+            let status = slot.running.as_mut().map(|(child, _)| child.try_wait());
+            if let Some(Ok(Some(status))) = status
+                && let Some((_, mut says)) = slot.running.take()
             {
-                slot.running = None;
-                return Some((index, format!("its process ended: {status}")));
+                let mut last = String::new();
+                // What cannot be read was not said.
+                let _ = says.read_to_string(&mut last);
+                let reason = last.lines().find_map(|line| line.split_once(HALTED).map(|(_, reason)| reason.to_owned()));
+                return Some((index, reason.unwrap_or_else(|| format!("its process ended: {status}"))));
             }
         }
         None
     }
 
-    /// Asks all to end, waits for each, and kills whom waiting does not help.
-    pub fn end(mut self) {
+    /// The process of one that runs, by the system's number.
+    pub fn process(&self, index: usize) -> Option<u32> {
+        self.slots[index].running.as_ref().map(|(child, _)| child.id())
+    }
+
+    /// Asks all to end, waits for each, and kills whom waiting does not help. Gives the names of those.
+    pub fn end(mut self) -> Vec<String> {
         for (child, _) in self.slots.iter_mut().filter_map(|slot| slot.running.as_mut()) {
             // One that stands still hears nothing; one that has ended needs to hear nothing.
             let _ = signal(child, Signal::Continue);
@@ -149,9 +186,14 @@ impl Children {
             let left = give_up.saturating_duration_since(Instant::now());
             // Where nobody can be waited for, nobody is.
             if at_work.is_empty() || !await_end(&mut at_work, left).unwrap_or(false) {
-                return;
+                break;
             }
         }
+        let is_at_work = |slot: &mut Slot| {
+            let (child, _) = slot.running.as_mut()?;
+            matches!(child.try_wait(), Ok(None)).then(|| slot.name.clone())
+        };
+        self.slots.iter_mut().filter_map(is_at_work).collect()
     }
 }
 
@@ -162,7 +204,7 @@ impl Drop for Children {
 }
 
 /// Free addresses on a loopback network of this process's own, so that nobody takes one while its node is down.
-fn addresses(count: usize) -> std::io::Result<Vec<SocketAddr>> {
+pub(super) fn own_addresses(count: usize) -> std::io::Result<Vec<SocketAddr>> {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     let own = Ipv4Addr::new(127, 64 | (high & 63), middle, low);
     let listeners = (0..count).map(|_| TcpListener::bind((own, 0))).collect::<std::io::Result<Vec<_>>>()?;

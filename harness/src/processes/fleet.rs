@@ -13,9 +13,9 @@ use uring::process::Signal;
 use uring::{Config, Placement, Remote, Runtime, TcpConfig};
 
 use super::attendant::overseer;
-use super::children::{Children, Program};
+use super::children::{Addresses, Children, Program, own_addresses};
 use super::report::ask_frame;
-use super::{NodeReport, OVERSEER, Serving, attendant_of};
+use super::{NodeReport, OVERSEER, Serving, Wires, attendant_of};
 use crate::engines::{DATABASE, Gauges};
 use crate::exit::Failure;
 use crate::interrupt;
@@ -37,6 +37,10 @@ pub enum ProcessSite {
         program: PathBuf,
         /// What they are told beside who and where they are.
         arguments: Vec<String>,
+        /// Whether wires that can be cut lie between them all, see [`Wires`].
+        wired: bool,
+        /// The file that takes what they say on standard error; this process's own when absent.
+        words: Option<PathBuf>,
     },
     /// Started by somebody else: where each is reached, by member.
     Others(Vec<SocketAddr>),
@@ -46,6 +50,7 @@ pub enum ProcessSite {
 pub struct Fleet {
     runtime: Runtime,
     children: Option<Children>,
+    wires: Option<Wires>,
     storage: Vec<Station>,
     reports: Receiver<NodeReport>,
     round: Cell<u64>,
@@ -79,31 +84,35 @@ impl Fleet {
     pub fn start(topology: Topology, volume: u64, config: &Config, site: &ProcessSite) -> Result<Fleet, Failure> {
         let (remote, mut local): (Vec<_>, Vec<_>) =
             topology.members.into_iter().partition(|member| member.role == Role::Storage);
-        let children = match site {
-            ProcessSite::Others(_) => None,
-            ProcessSite::Own { program, arguments } => {
+        let (children, wires, addresses) = match site {
+            ProcessSite::Others(addresses) => {
+                let both = Addresses { listening: addresses.clone(), reached: addresses.clone() };
+                (None, None, both)
+            }
+            ProcessSite::Own { program, arguments, wired, words } => {
                 let dir = |id| config.data_dirs[config.disk_of.get(&id).copied().unwrap_or(0)].clone();
                 let nodes = remote.iter().map(|member| (member.name.clone(), dir(member.id))).collect();
-                let program = Program { path: program.clone(), arguments: arguments.clone() };
-                Some(Children::start(program, nodes)?)
+                let (path, arguments, words) = (program.clone(), arguments.clone(), words.clone());
+                let program = Program { path, arguments, words };
+                let (addresses, wires) = own_places(remote.len(), *wired, config.seed)
+                    .map_err(|error| Failure::io(format!("addresses for nodes: {error}")))?;
+                (Some(Children::start(program, nodes, addresses.clone())?), wires, addresses)
             }
         };
-        let addresses = match (site, &children) {
-            (ProcessSite::Others(addresses), _) => addresses.clone(),
-            (ProcessSite::Own { .. }, children) => children.as_ref().map_or(Vec::new(), |c| c.addresses.clone()),
-        };
-        if addresses.len() != remote.len() {
-            let (given, needed) = (addresses.len(), remote.len());
+        if addresses.reached.len() != remote.len() {
+            let (given, needed) = (addresses.reached.len(), remote.len());
             return Err(Failure::usage(format!(
                 "--nodes must name {needed} addresses, one for each node, not {given}"
             )));
         }
         let mut tcp = TcpConfig { seed: config.seed, ..TcpConfig::new(volume) };
         let mut storage = Vec::new();
-        for (index, (member, address)) in remote.into_iter().zip(addresses).enumerate() {
-            let dialled = |id| Remote { id, zone: member.zone, address: Some(address) };
-            tcp.remotes.extend([dialled(member.id), dialled(attendant_of(index))]);
-            storage.push(Station { id: member.id, name: member.name, address });
+        for (index, member) in remote.into_iter().enumerate() {
+            let dialled = |id, address| Remote { id, zone: member.zone, address: Some(address) };
+            // What is asked of attendants is no part of the engine, and passes no wire.
+            let (reached, listening) = (addresses.reached[index], addresses.listening[index]);
+            tcp.remotes.extend([dialled(member.id, reached), dialled(attendant_of(index), listening)]);
+            storage.push(Station { id: member.id, name: member.name, address: reached });
         }
         let (reports_in, reports) = channel();
         local.push(overseer(reports_in));
@@ -118,7 +127,7 @@ impl Fleet {
         };
         let runtime = Runtime::start(topology, &config).map_err(runtime_failure)?;
         let (round, seen) = (Cell::new(0), RefCell::default());
-        let mut fleet = Fleet { runtime, children, storage, reports, round, seen };
+        let mut fleet = Fleet { runtime, children, wires, storage, reports, round, seen };
         fleet.make_contact()?;
         Ok(fleet)
     }
@@ -152,14 +161,35 @@ impl Fleet {
         }
     }
 
-    /// Asks all attendants, and waits until `is_enough` is content with who has answered.
-    fn ask(&self, is_enough: impl Fn(&[NodeId]) -> bool) {
+    /// Asks all attendants. Gives the number of the round.
+    fn ask_all(&self) -> u64 {
         let round = self.round.get() + 1;
         self.round.set(round);
         for index in 0..self.storage.len() {
             // Whoever cannot be reached does not answer.
             let _ = self.runtime.deliver(OVERSEER, attendant_of(index), &ask_frame(round));
         }
+        round
+    }
+
+    /// Takes in what attendants have answered by now, and asks them all again.
+    pub fn poll(&self) {
+        while let Ok(report) = self.reports.try_recv() {
+            self.take(report);
+        }
+        self.ask_all();
+    }
+
+    /// What the process of a storage node that runs said last, if it has said anything.
+    pub fn report(&self, node: NodeId) -> Option<NodeReport> {
+        let process = self.children.as_ref()?.process(self.index_of(node)?)?;
+        let seen = self.seen.borrow();
+        seen.get(&node).map(|seen| &seen.latest).filter(|latest| latest.process == process).cloned()
+    }
+
+    /// Asks all attendants, and waits until `is_enough` is content with who has answered.
+    fn ask(&self, is_enough: impl Fn(&[NodeId]) -> bool) {
+        let round = self.ask_all();
         let give_up = Instant::now() + ANSWER_PATIENCE;
         let mut answered = Vec::new();
         while !is_enough(&answered) {
@@ -195,6 +225,16 @@ impl Fleet {
             seen.is_halt_told = false;
         }
         seen.latest = report;
+    }
+
+    /// The wires between all processes, where there are any.
+    pub fn wires(&self) -> Option<&Wires> {
+        self.wires.as_ref()
+    }
+
+    /// Whether a node is in another process than this one.
+    pub fn is_elsewhere(&self, node: NodeId) -> bool {
+        self.index_of(node).is_some()
     }
 
     /// The runtime of this process.
@@ -282,7 +322,9 @@ impl Fleet {
         if let Ok(halt) = self.runtime.halts().try_recv() {
             return Some((halt.node, halt.reason));
         }
-        for (node, seen) in self.seen.get_mut() {
+        // One's own tell why when they end.
+        let others = self.seen.get_mut().iter_mut().filter(|_| self.children.is_none());
+        for (node, seen) in others {
             if let (Some(reason), false) = (&seen.latest.halted, seen.is_halt_told) {
                 seen.is_halt_told = true;
                 return Some((*node, reason.clone()));
@@ -342,13 +384,29 @@ impl Fleet {
     /// The runtime of this process has ended before.
     pub fn stop(self) -> Result<Usage, Failure> {
         self.refresh();
+        self.end().map(|(usage, _)| usage)
+    }
+
+    /// The same at once, whatever its processes have counted since they were last asked. Gives also who did not end when asked
+    /// to, and was killed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::stop`].
+    pub fn end(self) -> Result<(Usage, Vec<String>), Failure> {
         let Fleet { runtime, children, seen, .. } = self;
         let stopped = runtime.stop().map_err(runtime_failure)?;
-        if let Some(children) = children {
-            children.end();
-        }
-        Ok(with_storage(stopped.usage, &seen.borrow()))
+        let killed = children.map_or_else(Vec::new, Children::end);
+        Ok((with_storage(stopped.usage, &seen.borrow()), killed))
     }
+}
+
+/// Addresses for so many processes, and the wires before them if there are to be any.
+fn own_places(count: usize, wired: bool, seed: u64) -> std::io::Result<(Addresses, Option<Wires>)> {
+    let listening = own_addresses(count)?;
+    let wires = wired.then(|| Wires::before(&listening, seed)).transpose()?;
+    let reached = wires.as_ref().map_or_else(|| listening.clone(), |wires| wires.addresses.clone());
+    Ok((Addresses { listening, reached }, wires))
 }
 
 /// The counts of this process with those of the storage nodes'. The links' thread works for the database node.

@@ -27,14 +27,16 @@ mod children;
 mod fleet;
 mod report;
 mod serve;
+mod serving;
 mod wires;
 
 use node::NodeId;
 
 pub use children::Children;
 pub use fleet::{Fleet, ProcessSite};
-pub use report::{NodeReport, Serving};
+pub use report::NodeReport;
 pub use serve::{ServePlan, serve};
+pub use serving::Serving;
 pub use wires::Wires;
 
 /// The node that hears attendants on the harness's behalf.

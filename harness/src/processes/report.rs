@@ -4,6 +4,8 @@ use bytes::BufMut;
 use node::{Counts, Frame, FrameKind, Ledger};
 use serde::{Deserialize, Serialize};
 
+use super::Serving;
+
 /// The overseer to an attendant: the number of a round of questions, `u64`.
 pub const ASK: FrameKind = FrameKind(0x0401);
 /// An attendant to the overseer: a [`NodeReport`] as JSON.
@@ -34,25 +36,6 @@ pub struct NodeReport {
     pub serving: Option<Serving>,
     /// What the process refused at its door, by reason; only what it refused at all.
     pub refused: Vec<(String, u64)>,
-}
-
-/// What a storage node that serves says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Serving {
-    /// Records that are in no page slot.
-    pub uncoalesced: u64,
-    /// Bytes of live log.
-    pub log_bytes: u64,
-    /// Whether its disk has no space for the log.
-    pub is_full: bool,
-    /// Messages that could not be read, or of another volume.
-    pub messages_refused: u64,
-    /// Log blocks and page slots found damaged.
-    pub damaged: u64,
-    /// Records that peers sent for want of its own.
-    pub records_given: u64,
-    /// Pages that peers sent for want of its own.
-    pub pages_given: u64,
 }
 
 impl NodeReport {

@@ -7,24 +7,30 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use decoupled::VolumeId;
 use decoupled::storage::StorageNode;
 use node::{LinkProfile, Member, NodeId, Topology, Zone};
 use uring::{Backend, Config, Placement, Refusals, Remote, Runtime, TcpConfig};
 
 use super::attendant::{Ask, attendant};
 use super::{NodeReport, OVERSEER, Serving, attendant_of};
-use crate::engines::{DATABASE, storage_nodes};
+use crate::campaign::successor::SUCCESSOR;
+use crate::engines::DATABASE;
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::rig::{CONSOLE, runtime_failure};
 
+/// What stands between a node's name and the reason why it stopped.
+pub(super) const HALTED: &str = "halted: ";
 /// How often it is looked whether something is to be told, or the process is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// What is served, and where.
 #[derive(Clone, Debug)]
 pub struct ServePlan {
-    /// The seed that the volume's name comes from.
+    /// The volume.
+    pub volume: VolumeId,
+    /// The seed of the runtime's own randomness.
     pub seed: u64,
     /// The nodes hosted here, by name.
     pub members: Vec<String>,
@@ -57,13 +63,13 @@ struct Server {
     refused: Refusals,
 }
 
-/// Serves until the process is asked to end, or all its nodes have stopped by themselves.
+/// Serves those of `all` storage nodes that the plan names, until the process is asked to end, or they have stopped by
+/// themselves.
 ///
 /// # Errors
 ///
 /// A plan that makes no sense, an address or a directory that cannot be used, or nodes that all had to stop.
-pub fn serve(plan: &ServePlan) -> Result<Exit, Failure> {
-    let (volume, all) = storage_nodes(plan.seed)?;
+pub fn serve(plan: &ServePlan, all: Vec<Member>) -> Result<Exit, Failure> {
     if plan.addresses.len() != all.len() {
         let (given, needed) = (plan.addresses.len(), all.len());
         return Err(Failure::usage(format!("--nodes must name {needed} addresses, one for each node, not {given}")));
@@ -90,10 +96,11 @@ pub fn serve(plan: &ServePlan) -> Result<Exit, Failure> {
         }
     }
     remotes.extend([DATABASE, CONSOLE, OVERSEER].map(|id| Remote { id, zone: Zone::A, address: None }));
+    remotes.push(Remote { id: SUCCESSOR, zone: Zone::B, address: None });
     let listen = Some(plan.listen.unwrap_or(plan.addresses[first]));
-    let tcp = TcpConfig { listen, remotes, seed: plan.seed, ..TcpConfig::new(volume.0) };
+    let tcp = TcpConfig { listen, remotes, seed: plan.seed, ..TcpConfig::new(plan.volume.0) };
     let runtime = start(plan, members, tcp)?;
-    announce(&hosted, volume.0, &runtime);
+    announce(&hosted, plan.volume.0, &runtime);
     Server { runtime, hosted, asks, refused: Refusals::default() }.run()
 }
 
@@ -142,6 +149,9 @@ impl Server {
         while let Ok(halt) = self.runtime.halts().try_recv() {
             if let Some(host) = self.hosted.values_mut().find(|host| host.id == halt.node) {
                 eprintln!("{} halted: {}", host.name, halt.reason);
+                // One line, for whoever started the process and asks why it ended.
+                let reason = halt.reason.replace('\n', " ");
+                let _ = writeln!(std::io::stdout(), "{} {HALTED}{reason}", host.name);
                 host.halted = Some(halt.reason);
             }
         }
@@ -161,15 +171,7 @@ impl Server {
         let Some(host) = self.hosted.get(&ask.attendant) else { return };
         let look = |node: &mut dyn std::any::Any| {
             let probe = node.downcast_ref::<StorageNode>().and_then(StorageNode::probe)?;
-            Some(Serving {
-                uncoalesced: probe.uncoalesced,
-                log_bytes: probe.log_bytes,
-                is_full: probe.is_full,
-                messages_refused: probe.refused,
-                damaged: probe.damaged,
-                records_given: probe.gossiped,
-                pages_given: probe.pages_repaired,
-            })
+            Some(Serving::of(&probe))
         };
         let Ok(usage) = self.runtime.usage() else { return };
         let mut report = NodeReport {

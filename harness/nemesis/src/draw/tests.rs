@@ -18,8 +18,15 @@ fn cast() -> Cast {
 
 fn draw(seed: u64) -> Schedule {
     let (span, episodes_max) = (Nanos::from_millis(500), EPISODES_MAX);
-    let plan =
-        Plan { rows: ROWS.iter().collect(), swarm: true, demand: Demand::Safety, span, episodes_max, divided: 0.4 };
+    let plan = Plan {
+        rows: ROWS.iter().collect(),
+        swarm: true,
+        demand: Demand::Safety,
+        span,
+        episodes_max,
+        divided: 0.4,
+        cuts_power: true,
+    };
     Schedule::draw(&plan, &cast(), &mut Rng::new(seed))
 }
 

@@ -20,7 +20,7 @@ fn script(seed: u64) -> Script {
     let span = Nanos::from_millis(300);
     let names = Names(nodes);
     let (rows, episodes_max) = (ROWS.iter().collect(), crate::EPISODES_MAX);
-    let plan = Plan { rows, swarm: true, demand: Demand::Safety, span, episodes_max, divided: 0.0 };
+    let plan = Plan { rows, swarm: true, demand: Demand::Safety, span, episodes_max, divided: 0.0, cuts_power: true };
     let schedule = Schedule::draw(&plan, &cast(&names), &mut Rng::new(seed));
     let header = Header {
         format,

@@ -114,15 +114,16 @@ impl<S: Stage> Player<S> {
         Ok(())
     }
 
-    /// Cuts the power of the whole engine, gives it back, and reads every table.
+    /// Cuts the power of the whole engine, or kills all of it, starts it again, and reads every table.
     ///
     /// # Errors
     ///
     /// The engine did not come back.
     pub fn power_cycle(&mut self, schema: &Schema) -> Result<Vec<Transaction>, String> {
-        self.tell("     power is cut everywhere".to_owned());
+        let power = self.stage.cuts_power();
+        self.tell(format!("     {}", if power { "power is cut everywhere" } else { "everything is killed" }));
         for node in self.engine() {
-            self.apply(&Fault::Crash { node, power: true }, None)?;
+            self.apply(&Fault::Crash { node, power }, None)?;
         }
         self.engine().into_iter().try_for_each(|node| self.restart(node))?;
         self.await_that("the database does not start", |player| {

@@ -4,14 +4,15 @@
 //!
 //! [`super::play()`] plays a script in a simulated world, and this module the same script on a [`Stage`]: something that
 //! carries the engine's nodes in real time and can disturb them. [`Rings`] is the real runtime of this process, with io_uring
-//! disks and in-process links; what plays and judges knows the trait only.
+//! disks and in-process links; [`Processes`] has every storage node in a process of its own, over TCP. What plays and judges
+//! knows the trait only.
 //!
 //! # Mechanism
 //!
 //! A millisecond of a script is a millisecond of the clock. The player carries out acts when they are due, starts what halted
 //! as a supervisor would, and looks every few milliseconds: at what nodes show of themselves, at halts, at what the promise
 //! owes. Afterwards it undoes everything and sees that nothing is in force any more, that transactions commit, that requests
-//! are answered and that the engine comes to rest; then it cuts the power of all nodes at once, reads everything, and gives
+//! are answered and that the engine comes to rest; then it cuts the power of all nodes at once, or kills them all, reads everything, and gives
 //! the history to the checkers that judge simulated runs ([`crate::campaign::judge`]).
 //!
 //! # Invariants
@@ -31,8 +32,10 @@
 //! - Durability and repairability are not measured second by second: nobody sees all nodes at one instant.
 
 mod disks;
+mod files;
 mod healing;
 pub mod player;
+mod processes;
 mod rings;
 mod stage;
 
@@ -42,10 +45,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use contract::Transaction;
-use nemesis::{EngineClass, Script};
-use node::{Nanos, Rng};
+use nemesis::{Cast, EngineClass, Script};
+use node::{Member, Nanos, Rng, Topology};
 use workloads::Workload;
 
+pub use processes::{Processes, storage_of};
 pub use rings::Rings;
 pub use stage::{Answered, Stage, Struck};
 
@@ -55,6 +59,7 @@ use super::play::{self, Ended, Played, Playing, Seen};
 use crate::campaign::judge::{self, Evidence};
 use crate::campaign::successor::{HEIRS, clients, heirs};
 use crate::campaign::world::cast;
+use crate::campaign::{Plants, Subject};
 use crate::engines::LOAD;
 
 /// The least that a node waits for its disk before it halts.
@@ -72,20 +77,49 @@ impl Drop for Removed {
     }
 }
 
+/// Everything that takes part in a run beside the stage's own console.
+struct Ensemble {
+    members: Vec<Member>,
+    cast: Cast,
+}
+
 /// Plays `script` on the real runtime, with its files below `place`. The plants are those of `playing`; a timeline is always
 /// kept.
 pub fn play_on_rings(script: &Script, playing: &Playing, place: &Path) -> Played {
+    play_on(script, playing, place, |Ensemble { members, cast }, directory| {
+        Rings::start(members, cast, directory, script.header.seed)
+    })
+}
+
+/// The same with every storage node as a process that runs `program`, which is `sextant`.
+pub fn play_on_processes(script: &Script, playing: &Playing, place: &Path, program: &Path) -> Played {
+    play_on(script, playing, place, |Ensemble { members, cast }, directory| {
+        Processes::start(members, cast, directory, (script, playing.plants), program)
+    })
+}
+
+fn play_on<S: Stage>(
+    script: &Script,
+    playing: &Playing,
+    place: &Path,
+    start: impl FnOnce(Ensemble, &Path) -> Result<S, String>,
+) -> Played {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let directory = Removed(place.join(format!("chaos-{}-{number}", std::process::id())));
     // A node that panics halts; what comes through here is the instrument's own.
-    catch_unwind(AssertUnwindSafe(|| run(script, playing, &directory.0)))
+    catch_unwind(AssertUnwindSafe(|| run(script, playing, &directory.0, start)))
         .unwrap_or_else(|_| Played::nothing(Seen::Unknown("the player panicked, as standard error tells".to_owned())))
 }
 
-fn run(script: &Script, playing: &Playing, directory: &Path) -> Played {
+fn run<S: Stage>(
+    script: &Script,
+    playing: &Playing,
+    directory: &Path,
+    start: impl FnOnce(Ensemble, &Path) -> Result<S, String>,
+) -> Played {
     let workload: Arc<dyn Workload> = Arc::new(Scripted::new(script));
-    let mut player = match player(script, playing, &workload, directory) {
+    let mut player = match player(script, playing, &workload, |ensemble| start(ensemble, directory)) {
         Ok(player) => player,
         Err(what) => return Played::nothing(Seen::Unknown(format!("the stage cannot be built: {what}"))),
     };
@@ -126,16 +160,24 @@ fn run(script: &Script, playing: &Playing, directory: &Path) -> Played {
     played
 }
 
-fn player(
+/// The engine of a script, patient with real disks, and its nodes.
+fn engine_of(script: &Script, plants: Plants) -> Result<(Box<dyn Subject>, Topology), String> {
+    let header = &script.header;
+    let mut subject = play::subject_with_patience(script, plants, IO_TIMEOUT_MIN);
+    let mut sizes = Rng::new(header.seed).fork("sizes", 0);
+    let schema = Scripted::new(script).schema();
+    let engine = subject.topology(schema, header.page_bytes as usize, header.seed, &mut sizes)?;
+    Ok((subject, engine))
+}
+
+fn player<S: Stage>(
     script: &Script,
     playing: &Playing,
     workload: &Arc<dyn Workload>,
-    directory: &Path,
-) -> Result<Player<Rings>, String> {
-    let header = &script.header;
-    let mut subject = play::subject_with_patience(script, playing.plants, IO_TIMEOUT_MIN);
-    let mut sizes = Rng::new(header.seed).fork("sizes", 0);
-    let engine = subject.topology(workload.schema(), header.page_bytes as usize, header.seed, &mut sizes)?;
+    start: impl FnOnce(Ensemble) -> Result<S, String>,
+) -> Result<Player<S>, String> {
+    let seed = script.header.seed;
+    let (subject, engine) = engine_of(script, playing.plants)?;
     let cast = cast(subject.as_ref(), &engine);
     if let Some(why) = script.astray(&cast) {
         return Err(why);
@@ -143,9 +185,9 @@ fn player(
     let load = load::Config { timeout: CLIENT_PATIENCE, ..play::load_of(script) };
     let mut members = engine.members;
     members.extend(cast.successor.map(|_| heirs(&load, Arc::clone(workload))));
-    members.push(clients(load, Arc::clone(workload), LOAD, header.seed));
-    let stage = Rings::start(members, cast.clone(), directory, header.seed)?;
-    Ok(Player::new(stage, subject, cast, header.seed))
+    members.push(clients(load, Arc::clone(workload), LOAD, seed));
+    let stage = start(Ensemble { members, cast: cast.clone() })?;
+    Ok(Player::new(stage, subject, cast, seed))
 }
 
 /// Everything between the first rows and the verdict, and what clients saw.

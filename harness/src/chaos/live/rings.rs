@@ -157,7 +157,7 @@ impl Rings {
 }
 
 /// Lets the first life of a node do nothing: it is not to start by itself.
-fn asleep_at_first(member: &mut Member) {
+pub(super) fn asleep_at_first(member: &mut Member) {
     let build = std::mem::replace(&mut member.build, Box::new(|_| unreachable!("replaced below")));
     member.build = Box::new(move |start| if start == 0 { Box::new(Mailbox::default()) } else { build(start) });
 }
@@ -169,6 +169,10 @@ impl Stage for Rings {
 
     fn rest(&mut self, span: Duration) {
         self.host.sleep(span);
+    }
+
+    fn cuts_power(&self) -> bool {
+        true
     }
 
     fn carries(act: &Act) -> bool {

@@ -32,8 +32,8 @@ pub struct Answered {
     pub result: Option<Result<Reply, Error>>,
 }
 
-/// A place where nodes run and can be disturbed. The player knows no other; one stage is the real runtime in this process
-/// ([`super::Rings`]).
+/// A place where nodes run and can be disturbed. The player knows no other. One stage is the real runtime in this process
+/// ([`super::Rings`]), another one has storage nodes in processes of their own ([`super::Processes`]).
 ///
 /// Errors are those of the instrument: an act that could not be carried out, a thread that is gone.
 pub trait Stage {
@@ -47,6 +47,9 @@ pub trait Stage {
     fn carries(act: &Act) -> bool
     where
         Self: Sized;
+
+    /// Whether power can be cut, so that what is not durable may be lost. Where it cannot, a node is killed instead.
+    fn cuts_power(&self) -> bool;
 
     /// How every node stands.
     ///

@@ -50,4 +50,9 @@ impl Mutant {
         let known = MUTANTS.iter().map(|mutant| mutant.slug);
         MUTANTS.iter().find(|mutant| mutant.slug == slug).ok_or_else(|| names::unknown("mutant", slug, known))
     }
+
+    /// The mutant with these bugs.
+    pub fn with(plants: Plants) -> Option<&'static Mutant> {
+        MUTANTS.iter().find(|mutant| mutant.plants == plants)
+    }
 }
