@@ -91,6 +91,11 @@ impl Carrier {
     pub fn cuts_power(self) -> bool {
         self != Carrier::Process
     }
+
+    /// Whether disks can be made to fail, lie and stall.
+    pub fn rules_disks(self) -> bool {
+        self != Carrier::Process
+    }
 }
 
 /// Whether a runtime can inject a row.
@@ -358,7 +363,7 @@ pub const ROWS: [Row; 54] = [
         "a copy is mended from a corrupt or stale one",
         // While the standby is detached a mirrored volume has two copies: these.
         [NotApplicable, Halt, Masked],
-        [Script, NotYet, NotYet],
+        [Script, NotYet, Script],
     ),
     row(
         "O5",

@@ -11,7 +11,7 @@ use node::{Delay, Nanos, NodeId, Rng};
 use crate::act::Act;
 use crate::budget::{Budget, Demand};
 use crate::cast::Cast;
-use crate::catalogue::Row;
+use crate::catalogue::{Carrier, Row};
 use crate::schedule::{DATABASE_DOWN_MIN, Schedule, Timed};
 
 mod crashes;
@@ -39,8 +39,9 @@ pub struct Plan {
     pub episodes_max: u64,
     /// In which share of the episodes of P5 both databases keep a part of storage.
     pub divided: f64,
-    /// Whether power can be cut where it is played. Nodes whose power would fail are killed otherwise.
-    pub cuts_power: bool,
+    /// Where it is played. Nodes whose power would fail are killed where none can be cut, and disks are left alone where they
+    /// follow no rule.
+    pub carrier: Carrier,
 }
 
 impl Schedule {
@@ -58,9 +59,9 @@ impl Schedule {
         let cast = &Cast { successor: cast.successor.filter(|_| succeeded), ..cast.clone() };
         let budget = Budget::new(plan.demand, cast.class);
         let row = &crate::catalogue::ROWS[0];
-        let Plan { divided, cuts_power, .. } = *plan;
+        let Plan { divided, carrier, .. } = *plan;
         let faults = Vec::new();
-        let mut draw = Draw { cast, rng, budget, divided, cuts_power, row, at: span, end: span, span, faults };
+        let mut draw = Draw { cast, rng, budget, divided, carrier, row, at: span, end: span, span, faults };
         let loud: Vec<bool> = (0..WINDOWS).map(|_| !draw.rng.chance(0.25)).collect();
         let episodes = if rows.is_empty() { 0 } else { draw.rng.between(0, plan.episodes_max) };
         for _ in 0..episodes {
@@ -92,7 +93,7 @@ struct Draw<'a> {
     at: Nanos,
     end: Nanos,
     span: Nanos,
-    cuts_power: bool,
+    carrier: Carrier,
     faults: Vec<Timed>,
 }
 
@@ -128,7 +129,7 @@ impl Draw<'_> {
 
     fn push(&mut self, at: Nanos, fault: Fault) {
         let fault = match fault {
-            Fault::Crash { node, power } => Fault::Crash { node, power: power && self.cuts_power },
+            Fault::Crash { node, power } => Fault::Crash { node, power: power && self.carrier.cuts_power() },
             fault => fault,
         };
         self.act(at, Act::Primitive(fault));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contract::{Model, Transaction};
 use load::Phase;
-use nemesis::{Demand, Plan, ROWS, Schedule};
+use nemesis::{Carrier, Demand, Plan, ROWS, Schedule};
 use node::{Nanos, Rng};
 use sim::SimConfig;
 use workloads::mixed::Mixed;
@@ -90,8 +90,15 @@ impl World<'_> {
     fn draw(&self, span: Nanos, rng: &mut Rng) -> Schedule {
         let whole = |row: &&nemesis::Row| !row.damages() && !["D7", "D21", "K3", "P5", "P6"].contains(&row.id);
         let (rows, episodes_max) = (ROWS.iter().filter(whole).collect(), nemesis::EPISODES_MAX);
-        let plan =
-            Plan { rows, swarm: true, demand: Demand::Liveness, span, episodes_max, divided: 0.0, cuts_power: true };
+        let plan = Plan {
+            rows,
+            swarm: true,
+            demand: Demand::Liveness,
+            span,
+            episodes_max,
+            divided: 0.0,
+            carrier: Carrier::Sim,
+        };
         Schedule::draw(&plan, self.cast(), rng)
     }
 

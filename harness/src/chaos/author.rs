@@ -54,7 +54,7 @@ pub fn author_for(carrier: Carrier, suite: &Suite, class: EngineClass, seed: u64
         span,
         episodes_max: suite.episodes,
         divided: suite.divided,
-        cuts_power: carrier.cuts_power(),
+        carrier,
     };
     let schedule = Schedule::draw(&plan, &cast, &mut rng.fork("faults", 0));
     header.rows = schedule.rows.iter().map(|row| row.id.to_owned()).collect();

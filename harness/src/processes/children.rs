@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use uring::process::{Signal, await_end, signal};
@@ -203,10 +204,12 @@ impl Drop for Children {
     }
 }
 
-/// Free addresses on a loopback network of this process's own, so that nobody takes one while its node is down.
-pub(super) fn own_addresses(count: usize) -> std::io::Result<Vec<SocketAddr>> {
+/// Listeners on a loopback network of this process's own, so that nobody takes an address while its node is down; on another
+/// one for each of the three fleets started last.
+pub(super) fn own_listeners(count: usize) -> std::io::Result<Vec<TcpListener>> {
+    static FLEETS: AtomicU8 = AtomicU8::new(0);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
-    let own = Ipv4Addr::new(127, 64 | (high & 63), middle, low);
-    let listeners = (0..count).map(|_| TcpListener::bind((own, 0))).collect::<std::io::Result<Vec<_>>>()?;
-    listeners.iter().map(TcpListener::local_addr).collect()
+    let network = FLEETS.fetch_add(1, Ordering::Relaxed) % 3 + 1;
+    let own = Ipv4Addr::new(127, network << 6 | (high & 63), middle, low);
+    (0..count).map(|_| TcpListener::bind((own, 0))).collect()
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use uring::process::Signal;
 use uring::{Config, Placement, Remote, Runtime, TcpConfig};
 
 use super::attendant::overseer;
-use super::children::{Addresses, Children, Program, own_addresses};
+use super::children::{Addresses, Children, Program, own_listeners};
 use super::report::ask_frame;
 use super::{NodeReport, OVERSEER, Serving, Wires, attendant_of};
 use crate::engines::{DATABASE, Gauges};
@@ -403,7 +403,9 @@ impl Fleet {
 
 /// Addresses for so many processes, and the wires before them if there are to be any.
 fn own_places(count: usize, wired: bool, seed: u64) -> std::io::Result<(Addresses, Option<Wires>)> {
-    let listening = own_addresses(count)?;
+    // Held until the wires have theirs, so that they are others.
+    let listeners = own_listeners(count)?;
+    let listening = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<Vec<_>>>()?;
     let wires = wired.then(|| Wires::before(&listening, seed)).transpose()?;
     let reached = wires.as_ref().map_or_else(|| listening.clone(), |wires| wires.addresses.clone());
     Ok((Addresses { listening, reached }, wires))

@@ -1,8 +1,9 @@
 //! Storage nodes as processes of their own.
 //!
 //! `sextant node` hosts one or several of a volume's six storage nodes on real rings and serves them over TCP ([`serve`]).
-//! The database node, the load and the console stay in the process of `bench` or `verify`, which dials the six
-//! ([`Fleet`]): those that somebody else started, or children of its own ([`Children`]).
+//! The database node, the load and the console stay in the process of `bench`, `verify` or `chaos`, which dials the six
+//! ([`Fleet`]): those that somebody else started, or children of its own ([`Children`]). Where connections are to be disturbed,
+//! wires lie between all of them ([`Wires`]).
 //!
 //! # Mechanism
 //!
@@ -20,7 +21,8 @@
 //! - What a killed process counted after its last report is missing in the figures.
 //! - Delays of links towards storage nodes are realised, and recorded, by their processes; the run's record has those of the
 //!   other direction.
-//! - All nodes know one database node. A second one that dials takes the first one's connections over.
+//! - All nodes know one database node and its successor. A second process with the same node that dials takes the first one's
+//!   connections over.
 
 mod attendant;
 mod children;

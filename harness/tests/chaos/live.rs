@@ -3,82 +3,31 @@
 //! What is asserted is what happened, never how long it took.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use harness::chaos::live::{Rings, Stage, play_on_rings};
 use harness::chaos::mutants::Mutant;
-use harness::chaos::play::{Played, Playing, Seen};
+use harness::chaos::play::{Playing, Seen};
 use harness::chaos::{Suite, author_for};
-use nemesis::words::parse_act;
-use nemesis::{Carrier, EngineClass, Names, ROWS, Reach, Row, Script, Timed};
-use node::Nanos;
+use nemesis::{Carrier, EngineClass, ROWS, Reach};
 
+use crate::by_hand::{self, is_empty};
 use crate::process::{expect, workplace};
 
 const OK: i32 = 0;
-const USAGE: i32 = 64;
 
-/// A script of the quiet suite with these faults: milliseconds, row, words.
-fn disturbed(class: EngineClass, seed: u64, faults: &[(u64, &str, &str)]) -> Script {
-    let suite = Suite::find("quiet").expect("built in");
-    let mut script = author_for(Carrier::Real, &suite, class, seed).expect("a script");
-    let names = Names(script.header.nodes.clone());
-    script.header.rows = faults.iter().map(|(_, row, _)| (*row).to_owned()).collect();
-    script.header.span = "300ms".to_owned();
-    script.faults = faults
-        .iter()
-        .map(|(at, row, words)| Timed {
-            at: Nanos::from_millis(*at),
-            row: Row::find(row).expect("a row"),
-            act: parse_act(words, &names).expect("an act"),
-        })
-        .collect();
-    script
-}
-
-fn is_empty(place: &Path) -> bool {
-    std::fs::read_dir(place).expect("a directory").next().is_none()
-}
-
-fn played(script: &Script) -> Played {
-    let place = workplace();
-    let played = play_on_rings(script, &Playing::default(), place.path());
-    assert!(is_empty(place.path()), "a run leaves nothing behind");
-    assert!(played.seen.failure().is_none(), "{}\n{:?}\n{:#?}", script.to_text(), played.seen, played.timeline);
-    assert_eq!(played.digest, None, "no two runs in real time are alike");
-    assert!(played.history.len() > script.operations.len(), "{} transactions are no history", played.history.len());
-    assert!(played.substance.get("transactions acknowledged") > 0);
-    played
-}
-
-/// Plays these faults until each of `rows` has taken effect, which a busy machine may put off: an act that comes late may find
-/// its node down already.
+/// Plays these faults on rings until each of `rows` has taken effect.
 fn all_take_effect(class: EngineClass, faults: &[(u64, &str, &str)], rows: &[&str]) {
-    let mut hit = BTreeSet::new();
-    for seed in 1..=8 {
-        let played = played(&disturbed(class, seed, faults));
-        assert!(played.recovery.is_some() && played.availability.commit.asked > 0, "{:?}", played.availability);
-        hit.extend(played.hits.into_keys());
-        if rows.iter().all(|row| hit.contains(row)) {
-            return;
-        }
-    }
-    panic!("of {rows:?} only {hit:?} took effect");
+    by_hand::all_take_effect(Carrier::Real, class, faults, rows, |script, place| {
+        play_on_rings(script, &Playing::default(), place)
+    });
 }
 
 /// Kill, pause, zone cut, slow disk, EIO, ENOSPC and damaged files, one after the other on the six nodes of a volume.
 #[test]
 fn decoupled_lives_through_kills_cuts_and_disks_in_trouble() {
-    let zone: Vec<String> = ["compute", "storage-a1", "storage-a2", "storage-b1", "storage-b2"]
-        .iter()
-        .flat_map(|other| {
-            let pairs =
-                ["storage-c1", "storage-c2"].map(|cut| [format!("{cut} > {other}"), format!("{other} > {cut}")]);
-            pairs.into_iter().flatten()
-        })
-        .collect();
-    let cuts: Vec<String> = zone.iter().map(|pair| format!("link {pair} cut")).collect();
-    let heals: Vec<String> = zone.iter().map(|pair| format!("heal {pair}")).collect();
+    let pairs = by_hand::pairs_around_zone_c();
+    let cuts: Vec<String> = pairs.iter().map(|pair| format!("link {pair} cut")).collect();
+    let heals: Vec<String> = pairs.iter().map(|pair| format!("heal {pair}")).collect();
     let mut faults = vec![
         (10, "P1", "crash storage-b1"),
         (30, "P1", "restart storage-b1"),
@@ -180,6 +129,4 @@ fn the_command_plays_on_the_real_runtime_and_says_so() {
     for line in verdicts.lines().skip(1) {
         assert_eq!(line.split(',').nth(8), Some(""), "real time has no hash of events: {line}");
     }
-    let refused = ["chaos", "run", "rows", "--runtime", "process"];
-    expect(place.path(), &refused, USAGE, &["--runtime process", "sim and real"]);
 }

@@ -6,12 +6,14 @@
 #[path = "../process/mod.rs"]
 mod process;
 
+mod by_hand;
 mod cli;
 mod kept;
 mod live;
 mod mutants;
 mod page;
 mod planted;
+mod processes;
 
 use std::collections::BTreeSet;
 

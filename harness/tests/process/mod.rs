@@ -71,6 +71,21 @@ pub fn only_run(place: &Path) -> PathBuf {
     runs.remove(0)
 }
 
+/// The processes of storage nodes that work under `place`, by the system's number.
+pub fn nodes_below(place: &Path) -> Vec<u32> {
+    let place = place.to_str().expect("a name");
+    let is_node = |pid: &u32| {
+        let said = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let at = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+        let told = said.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect::<Vec<_>>();
+        let is_here = at.starts_with(place) || told.iter().any(|word| word.starts_with(place));
+        is_here && told.get(1).is_some_and(|command| command == "node")
+    };
+    let entries =
+        std::fs::read_dir("/proc").expect("proc").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    entries.filter(is_node).collect()
+}
+
 /// A process at work. It does not outlive the test.
 pub struct Running {
     child: Child,

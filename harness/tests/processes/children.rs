@@ -3,8 +3,8 @@
 use record::Run;
 use record::schema::Site;
 
-use crate::nodes::{NAMES, processes_below};
-use crate::process::{Running, bench, expect, only_run, workplace};
+use crate::nodes::NAMES;
+use crate::process::{Running, bench, expect, nodes_below, only_run, workplace};
 
 fn bench_of_its_own(duration: &str) -> Vec<&str> {
     let mut arguments = bench("decoupled", "data", duration);
@@ -18,7 +18,7 @@ fn six_processes_commit_are_counted_and_end_with_their_parent() {
     let mut arguments = bench_of_its_own("1s");
     arguments.extend(["--fault", "az-loss"]);
     expect(place.path(), &arguments, 0, &[]);
-    assert_eq!(processes_below(place.path()), [0_u32; 0], "no process is left");
+    assert_eq!(nodes_below(place.path()), [0_u32; 0], "no process is left");
 
     let dir = only_run(place.path());
     assert_eq!(record::check(&dir), []);
@@ -40,13 +40,13 @@ fn children_do_not_outlive_a_parent_that_is_killed() {
     let mut running = Running::start(place.path(), &bench_of_its_own("300s"));
     running.hear("measure");
     crate::acknowledges_more(&mut running, place.path());
-    let children = processes_below(place.path());
+    let children = nodes_below(place.path());
     assert_eq!(children.len(), NAMES.len());
     // One of them stands still, and could not end by itself.
     let stopped = std::process::Command::new("kill").args(["-STOP", &children[3].to_string()]).status();
     assert!(stopped.expect("kill runs").success());
     running.kill();
-    while !processes_below(place.path()).is_empty() {
+    while !nodes_below(place.path()).is_empty() {
         std::thread::yield_now();
     }
     let verify = expect(place.path(), &["verify", "--data-dir", "data", "--acks", "acks"], 0, &[]);
@@ -59,7 +59,7 @@ fn an_interrupted_parent_ends_its_children() {
     let mut running = Running::start(place.path(), &bench_of_its_own("300s"));
     running.hear("measure");
     crate::interrupt(running);
-    assert_eq!(processes_below(place.path()), [0_u32; 0]);
+    assert_eq!(nodes_below(place.path()), [0_u32; 0]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_child_whose_process_dies_is_named_and_done_without() {
     let place = workplace();
     let mut running = Running::start(place.path(), &bench_of_its_own("300s"));
     running.hear("measure");
-    let victim = processes_below(place.path())[0];
+    let victim = nodes_below(place.path())[0];
     let killed = std::process::Command::new("kill").args(["-KILL", &victim.to_string()]).status();
     assert!(killed.expect("kill runs").success());
     crate::acknowledges_more(&mut running, place.path());

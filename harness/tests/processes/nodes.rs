@@ -1,6 +1,5 @@
 //! Six storage nodes, each a process that the test starts, kills and starts again.
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
@@ -85,18 +84,4 @@ pub fn addresses() -> Vec<SocketAddr> {
     let own = Ipv4Addr::new(127, 32, middle, low);
     let listeners: Vec<_> = NAMES.iter().map(|_| TcpListener::bind((own, 0)).expect("a free port")).collect();
     listeners.iter().map(|listener| listener.local_addr().expect("bound")).collect()
-}
-
-/// The processes of storage nodes whose directories lie under `place`, by the system's number.
-pub fn processes_below(place: &Path) -> Vec<u32> {
-    let place = place.to_str().expect("a name").as_bytes();
-    let is_node = |pid: &u32| {
-        let said = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let at = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
-        let is_here = at.as_os_str().as_encoded_bytes().starts_with(place);
-        is_here && said.split(|byte| *byte == 0).nth(1) == Some(b"node")
-    };
-    let entries =
-        fs::read_dir("/proc").expect("proc").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    entries.filter(is_node).collect()
 }

@@ -115,6 +115,9 @@ impl Draw<'_> {
     }
 
     pub(super) fn rule(&mut self, node: NodeId, rule: DiskRule) {
+        if !self.carrier.rules_disks() {
+            return;
+        }
         let (at, end) = (self.at, self.end);
         self.push(at, Fault::Disk { node, rule });
         self.push(end, Fault::DiskClear { node });

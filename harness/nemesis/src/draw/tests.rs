@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use node::Zone;
 
 use super::*;
-use crate::catalogue::{EngineClass, ROWS};
+use crate::catalogue::{Carrier, EngineClass, ROWS};
 
 fn cast() -> Cast {
     let others: Vec<(NodeId, Zone)> = (2..8).map(|id| (NodeId(id), Zone::ALL[(id as usize - 2) / 2])).collect();
@@ -25,7 +25,7 @@ fn draw(seed: u64) -> Schedule {
         span,
         episodes_max,
         divided: 0.4,
-        cuts_power: true,
+        carrier: Carrier::Sim,
     };
     Schedule::draw(&plan, &cast(), &mut Rng::new(seed))
 }

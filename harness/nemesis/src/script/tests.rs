@@ -3,7 +3,7 @@
 use node::{NodeId, Rng, Zone};
 
 use super::*;
-use crate::catalogue::ROWS;
+use crate::catalogue::{Carrier, ROWS};
 use crate::{Act, Cast, Generator, Plan};
 
 fn cast(names: &Names) -> Cast {
@@ -20,7 +20,8 @@ fn script(seed: u64) -> Script {
     let span = Nanos::from_millis(300);
     let names = Names(nodes);
     let (rows, episodes_max) = (ROWS.iter().collect(), crate::EPISODES_MAX);
-    let plan = Plan { rows, swarm: true, demand: Demand::Safety, span, episodes_max, divided: 0.0, cuts_power: true };
+    let plan =
+        Plan { rows, swarm: true, demand: Demand::Safety, span, episodes_max, divided: 0.0, carrier: Carrier::Sim };
     let schedule = Schedule::draw(&plan, &cast(&names), &mut Rng::new(seed));
     let header = Header {
         format,

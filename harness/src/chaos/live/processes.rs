@@ -11,7 +11,7 @@
 //! - A kill takes a process's memory and what it had not handed to the kernel. Power cannot be cut: acts that would are refused,
 //!   and where everything is to lose power everything is killed.
 //! - Files are changed only while nobody has them open. A node that runs is killed for it, and started again at once.
-//! - Of damage it counts what a node reports to have found; what it repaired without a word does not count.
+//! - Damage in pages counts once a node reports to have found it, damage elsewhere when the node starts, which reads it.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -71,8 +71,8 @@ struct Found {
     latest: u64,
     /// By earlier ones.
     before: u64,
-    /// A copy of the superblock rotted, which every start reads.
-    superblock: bool,
+    /// Something rotted that every start reads from end to end: superblock, log or index.
+    read_at_start: bool,
 }
 
 impl Found {
@@ -192,7 +192,7 @@ impl Processes {
         self.fleet_mut().restart(node).map_err(told)?;
         self.standing.insert(node, Standing::Up);
         let found = self.found.entry(node).or_default();
-        found.before += u64::from(std::mem::take(&mut found.superblock));
+        found.before += u64::from(std::mem::take(&mut found.read_at_start));
         Ok(())
     }
 
@@ -234,9 +234,8 @@ impl Processes {
         let prefix = if files == "any" { "" } else { files };
         let struck = self.at_rest(*node, |stage, directory| {
             let struck = files::rot(directory, prefix, (*place, u64::from(*sectors)), &mut stage.rng)?;
-            if struck.as_ref().is_some_and(|(file, _)| file.starts_with("superblock")) {
-                stage.found.entry(*node).or_default().superblock = true;
-            }
+            let read_at_start = struck.as_ref().is_some_and(|(file, _)| !file.starts_with("pages"));
+            stage.found.entry(*node).or_default().read_at_start |= read_at_start;
             Ok(struck)
         })?;
         Ok(struck.map(|(file, sectors)| format!("{file} sectors {sectors:?}")))
@@ -290,8 +289,8 @@ impl Processes {
                 let other = self.disk(*other)?;
                 self.at_rest(*one, |_, disk| files::exchange(disk, &other))
             }
-            // The disk of a process follows no rule: there is none to be cleared.
-            Act::Primitive(Fault::DiskClear { .. }) => Ok(()),
+            // A process's disk and clock follow no rule: there is none to be ended.
+            Act::Primitive(Fault::DiskClear { .. } | Fault::Clock { drift_ppm: 0, .. }) => Ok(()),
             act => Err(format!("no process can be done this to: {act:?}")),
         }
     }
@@ -375,7 +374,8 @@ impl Stage for Processes {
             ) => true,
             Act::Damage { kind, .. } => *kind == DamageKind::Rot,
             Act::Wipe { .. } | Act::Keep { .. } | Act::Rollback { .. } | Act::Swap { .. } => true,
-            Act::Primitive(Fault::Disk { .. } | Fault::Clock { .. })
+            Act::Primitive(Fault::Clock { drift_ppm, .. }) => *drift_ppm == 0,
+            Act::Primitive(Fault::Disk { .. })
             | Act::CrashWriting { .. }
             | Act::CrashLosing { .. }
             | Act::RotAlike { .. }
