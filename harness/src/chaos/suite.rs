@@ -244,7 +244,7 @@ mod tests {
             ("operations = [0, 300]", "operations = [300, 0]", "is no range"),
             ("clients = [1, 8]", "clients = [0, 8]", "clients lie between"),
             ("seeds = 100", "", "missing field `seeds`"),
-            ("seeds = 100", "seeds = 100\ndivided = 1.5", "divided is a share"),
+            ("divided = 0.25", "divided = 1.5", "divided is a share"),
         ];
         for (from, to, why) in cases {
             assert!(good.contains(from), "{from} is not in the suite");
