@@ -119,6 +119,11 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// Whether scripts inject it, in whichever way.
+    pub fn is_injected(self) -> bool {
+        matches!(self, Reach::Script | Reach::ByKill)
+    }
+
     /// How a listing says it.
     pub fn describe(self) -> String {
         match self {
@@ -179,8 +184,9 @@ impl Row {
 
     /// Whether scripts that are played on `carrier` inject it, into `class`.
     pub fn strikes_on(&self, carrier: Carrier, class: EngineClass) -> bool {
-        let injected = matches!(self.reach(carrier), Reach::Script | Reach::ByKill);
-        injected && carrier.classes().contains(&class) && self.owed_by(class) != Owed::NotApplicable
+        self.reach(carrier).is_injected()
+            && carrier.classes().contains(&class)
+            && self.owed_by(class) != Owed::NotApplicable
     }
 
     /// Whether stored bytes stay damaged, so that an engine without another copy cannot come back by itself.

@@ -83,7 +83,7 @@ impl Matrix {
             }
             text.truncate(text.trim_end().len());
         }
-        text.push_str("\n\nnot injected by scripts");
+        text.push_str("\n\nnot injected by scripts, or by other means");
         for row in ROWS.iter().filter(|row| row.reach(self.carrier) != Reach::Script) {
             let _ = write!(text, "\n{:4} {:26}  {}", row.id, row.slug, row.reach(self.carrier).describe());
         }
@@ -137,11 +137,12 @@ mod tests {
 
     #[test]
     fn everything_is_told_whole() {
-        for carrier in [Carrier::Sim, Carrier::Real] {
+        for carrier in [Carrier::Sim, Carrier::Real, Carrier::Process] {
             let mut matrix = Matrix::of(carrier);
             matrix.add(EngineClass::Decoupled, &played(&[("D9", 7)]));
             let text = matrix.render(&[EngineClass::Decoupled]);
-            let lines = |row: &Row| text.lines().filter(|line| line.starts_with(row.id)).collect::<Vec<_>>().join("\n");
+            let of = |row: &Row, line: &&str| line.split_whitespace().next() == Some(row.id);
+            let lines = |row: &Row| text.lines().filter(|line| of(row, line)).collect::<Vec<_>>().join("\n");
             assert!(lines(Row::find("D9").expect("known")).ends_with("7  masked 1"), "{text}");
             for row in ROWS.iter().filter(|row| row.reach(carrier) != Reach::Script) {
                 assert!(lines(row).ends_with(&row.reach(carrier).describe()), "{text}");

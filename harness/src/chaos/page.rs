@@ -163,7 +163,7 @@ fn fault(row: &'static Row, classes: &[EngineClass], matrix: &Matrix) -> Fault {
         id: row.id.to_owned(),
         name: row.slug.to_owned(),
         about: row.about.to_owned(),
-        left_out: Some(row.reach(matrix.carrier)).filter(|reach| *reach != Reach::Script).map(Reach::describe),
+        left_out: Some(row.reach(matrix.carrier)).filter(|reach| !reach.is_injected()).map(Reach::describe),
         cells: classes.iter().map(cell).collect(),
     }
 }

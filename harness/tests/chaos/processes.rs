@@ -11,7 +11,7 @@ use harness::chaos::live::{Processes, Stage, play_on_processes};
 use harness::chaos::mutants::Mutant;
 use harness::chaos::play::{Played, Playing, Seen};
 use harness::chaos::{Suite, author_for};
-use nemesis::{Carrier, EngineClass, ROWS, Reach, Script};
+use nemesis::{Carrier, EngineClass, ROWS, Script};
 
 use crate::by_hand::{self, is_empty};
 use crate::number;
@@ -144,8 +144,7 @@ fn the_catalogue_says_what_processes_can_be_done() {
             }
         }
     }
-    let injected = |reach: Reach| matches!(reach, Reach::Script | Reach::ByKill);
-    let said = ROWS.iter().filter(|row| injected(row.process)).map(|row| row.id).collect();
+    let said = ROWS.iter().filter(|row| row.process.is_injected()).map(|row| row.id).collect();
     assert_eq!(struck, said, "rows that scripts draw for processes, and rows that the catalogue says they do");
 }
 
