@@ -167,6 +167,11 @@ impl Children {
         None
     }
 
+    /// What the last one that said anything on standard error said, or where to look for it.
+    pub fn last_words(&self) -> String {
+        self.program.last_words()
+    }
+
     /// The process of one that runs, by the system's number.
     pub fn process(&self, index: usize) -> Option<u32> {
         self.slots[index].running.as_ref().map(|(child, _)| child.id())

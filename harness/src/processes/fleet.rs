@@ -148,7 +148,8 @@ impl Fleet {
                 )));
             }
             if let Some((index, how)) = self.children.as_mut().and_then(Children::ended) {
-                return Err(Failure::io(format!("{}: {how}; its own words are above", self.storage[index].name)));
+                let words = self.children.as_ref().map(Children::last_words).unwrap_or_default();
+                return Err(Failure::io(format!("{}: {how}; {words}", self.storage[index].name)));
             }
             let answered = self.seen.borrow().len();
             if answered == self.storage.len() || (answered > 0 && Instant::now() >= give_up) {

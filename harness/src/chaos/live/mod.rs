@@ -33,6 +33,7 @@
 
 mod disks;
 mod files;
+mod found;
 mod healing;
 pub mod player;
 mod processes;

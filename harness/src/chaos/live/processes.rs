@@ -29,6 +29,7 @@ use uring::process::Signal;
 use uring::{Config, Standing};
 
 use super::files;
+use super::found::Found;
 use super::rings::asleep_at_first;
 use super::stage::{Answered, Stage, Struck};
 use crate::campaign::hits::{Counted, Met};
@@ -61,28 +62,6 @@ pub struct Processes {
     found: BTreeMap<NodeId, Found>,
     asked_at: Nanos,
     rng: Rng,
-}
-
-/// Damage that the processes of one node have found.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    process: u32,
-    /// By this process.
-    latest: u64,
-    /// By earlier ones.
-    before: u64,
-    /// Something rotted that every start reads from end to end: superblock, log or index.
-    read_at_start: bool,
-}
-
-impl Found {
-    fn take(&mut self, process: u32, damaged: u64) {
-        if self.process != process {
-            self.before += self.latest;
-            self.process = process;
-        }
-        self.latest = damaged;
-    }
 }
 
 fn told(error: impl std::fmt::Display) -> String {
@@ -191,8 +170,7 @@ impl Processes {
     fn start_again(&mut self, node: NodeId) -> Result<(), String> {
         self.fleet_mut().restart(node).map_err(told)?;
         self.standing.insert(node, Standing::Up);
-        let found = self.found.entry(node).or_default();
-        found.before += u64::from(std::mem::take(&mut found.read_at_start));
+        self.found.entry(node).or_default().starts();
         Ok(())
     }
 
@@ -234,8 +212,9 @@ impl Processes {
         let prefix = if files == "any" { "" } else { files };
         let struck = self.at_rest(*node, |stage, directory| {
             let struck = files::rot(directory, prefix, (*place, u64::from(*sectors)), &mut stage.rng)?;
-            let read_at_start = struck.as_ref().is_some_and(|(file, _)| !file.starts_with("pages"));
-            stage.found.entry(*node).or_default().read_at_start |= read_at_start;
+            if let Some((file, _)) = &struck {
+                stage.found.entry(*node).or_default().rots(file);
+            }
             Ok(struck)
         })?;
         Ok(struck.map(|(file, sectors)| format!("{file} sectors {sectors:?}")))
@@ -414,7 +393,7 @@ impl Stage for Processes {
             self.fleet().wires().map(crate::processes::Wires::counts).unwrap_or_default();
         (links.sent, links.lost, links.cut) = (links.sent + sent, links.lost + lost, links.cut + cut);
         (links.damaged, links.delayed) = (links.damaged + damaged, links.delayed + delayed);
-        let rotten = |found: &Found| DiskCounts { reads_rotten: found.before + found.latest, ..DiskCounts::default() };
+        let rotten = |found: &Found| DiskCounts { reads_rotten: found.total(), ..DiskCounts::default() };
         let disks = self.found.iter().map(|(node, found)| (*node, rotten(found))).collect();
         Ok(Counted { links, disks, timers: Vec::new() })
     }
