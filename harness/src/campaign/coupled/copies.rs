@@ -78,7 +78,8 @@ pub fn pages_are_whole(disk: &SimDisk, database: &CoupledNode, substance: &mut S
     database::walk(&dense, substance)
 }
 
-/// Every volume holds what the writer's does, byte for byte. For volumes at rest.
+/// Every volume holds what the writer's does, byte for byte; a file may go on there with zeroes, where the writer's volume was
+/// stopped while it grew. For volumes at rest.
 pub fn copies_are_equal(sim: &Sim, volumes: &[NodeId], substance: &mut Substance) -> Result<(), String> {
     let files = |id| {
         let disk = sim.disk(id).ok_or_else(|| format!("{id:?} has no disk"))?;
@@ -91,12 +92,18 @@ pub fn copies_are_equal(sim: &Sim, volumes: &[NodeId], substance: &mut Substance
         if !copy.keys().eq(right.keys()) {
             return Err(format!("{id:?} has the files {:?}, the writer's volume {:?}", copy.keys(), right.keys()));
         }
-        if let Some((name, _)) = right.iter().find(|(name, bytes)| copy.get(name) != Some(bytes)) {
+        if let Some((name, _)) = right.iter().find(|(name, bytes)| !goes_on_with_zeroes(&copy[*name], bytes)) {
             return Err(format!("{} differs between {id:?} and the writer's volume", name.as_str()));
         }
         substance.add("files compared with the writer's volume", right.len() as u64);
     }
     Ok(())
+}
+
+/// Whether `copy` begins with all of `right`, and holds nothing else.
+fn goes_on_with_zeroes(copy: &Option<Vec<u8>>, right: &Option<Vec<u8>>) -> bool {
+    let (Some(copy), Some(right)) = (copy, right) else { return false };
+    copy.split_at_checked(right.len()).is_some_and(|(same, more)| same == right && more.iter().all(|&byte| byte == 0))
 }
 
 /// Whether the standby may take over by the labels that can be read now: its own, and that of the writer's volume while
