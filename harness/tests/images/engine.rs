@@ -10,6 +10,8 @@ use harness::exit::Failure;
 use node::{Nanos, NodeId, Rng, Topology};
 use serde_json::Value;
 
+/// Real disks of a busy machine take longer now and then than what is drawn for simulated ones.
+const IO_PATIENCE: Nanos = Nanos::from_secs(30);
 /// Bytes of a page: a row of the workload and its index entries are small beside it, its trees have several levels.
 const PAGE_BYTES: usize = 1024;
 /// Pages that a transaction may touch.
@@ -64,7 +66,7 @@ impl Small {
 
     fn decoupled(&self, setup: &Setup) -> decoupled::Config {
         let mut rng = Rng::new(self.sizes);
-        let draws = Decoupled::any();
+        let draws = Decoupled::any().patient(IO_PATIENCE);
         let mut config = draws.config(setup.schema.clone(), PAGE_BYTES, setup.seed, &mut rng);
         config.writer.create = setup.create;
         // As the engine at its full size does it: no process may own the epoch of an earlier one.
