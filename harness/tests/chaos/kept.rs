@@ -215,6 +215,17 @@ fn a_block_that_was_refused_once_is_not_below_the_floor() {
     assert_eq!(played.seen.name(), "masked");
 }
 
+/// A disk failed one read in five while its node started. A range that could not be read was read again by halves, and a sector that
+/// failed once more was taken for empty: a log block was missed, with records that the node had acknowledged, and an extent in
+/// which none was seen was removed. A copy of what clients were told is durable was gone by a fault that comes and goes. Now
+/// a sector is read many times before it is given up.
+#[test]
+fn a_read_that_fails_now_and_then_costs_no_record() {
+    let played = replay(include_str!("scripts/log-read-now-and-then.jsonl"));
+    assert!(played.hits["D12"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "masked");
+}
+
 /// One page rotted on all six disks. The segments said so, by checksum and by name, and the comparison of the copies called their
 /// refusals a violation. Now copies that nobody can mend are not compared, and whoever refuses them keeps what is owed.
 #[test]

@@ -163,6 +163,26 @@ fn what_a_failed_write_left_visible_is_written_again_before_it_is_acknowledged()
     }
 }
 
+/// Many reads failed while a node started. One that had come down to a single sector was not tried again: the node missed a
+/// block of its log here and there, with records that it had acknowledged, and removed extents in which it saw none. Campaign
+/// seed swarm 8132 found it.
+#[test]
+fn a_start_finds_what_it_acknowledged_though_reads_fail_now_and_then() {
+    for seed in 0..20 {
+        let mut world = World::created(SimConfig::shuffled(700 + seed), config(700 + seed), 1);
+        churn(&mut world, &[0], 8, 10);
+        let last = world.last;
+        // Nobody is there to make up for what is not found.
+        for member in all() {
+            world.crash(member, Survival::None);
+        }
+        rule(&mut world, 0, DiskRule { read_error: 0.5, ..DiskRule::default() });
+        world.restart(0);
+        let segment = world.probe(0).segments[0];
+        assert_eq!((segment.scl, segment.standing), (last, Standing::Clean), "seed {seed}");
+    }
+}
+
 /// An extent whose directory sync failed was there at the next start, which took it for a free one and wrote acknowledged
 /// records into a file whose name a power failure could still take. Campaign seed 198 found it.
 #[test]
