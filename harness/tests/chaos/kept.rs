@@ -226,6 +226,17 @@ fn a_read_that_fails_now_and_then_costs_no_record() {
     assert_eq!(played.seen.name(), "masked");
 }
 
+/// A node that had lost its disk began on one that failed syncs. The name of its first superblock could not be made durable, and the
+/// next start found it and went on; then the power failed and took it, and the files made since stayed. The node refused a
+/// directory with files and no superblock, and the volume was a copy short until a person wiped it. Now a start makes the
+/// superblock anew as long as there is no other file.
+#[test]
+fn a_first_superblock_is_durable_before_any_other_file() {
+    let played = replay(include_str!("scripts/first-superblock-unnamed.jsonl"));
+    assert!(played.hits["D12"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "masked");
+}
+
 /// One page rotted on all six disks. The segments said so, by checksum and by name, and the comparison of the copies called their
 /// refusals a violation. Now copies that nobody can mend are not compared, and whoever refuses them keeps what is owed.
 #[test]

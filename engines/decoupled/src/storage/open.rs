@@ -3,6 +3,7 @@
 //! # Invariants
 //!
 //! - Nothing is answered before the new incarnation is durable.
+//! - No other file is made before the first superblock is durable, and its name with it.
 //! - What was read counts only after a sync behind the read: a killed process may leave writes that can be read and are
 //!   not durable.
 
@@ -186,12 +187,15 @@ impl Opening {
                 ));
             }
             // Empty, or a crash came while the superblock's file was made.
-            Some(_) | None => {
-                let op = DiskOp::Create { file: SUPERBLOCK_FILE, name, len_bytes: expected };
-                self.go(Step::CreatingSuperblock, op, out);
-            }
+            Some(_) | None => self.create_superblock(out),
         }
         Ok(())
+    }
+
+    fn create_superblock(&mut self, out: &mut Effects) {
+        let len_bytes = (self.config.superblock_bytes * PLACES) as u64;
+        let op = DiskOp::Create { file: SUPERBLOCK_FILE, name: FileName::new(SUPERBLOCK_NAME), len_bytes };
+        self.go(Step::CreatingSuperblock, op, out);
     }
 
     /// One copy that cannot be read is not the end of the others.
@@ -211,20 +215,23 @@ impl Opening {
     fn read_superblock(&mut self, file: &[u8], out: &mut Effects) -> Result<(), Trouble> {
         let chosen = Superblock::choose(file, self.config.superblock_bytes, self.config.volume, self.member);
         let superblock = chosen.map_err(|error| Trouble::Halt(error.to_string()))?;
-        if superblock.is_none() && self.names.len() > 1 {
+        let others = self.names.len() > 1;
+        if superblock.is_none() && others {
             return Err(Trouble::Halt(
                 "the superblock is empty although the directory has other files: restore it, or wipe the directory"
                     .into(),
             ));
         }
+        if !others && superblock.as_ref().is_none_or(|found| found.generation == 1) {
+            // The first superblock is durable before there is any other file, so this node never answered anybody. What there is
+            // of it may be visible and no more: a sync of the name, or of a copy, failed, and no later one need make up for it.
+            self.create_superblock(out);
+            return Ok(());
+        }
         self.extents = self.names.keys().filter_map(extent_of).collect();
         self.superblock = superblock;
-        match self.superblock {
-            // All there is is read before the superblock changes: a node that must not start leaves it as it was.
-            Some(_) => self.go(Step::SyncingSuperblock, DiskOp::Sync { file: SUPERBLOCK_FILE }, out),
-            // The first superblock is there before any other file.
-            None => self.count(out)?,
-        }
+        // All there is is read before the superblock changes: a node that must not start leaves it as it was.
+        self.go(Step::SyncingSuperblock, DiskOp::Sync { file: SUPERBLOCK_FILE }, out);
         Ok(())
     }
 

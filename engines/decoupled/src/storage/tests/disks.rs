@@ -163,6 +163,34 @@ fn what_a_failed_write_left_visible_is_written_again_before_it_is_acknowledged()
     }
 }
 
+/// The sync of the directory behind a node's first superblock failed, and the next start found the file, took its name for durable
+/// and went on. A power failure took the name, and left a directory with files and no superblock: the node refused it, and
+/// the volume was a copy short until a person wiped it. Campaign seeds swarm 5496 and 4285 found it.
+#[test]
+fn a_first_superblock_that_may_not_be_durable_is_made_anew() {
+    let mut cut_short = 0;
+    for seed in 0..40 {
+        let mut world = World::new(SimConfig::shuffled(600 + seed), config(600 + seed));
+        rule(&mut world, 0, DiskRule { sync_error: 0.4, write_error: 0.1, ..DiskRule::default() });
+        world.run(50);
+        for _ in 0..4 {
+            world.restart(0);
+        }
+        world.sim.apply(&Fault::DiskClear { node: NodeId(2) });
+        world.restart(0);
+        let halts = world.sim.halts();
+        cut_short += halts.iter().filter(|halt| halt.reason.contains("SyncingNames")).count();
+        world.create(1, &all());
+        churn(&mut world, &[0], 8, 3);
+        let last = world.last;
+        world.crash(0, Survival::None);
+        world.restart(0);
+        let segment = world.probe(0).segments[0];
+        assert_eq!((segment.scl, segment.standing), (last, Standing::Clean), "seed {seed}");
+    }
+    assert!(cut_short > 20, "{cut_short} starts could not make their superblock's name durable");
+}
+
 /// Many reads failed while a node started. One that had come down to a single sector was not tried again: the node missed a
 /// block of its log here and there, with records that it had acknowledged, and removed extents in which it saw none. Campaign
 /// seed swarm 8132 found it.
