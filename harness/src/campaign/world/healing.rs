@@ -62,7 +62,9 @@ impl World<'_> {
         self.load().set_phase(Phase::Idle);
         self.await_that("requests stay unanswered", |world| {
             let in_flight = world.load().in_flight();
-            (!world.load().is_quiet()).then(|| format!("{in_flight} in flight"))
+            let is_quiet = world.load().is_quiet();
+            let engine = || world.subject.unsettled(&world.sim).unwrap_or_else(|| "the engine has settled".into());
+            (!is_quiet).then(|| format!("{in_flight} in flight; {}", engine()))
         })?;
         self.settle()
     }
