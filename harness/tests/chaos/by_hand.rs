@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use harness::chaos::play::Played;
 use harness::chaos::{Suite, author_for};
@@ -10,6 +11,13 @@ use nemesis::{Carrier, EngineClass, Names, Row, Script, Timed};
 use node::Nanos;
 
 use crate::process::workplace;
+
+/// Holds every other world in real time off. Two at once on two cores keep each other from what a script asks for in time: an
+/// engine has then been seen not to serve for half a minute.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A script of the quiet suite with these faults: milliseconds, row, words.
 pub fn disturbed(carrier: Carrier, class: EngineClass, seed: u64, faults: &[(u64, &str, &str)]) -> Script {

@@ -25,6 +25,7 @@ fn all_take_effect(class: EngineClass, faults: &[(u64, &str, &str)], rows: &[&st
 /// Kill, pause, zone cut, slow disk, EIO, ENOSPC and damaged files, one after the other on the six nodes of a volume.
 #[test]
 fn decoupled_lives_through_kills_cuts_and_disks_in_trouble() {
+    let _alone = by_hand::alone();
     let pairs = by_hand::pairs_around_zone_c();
     let cuts: Vec<String> = pairs.iter().map(|pair| format!("link {pair} cut")).collect();
     let heals: Vec<String> = pairs.iter().map(|pair| format!("heal {pair}")).collect();
@@ -53,6 +54,7 @@ fn decoupled_lives_through_kills_cuts_and_disks_in_trouble() {
 
 #[test]
 fn mirrored_lives_through_a_lost_standby_and_a_damaged_copy() {
+    let _alone = by_hand::alone();
     let faults = [
         (10, "D12", "disk ebs-b2 write-error 0.3"),
         (50, "D12", "clear ebs-b2"),
@@ -69,6 +71,7 @@ fn mirrored_lives_through_a_lost_standby_and_a_damaged_copy() {
 
 #[test]
 fn coupled_lives_through_power_cuts_and_a_disk_that_fails() {
+    let _alone = by_hand::alone();
     let faults = [
         (10, "D15", "disk compute delay 1ms"),
         (40, "D15", "clear compute"),
@@ -85,6 +88,7 @@ fn coupled_lives_through_power_cuts_and_a_disk_that_fails() {
 /// A database that acknowledges before its log is durable is told by a power cut on real files as well.
 #[test]
 fn a_planted_bug_is_found_on_real_rings() {
+    let _alone = by_hand::alone();
     let playing = Playing { plants: Mutant::find("ack-before-persist").expect("known").plants, ..Playing::default() };
     let place = workplace();
     let suite = Suite::find("power").expect("built in");
@@ -119,6 +123,7 @@ fn the_catalogue_says_what_the_stage_carries_out() {
 
 #[test]
 fn the_command_plays_on_the_real_runtime_and_says_so() {
+    let _alone = by_hand::alone();
     let place = workplace();
     let arguments = ["chaos", "run", "rows", "--engine", "coupled,decoupled", "--runtime", "real", "--seeds", "9..11"];
     let output = expect(place.path(), &[&arguments[..], &["--out", "out", "--data-dir", "data"]].concat(), OK, &[]);

@@ -39,6 +39,7 @@ fn drawn(suite: &str, seed: u64) -> Script {
 /// Kill, stop, cut, delay, damaged bytes on the wire and on disk, an emptied and an exchanged disk, one after the other.
 #[test]
 fn six_processes_live_through_signals_cuts_and_damaged_files() {
+    let _alone = by_hand::alone();
     let pairs = by_hand::pairs_around_zone_c();
     let words = |what: &str| -> Vec<String> { pairs.iter().map(|pair| format!("link {pair} {what}")).collect() };
     let (cuts, delays, damages) = (words("cut"), words("delay 2ms"), words("corrupt 0.05"));
@@ -73,6 +74,7 @@ fn six_processes_live_through_signals_cuts_and_damaged_files() {
 /// A small campaign over the suites.
 #[test]
 fn no_process_does_worse_than_it_owes() {
+    let _alone = by_hand::alone();
     let (first, scripts) = (number("SEXTANT_CHAOS_SEED", 1), number("SEXTANT_PROCESS_SCRIPTS", 1));
     let place = workplace();
     let (mut failures, mut hits, mut count) = (Vec::new(), BTreeMap::new(), 0);
@@ -115,6 +117,7 @@ fn emptied_beside_two_that_missed_it(seed: u64) -> Script {
 /// one of them.
 #[test]
 fn a_planted_bug_is_found_on_processes() {
+    let _alone = by_hand::alone();
     let bug = Playing { plants: Mutant::find("wiped-votes").expect("known").plants, ..Playing::default() };
     let place = workplace();
     let found = (1..=8).map(emptied_beside_two_that_missed_it).find_map(|script| {
@@ -150,6 +153,7 @@ fn the_catalogue_says_what_processes_can_be_done() {
 
 #[test]
 fn the_command_plays_on_processes_and_says_what_it_cannot() {
+    let _alone = by_hand::alone();
     let place = workplace();
     let arguments = ["chaos", "run", "rows", "--runtime", "process", "--seeds", "9..11", "--data-dir", "data"];
     let output = expect(place.path(), &[&arguments[..], &["--out", "out"]].concat(), OK, &[]);
@@ -180,6 +184,7 @@ fn the_command_plays_on_processes_and_says_what_it_cannot() {
 /// Ctrl-C ends a run after the script that is being played; a kill of the command ends its processes with it.
 #[test]
 fn no_process_outlives_the_command() {
+    let _alone = by_hand::alone();
     let place = workplace();
     let arguments = ["chaos", "run", "swarm", "--runtime", "process", "--seeds", "1000", "--data-dir", "data"];
     for signal in ["INT", "KILL"] {
