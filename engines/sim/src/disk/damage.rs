@@ -64,7 +64,8 @@ impl SimDisk {
         for (name, inode) in named.into_iter().filter(|(name, _)| name.as_str().starts_with(files)) {
             let Some(bytes) = self.contents(&name) else { continue };
             let begins = |at: &usize| bytes[*at..].starts_with(sample);
-            let found: Vec<u64> = (0..bytes.len()).filter(begins).map(|at| (at / SECTOR_BYTES) as u64).collect();
+            let mut found: Vec<u64> = (0..bytes.len()).filter(begins).map(|at| (at / SECTOR_BYTES) as u64).collect();
+            found.dedup();
             for sector in found {
                 self.make_ail(inode, sector, Ailment::Rotten);
                 struck += 1;
