@@ -70,3 +70,20 @@ impl Register {
         (self.epoch, self.version) > (other.epoch, other.version)
     }
 }
+
+#[cfg(test)]
+impl Register {
+    /// A volume's first register, of so many groups of eight small pages.
+    pub(crate) fn sample(pg_count: u32) -> Register {
+        Register {
+            epoch: Epoch::default(),
+            version: 1,
+            formed: true,
+            geometry: Geometry { page_bytes: 512, pages_per_pg: 8 },
+            geometry_epoch: 1,
+            pg_count,
+            membership_epoch: 1,
+            members: [2, 3, 4, 5, 6, 7].map(NodeId),
+        }
+    }
+}

@@ -67,20 +67,10 @@ impl Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Epoch, Geometry, Register, TruncationTable};
-    use node::NodeId;
+    use crate::{Register, TruncationTable};
 
     fn start(scl: u64) -> Start {
-        let register = Register {
-            epoch: Epoch::default(),
-            version: 1,
-            formed: true,
-            geometry: Geometry { page_bytes: 512, pages_per_pg: 8 },
-            geometry_epoch: 1,
-            pg_count: 1,
-            membership_epoch: 1,
-            members: [2, 3, 4, 5, 6, 7].map(NodeId),
-        };
+        let register = Register::sample(1);
         let holders = vec![(MemberIndex(0), Lsn(scl))];
         Start { vdl: Lsn(9), table: TruncationTable::default(), register, holders }
     }

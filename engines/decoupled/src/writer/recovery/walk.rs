@@ -127,21 +127,10 @@ fn end_of(chain: &Chain, vdl: Lsn) -> Lsn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use node::NodeId;
-
-    use crate::{Epoch, Geometry, Register};
+    use crate::Register;
 
     fn walk(vdl: u64, scls: &[u64]) -> Walk {
-        let register = Register {
-            epoch: Epoch::default(),
-            version: 1,
-            formed: true,
-            geometry: Geometry { page_bytes: 512, pages_per_pg: 8 },
-            geometry_epoch: 1,
-            pg_count: scls.len() as u32,
-            membership_epoch: 1,
-            members: [2, 3, 4, 5, 6, 7].map(NodeId),
-        };
+        let register = Register::sample(scls.len() as u32);
         let holders = scls.iter().map(|&scl| (MemberIndex(0), Lsn(scl))).collect();
         Walk::new(Start { vdl: Lsn(vdl), table: crate::TruncationTable::default(), register, holders })
     }
