@@ -16,6 +16,9 @@ pub enum Attachment {
     Detached,
     /// The standby's side is being made equal. Stands on the standby's side only.
     Resyncing,
+    /// As [`Resyncing`](Attachment::Resyncing), at a start: it has every acknowledged write, and is being made equal in what was
+    /// in flight. It tells what is right where another copy does not, and is not promoted.
+    Settling,
 }
 
 /// The record. Both volumes of a side hold it.
@@ -36,6 +39,7 @@ impl Label {
             Attachment::Attached => 1,
             Attachment::Detached => 2,
             Attachment::Resyncing => 3,
+            Attachment::Settling => 4,
         };
         bytes
     }
@@ -48,6 +52,7 @@ impl Label {
             [1] => Attachment::Attached,
             [2] => Attachment::Detached,
             [3] => Attachment::Resyncing,
+            [4] => Attachment::Settling,
             _ => return None,
         };
         Some(Label { epoch, attachment })
@@ -90,6 +95,7 @@ mod tests {
         let attached = |epoch| Some(Label { epoch, attachment: Attachment::Attached });
         let detached = Some(Label { epoch: 4, attachment: Attachment::Detached });
         let resyncing = Some(Label { epoch: 5, attachment: Attachment::Resyncing });
+        let settling = Some(Label { epoch: 3, attachment: Attachment::Settling });
         let detach = ZoneLoss::Detach(Nanos(1));
         assert!(may_promote(attached(3), attached(3), detach).is_ok());
         assert!(may_promote(attached(3), None, ZoneLoss::Stop).is_ok());
@@ -97,8 +103,9 @@ mod tests {
         assert!(may_promote(attached(3), detached, detach).is_err());
         assert!(may_promote(attached(3), attached(6), detach).is_err());
         assert!(may_promote(resyncing, detached, detach).is_err());
+        assert!(may_promote(settling, attached(3), ZoneLoss::Stop).is_err());
         assert!(may_promote(None, None, ZoneLoss::Stop).is_err());
-        for label in [attached(9), detached, resyncing].into_iter().flatten() {
+        for label in [attached(9), detached, resyncing, settling].into_iter().flatten() {
             assert_eq!(Label::decode(&label.encode()), Some(label));
         }
         assert_eq!(Label::decode(&[0; 9]), None);

@@ -23,10 +23,14 @@
 //! - A volume answers a write when it is durable on its own disk *and* its mirror has answered.
 //! - After a crash of the database node the four copies may differ in what was in flight. They are compared and made equal
 //!   before the first operation of the next opening. Every acknowledged write is on all of them, so any copy may be
-//!   taken for each region: `ebs-a1` is, unless it cannot read the region or the other three agree against it, as they do
-//!   when it rotted there. It is then mended from one of them, which both copies of its side [note](Noted) until it is done.
+//!   taken for each region: `ebs-a1` is, unless it cannot read the region or the others agree against it, two at least, as
+//!   they do when it rotted there. It is then mended from one of them, which both copies of its side [note](Noted) until it is
+//!   done.
+//! - A copy that was lost is not believed before it is filled again. A label goes to volumes whose last label is known, and
+//!   to `ebs-a2` only when it holds what `ebs-a1` does; one that is older tells that it does not.
 //! - A standby that was detached is never taken for complete: both sides keep a [`Label`] with an epoch that rises at
-//!   every detachment and attachment ([`may_promote`]).
+//!   every detachment and attachment ([`may_promote`]). A writer's side without any label is new or was lost, and waits for the
+//!   standby's, which can tell.
 //! - A volume serves no disk but its own: each carries its [`Identity`] from before its first file.
 //! - A volume whose disk does not complete an operation halts and says so.
 //!

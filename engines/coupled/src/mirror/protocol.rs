@@ -97,13 +97,15 @@ pub enum Call {
     },
     /// What each copy's record says.
     GetLabel,
-    /// Writes the label, durably, over one of epoch `over`, zero for none, or over any. A volume whose label is another is
-    /// not the one that the caller has been writing to.
+    /// Writes the label, durably. A volume whose label is not the one that is to be replaced is not the one that the caller has
+    /// been writing to, and refuses.
     SetLabel {
         /// The new label.
         label: Label,
-        /// The epoch of the label it replaces.
-        over: Option<u64>,
+        /// The epochs of the labels it replaces, the volume's own and its mirror's, zero for none; or it replaces any.
+        over: Option<[u64; 2]>,
+        /// Which copies get it.
+        at: Copies,
     },
     /// Notes durably whether the volume is being mended.
     SetMending(bool),
@@ -257,11 +259,12 @@ impl Call {
                 body.put_u32_le(*len_bytes);
             }
             Call::GetLabel => body.put_u8(9),
-            Call::SetLabel { label, over } => {
+            Call::SetLabel { label, over, at } => {
                 body.put_u8(10);
                 body.put_slice(&label.encode());
                 body.put_u8(u8::from(over.is_some()));
-                body.put_u64_le(over.unwrap_or_default());
+                over.unwrap_or_default().into_iter().for_each(|epoch| body.put_u64_le(epoch));
+                body.put_u8(*at as u8);
             }
             Call::SetMending(mending) => {
                 body.put_u8(11);
@@ -298,8 +301,9 @@ impl Call {
             9 => Call::GetLabel,
             10 => {
                 let label = Label::decode(&reader.take(9)?)?;
-                let (is_over, epoch) = (reader.u8()? != 0, reader.u64()?);
-                Call::SetLabel { label, over: is_over.then_some(epoch) }
+                let (is_over, epochs) = (reader.u8()? != 0, [reader.u64()?, reader.u64()?]);
+                let at = Copies::from_code(reader.u8()?)?;
+                Call::SetLabel { label, over: is_over.then_some(epochs), at }
             }
             11 => Call::SetMending(reader.u8()? != 0),
             _ => return None,
@@ -404,8 +408,8 @@ mod tests {
             Call::Read { name: name(), offset: 0, len_bytes: 512, mirror: true },
             Call::Hash { name: name(), offset: 0, len_bytes: 512 },
             Call::GetLabel,
-            Call::SetLabel { label, over: None },
-            Call::SetLabel { label, over: Some(3) },
+            Call::SetLabel { label, over: None, at: Copies::Both },
+            Call::SetLabel { label, over: Some([3, 0]), at: Copies::Own },
             Call::SetMending(true),
         ];
         for sent in calls {

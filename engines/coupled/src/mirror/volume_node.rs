@@ -117,6 +117,7 @@ impl VolumeNode {
                 | Call::Create { at: Copies::Own, .. }
                 | Call::Extend { at: Copies::Own, .. }
                 | Call::Write { at: Copies::Own, .. }
+                | Call::SetLabel { at: Copies::Own, .. }
         );
         let mut job = Job { ticket, call, own: None, creating: None, naming: false, mirror: None };
         match &mut self.mirror {
@@ -138,6 +139,7 @@ impl VolumeNode {
             Call::Create { at: Copies::Mirror, .. }
             | Call::Extend { at: Copies::Mirror, .. }
             | Call::Write { at: Copies::Mirror, .. }
+            | Call::SetLabel { at: Copies::Mirror, .. }
             | Call::Read { mirror: true, .. } => return Some(Answer::Done),
             Call::List => {
                 let files = self.contents.files.iter().map(|(name, (_, len_bytes))| (name.clone(), *len_bytes));
@@ -148,7 +150,7 @@ impl VolumeNode {
                 return Some(found.unwrap_or(Answer::Failed(DiskError::NotFound)));
             }
             Call::GetLabel => return Some(Answer::Labels(vec![self.contents.record.noted])),
-            Call::SetLabel { label, over: Some(epoch) } if !self.follows(label, *epoch) => {
+            Call::SetLabel { label, over: Some([epoch, _]), .. } if !self.follows(label, *epoch) => {
                 return Some(Answer::Failed(DiskError::NotFound));
             }
             Call::SetLabel { .. } | Call::SetMending(_) => {
@@ -328,7 +330,9 @@ fn for_mirror(call: &Call) -> Call {
     match &mut call {
         Call::Create { at, .. } | Call::Extend { at, .. } | Call::Write { at, .. } => *at = Copies::Both,
         Call::Read { mirror, .. } => *mirror = false,
-        Call::SetLabel { over, .. } => *over = None,
+        Call::SetLabel { over, at, .. } => {
+            (*over, *at) = (over.map(|[_, mirrors]| [mirrors, mirrors]), Copies::Both);
+        }
         _ => {}
     }
     call

@@ -9,6 +9,7 @@ mod damage;
 mod mending;
 mod mirrored;
 mod repair;
+mod replaced;
 mod seeds;
 mod serial;
 mod store;

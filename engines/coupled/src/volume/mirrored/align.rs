@@ -2,16 +2,14 @@
 
 use node::{Effects, IoClass, Nanos};
 
+use super::labels::{epoch_of, epochs_of, is_older_than_mirror};
 use super::resync::{Resync, Stage, is_structural};
 use super::{METADATA, MirroredVolume, Own, Phase};
-use crate::mirror::{Answer, Attachment, Call, Label, Noted};
+use crate::mirror::{Answer, Attachment, Call, Copies, Label};
 use crate::planted::Bug;
 
 pub(super) const RESYNC: [IoClass; 2] = [IoClass::Mirror, IoClass::Mirror];
 pub(super) const REPAIR: [IoClass; 2] = [IoClass::Repair, IoClass::Repair];
-
-const REPLACED: &str = "the writer's volume is empty and has no label, and its mirror holds files: it was lost or replaced; \
-                        restore its files from its mirror's, without volume-label, and restart";
 
 impl MirroredVolume {
     pub(super) fn own_answered(&mut self, now: Nanos, own: Own, answer: Answer, out: &mut Effects) {
@@ -28,8 +26,9 @@ impl MirroredVolume {
                     // labels will not tell any more once another is written.
                     return self.ask_primary(now, Own::Doubt, Call::SetMending(true), METADATA, out);
                 }
-                if own == Own::PrimaryLabel {
-                    self.own_epoch = epoch_of(noted.first().into_iter());
+                match own {
+                    Own::PrimaryLabel => self.own_epochs = epochs_of(&noted),
+                    _ => self.standby_epochs = Some(epochs_of(&noted)),
                 }
                 self.mending |= own == Own::PrimaryLabel && noted.iter().any(|noted| noted.mending);
                 self.labels[usize::from(own == Own::StandbyLabel)] = Some(noted);
@@ -37,7 +36,8 @@ impl MirroredVolume {
             }
             Own::Doubt => self.ask_primary(now, Own::PrimaryLabel, Call::GetLabel, METADATA, out),
             Own::DetachLabel => {
-                self.own_epoch = self.epoch;
+                let lags = self.mirror_lags();
+                self.own_epochs = [self.epoch, if lags { self.own_epochs[1] } else { self.epoch }];
                 self.detached(now, out);
             }
             own => {
@@ -59,13 +59,6 @@ impl MirroredVolume {
         } else if let (Phase::Connecting, [Some(primary), None]) = (&self.phase, &self.labels) {
             self.epoch = epoch_of(primary.iter());
         }
-    }
-
-    /// Whether the labels already say that all four copies are attached.
-    fn labels_agree(&self) -> bool {
-        let mut labels = self.labels.iter().flatten().flatten().map(|noted| noted.label);
-        let first = labels.next().flatten();
-        first.is_some_and(|label| label.attachment == Attachment::Attached) && labels.all(|label| label == first)
     }
 
     /// Takes the next step that waits for nothing.
@@ -91,12 +84,11 @@ impl MirroredVolume {
                 }
             }
             Stage::Listing if resync.primary.is_some() && resync.standby.is_some() => {
-                // An empty volume in the place of the writer's must not empty the others.
-                let first_label = self.labels[0].as_ref().and_then(|labels| labels.first()?.label);
-                if first_label.is_none() && resync.is_only_first_empty() {
-                    return out.halt(REPLACED);
+                let startup = resync.startup;
+                if let Some(reason) = self.replaced() {
+                    return out.halt(reason);
                 }
-                if !resync.startup {
+                if !startup {
                     return self.align_files(now, out);
                 }
                 let witnesses = self.witnesses();
@@ -159,16 +151,15 @@ impl MirroredVolume {
         self.further(now, out);
     }
 
-    fn mark(&mut self, now: Nanos, out: &mut Effects) {
-        let label = Label { epoch: self.epoch + 1, attachment: Attachment::Resyncing };
-        self.ask_standby(now, Own::Mark, Call::SetLabel { label, over: None }, METADATA, out);
-    }
-
     /// All copies that take part are equal.
     pub(super) fn compared(&mut self, now: Nanos, out: &mut Effects) {
-        let agree = self.labels_agree();
+        let (agree, lags) = (self.labels_agree(), self.mirror_lags());
         let Phase::Resyncing(resync) = &mut self.phase else { return };
         if !resync.with_standby {
+            if lags {
+                resync.stage = Stage::LabellingMirror;
+                return self.label_primary(now, Own::MirrorLabel, Attachment::Detached, Copies::Mirror, out);
+            }
             self.phase = Phase::Detached;
             self.ready = true;
             return self.further(now, out);
@@ -180,7 +171,7 @@ impl MirroredVolume {
         resync.stage = Stage::AttachingStandby;
         self.epoch += 2;
         let label = Label { epoch: self.epoch, attachment: Attachment::Attached };
-        self.ask_standby(now, Own::AttachStandby, Call::SetLabel { label, over: None }, METADATA, out);
+        self.label_standby(now, Own::AttachStandby, label, out);
     }
 
     fn attached(&mut self, now: Nanos, out: &mut Effects) {
@@ -200,17 +191,22 @@ impl MirroredVolume {
                     *left -= 1;
                 }
             }
-            (Own::Mark, _) => {
+            (Own::Mark(label), _) => {
                 resync.marked = true;
+                self.standby_epochs = Some([label.epoch; 2]);
                 self.align_files(now, out);
             }
             (Own::AttachStandby, _) => {
                 resync.stage = Stage::AttachingPrimary;
-                self.label_primary(now, Own::AttachPrimary, Attachment::Attached, out);
+                self.label_primary(now, Own::AttachPrimary, Attachment::Attached, Copies::Both, out);
             }
             (Own::AttachPrimary, _) => {
-                self.own_epoch = self.epoch;
+                self.own_epochs = [self.epoch; 2];
                 self.attached(now, out);
+            }
+            (Own::MirrorLabel, _) => {
+                self.own_epochs = [self.epoch; 2];
+                self.compared(now, out);
             }
             (Own::Note(mending), _) => {
                 self.mending = mending;
@@ -223,14 +219,4 @@ impl MirroredVolume {
             (own, answer) => self.region_answered(now, own, answer, out),
         }
     }
-}
-
-fn epoch_of<'a>(noted: impl Iterator<Item = &'a Noted>) -> u64 {
-    noted.filter_map(|noted| noted.label).map(|label| label.epoch).max().unwrap_or(0)
-}
-
-/// Whether the writer's volume has an older label than its mirror, and nothing notes yet what that means.
-fn is_older_than_mirror(noted: &[Noted]) -> bool {
-    let epoch = |noted: &Noted| noted.label.map(|label| label.epoch);
-    matches!(noted, [own, mirror] if epoch(own) < epoch(mirror) && !own.mending && !mirror.mending)
 }

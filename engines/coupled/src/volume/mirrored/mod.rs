@@ -5,8 +5,10 @@
 //! - While attached, a change completes when both sides have answered it, the writer's first.
 //! - Nothing completes on the writer's side alone before its label durably says detached.
 //! - A copy made by a resync never lands after a later write to the same place.
+//! - A mirror gets the writer's side's label only when it holds what its volume does: one whose label is older is not believed.
 
 mod align;
+mod labels;
 mod regions;
 mod resync;
 
@@ -53,8 +55,10 @@ pub struct MirroredVolume {
     /// That of the label by which operations complete now, which is durable.
     told_epoch: u64,
     labels: [Option<Vec<Noted>>; 2],
-    /// The epoch of the label on the writer's volume, zero for none: one that has another was exchanged meanwhile.
-    own_epoch: u64,
+    /// The epochs of the labels on the writer's volume and its mirror, zero for none: one that has another was exchanged meanwhile.
+    own_epochs: [u64; 2],
+    /// Those of the standby's side, where they are known.
+    standby_epochs: Option<[u64; 2]>,
     /// The writer's side notes that its volume is being mended.
     mending: bool,
     check_armed: bool,
@@ -78,11 +82,12 @@ enum Own {
     Doubt,
     Note(bool),
     DetachLabel,
+    MirrorLabel,
     PrimaryList,
     StandbyList,
     File,
     StandbyFile,
-    Mark,
+    Mark(Label),
     AttachStandby,
     AttachPrimary,
     PrimaryHash(u64),
@@ -100,7 +105,7 @@ impl Own {
 
     /// Whether it writes the record of the writer's side, which then stands whatever is decided meanwhile.
     fn records(self) -> bool {
-        matches!(self, Own::Doubt | Own::Note(_) | Own::AttachPrimary)
+        matches!(self, Own::Doubt | Own::Note(_) | Own::MirrorLabel | Own::AttachPrimary)
     }
 }
 
@@ -146,7 +151,8 @@ impl MirroredVolume {
             epoch: 0,
             told_epoch: 0,
             labels: [None, None],
-            own_epoch: 0,
+            own_epochs: [0; 2],
+            standby_epochs: None,
             mending: false,
             check_armed: false,
         }
@@ -242,7 +248,7 @@ impl MirroredVolume {
 
     /// Gives up the standby's side for now. Whatever waited for it alone is complete.
     fn drop_standby(&mut self, now: Nanos, out: &mut Effects) {
-        self.standby_connected = false;
+        (self.standby_connected, self.standby_epochs) = (false, None);
         self.standby.reset(out);
         self.own.retain(|_, own| own.writes() || matches!(own, Own::PrimaryLabel | Own::DetachLabel));
         let waiting: Vec<u64> = self.ops.iter().filter(|(_, op)| op.primary.is_some()).map(|(id, _)| *id).collect();
@@ -259,7 +265,8 @@ impl MirroredVolume {
         if self.planted.is(Bug::DetachedUnmarked) {
             return self.detached(now, out);
         }
-        self.label_primary(now, Own::DetachLabel, Attachment::Detached, out);
+        let at = if self.mirror_lags() { Copies::Own } else { Copies::Both };
+        self.label_primary(now, Own::DetachLabel, Attachment::Detached, at, out);
     }
 
     /// The writer's side goes on alone.
@@ -273,12 +280,6 @@ impl MirroredVolume {
         self.further(now, out);
     }
 
-    fn label_primary(&mut self, now: Nanos, own: Own, attachment: Attachment, out: &mut Effects) {
-        let label = Label { epoch: self.epoch, attachment };
-        let call = Call::SetLabel { label, over: Some(self.own_epoch) };
-        self.ask_primary(now, own, call, METADATA, out);
-    }
-
     /// Looks whether the standby's zone has been silent for too long.
     fn check(&mut self, now: Nanos, out: &mut Effects) {
         self.check_armed = false;
@@ -287,8 +288,9 @@ impl MirroredVolume {
         let silent = silent && !self.own.values().any(|own| own.records());
         match &self.phase {
             Phase::Attached if silent => self.detach(now, out),
-            Phase::Connecting if silent && self.labels[0].is_some() => self.detach(now, out),
-            Phase::Resyncing(resync) if silent && resync.with_standby => {
+            // A side without any label is new, or was lost: only the standby can tell.
+            Phase::Connecting if silent && self.is_labelled() => self.detach(now, out),
+            Phase::Resyncing(resync) if silent && resync.with_standby && (!resync.startup || self.is_labelled()) => {
                 if resync.startup {
                     self.own.retain(|_, own| own.writes());
                     self.detach(now, out);

@@ -5,9 +5,9 @@ use node::{Effects, Nanos, Work};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::align::{REPAIR, RESYNC};
-use super::resync::{Comparison, Progress, Region, Source, Witnesses, copy_of, hashes_in};
+use super::resync::{Comparison, Progress, Region, Source, copy_of, hashes_in};
 use super::{MirroredVolume, Own, Phase};
-use crate::mirror::{Answer, Attachment, Call, Copies};
+use crate::mirror::{Answer, Call, Copies};
 
 impl MirroredVolume {
     /// Keeps the window full, and goes on when nothing is left to compare.
@@ -73,19 +73,6 @@ impl MirroredVolume {
             },
             _ => {}
         }
-    }
-
-    /// Whether the standby's side has every acknowledged write, by the labels there were at the start.
-    fn standby_is_complete(&self) -> bool {
-        let [Some(primary), Some(standby)] = &self.labels else { return false };
-        // A label of the writer's side that is the older one was cut short, or is of an earlier time.
-        let newest = primary.iter().filter_map(|noted| noted.label).max_by_key(|label| label.epoch);
-        newest.is_some_and(|label| label.attachment == Attachment::Attached)
-            && standby.iter().all(|noted| noted.label == newest)
-    }
-
-    pub(super) fn witnesses(&self) -> Witnesses {
-        Witnesses { doubted: self.mending, standby: self.standby_is_complete() }
     }
 
     fn hashed(&mut self, now: Nanos, uid: u64, out: &mut Effects) {

@@ -1,14 +1,19 @@
 //! Making the other copies equal to the writer's volume, region by region.
 //!
 //! `ebs-a1` is right, or is first made so. When the database node starts, nothing else runs and all four copies are compared. Where
-//! the writer's volume cannot read a region, where three others agree against it, and wherever it is *doubted* and no other
-//! copy agrees with it, it is *mended* from the copy that most others agree with. It is doubted while its side's record says that it
+//! the writer's volume cannot read a region, where two or three others agree against it, and wherever it is *doubted* and no other
+//! copy agrees with it, it is *mended* from the copy that most others agree with. A copy has a say if it has every acknowledged
+//! write: the mirror unless its label is older than its volume's, as that of a lost one is until it is filled; the standby's side if
+//! its labels say that it was attached last. The writer's volume is doubted while its side's record says that it
 //! is being mended: a crash may leave a region half mended, which reads like any other. That note is durable at both
 //! copies before the first region is mended, and withdrawn when all are compared; only then is anything written to another copy, so
 //! that whoever the note calls right is whole.
 //!
 //! A region in which nobody agrees with the writer's volume, and the others not with each other, is *split*, down to sectors: writes
-//! that were in flight in one part must not hide that all three agree against the writer's volume in another.
+//! that were in flight in one part must not hide that all others agree against the writer's volume in another.
+//!
+//! What is copied to the standby's side at a start takes nothing acknowledged from it, but a label says that it is *settling*, and
+//! not to be promoted. The next start hears it as before.
 //!
 //! When a detached standby comes back, writes go on: they are sent to both sides, and those that touch a region of the current
 //! *window* wait until it is done. A region enters the window only when no write to it is in flight, is hashed at every copy, and is
@@ -81,6 +86,8 @@ pub struct Source {
 pub struct Witnesses {
     /// The writer's volume may be half mended, or of an earlier time than its mirror.
     pub doubted: bool,
+    /// The mirror of the writer's volume has every acknowledged write, or nothing says that it was lost.
+    pub mirror: bool,
     /// The standby's side has every acknowledged write.
     pub standby: bool,
 }
@@ -138,6 +145,8 @@ pub enum Stage {
     Withdrawing,
     /// At a start, parked regions are copied.
     Copying,
+    /// The mirror holds what the writer's volume does, and is given its label.
+    LabellingMirror,
     /// The standby's label is being written.
     AttachingStandby,
     /// The writer's label is being written.
@@ -186,12 +195,10 @@ impl Resync {
         }
     }
 
-    /// Whether the writer's volume has no file, and its mirror has.
-    pub fn is_only_first_empty(&self) -> bool {
-        match self.primary.as_deref() {
-            Some([own, mirror, ..]) => own.is_empty() && !mirror.is_empty(),
-            _ => false,
-        }
+    /// Whether the writer's volume has no file, and another copy has.
+    pub fn is_first_alone_empty(&self) -> bool {
+        let Some([own, others @ ..]) = self.primary.as_deref() else { return false };
+        own.is_empty() && others.iter().chain(self.standby.iter().flatten()).any(|listing| !listing.is_empty())
     }
 
     /// What must be made or grown: for the writer's mirror, and for the standby's side.
@@ -216,15 +223,14 @@ impl Resync {
     /// What must be made or grown on the writer's volume, which then counts as grown: what all `witnesses` beside it have, and it
     /// has not. Its disk is of an earlier time.
     pub fn calls_for_own(&mut self, witnesses: Witnesses) -> Vec<Call> {
-        let standby = self.standby.as_deref().filter(|_| witnesses.standby);
-        let Some([own, mirror]) = self.primary.as_deref_mut() else { return Vec::new() };
-        if !witnesses.doubted && standby.is_none() {
+        if !witnesses.doubted && !witnesses.standby {
             return Vec::new();
         }
+        let others = self.listings_of(witnesses);
+        let Some(own) = self.primary.as_deref_mut().and_then(<[Listing]>::first_mut) else { return Vec::new() };
         let mut calls = Vec::new();
-        for (name, len_bytes) in mirror.iter() {
-            let elsewhere = standby.into_iter().flatten().map(|listing| len_in(listing, name).unwrap_or(0));
-            let all_have = elsewhere.chain([*len_bytes]).min().unwrap_or(0);
+        for (name, _) in others.first().into_iter().flatten() {
+            let all_have = others.iter().map(|listing| len_in(listing, name).unwrap_or(0)).min().unwrap_or(0);
             let has = len_in(own, name);
             if has.unwrap_or(0) < all_have {
                 calls.push(making(name, all_have, has.is_none(), Copies::Own));
@@ -251,16 +257,18 @@ impl Resync {
     pub fn compare(&self, uid: u64, witnesses: Witnesses) -> Option<Comparison> {
         let (region, progress) = self.window.get(&uid)?;
         let Progress::Hashing { primary: Some(primary), standby: Some(standby) } = progress else { return None };
-        let doubted = self.startup && witnesses.doubted && self.reaches_mirror(region);
+        let doubted = self.startup && witnesses.doubted && self.is_witnessed(region, witnesses);
         let (own, mirrors) = primary.split_first()?;
         let others = self.witnesses(mirrors, standby, witnesses);
         let supported = others.iter().any(|other| Some(other.hash) == *own);
-        // One or two against it may be as wrong as it is, or hold writes that were in flight.
-        let outvoted = others.len() == 3 && !supported && others.iter().all(|other| other.hash == others[0].hash);
+        // One against it may be as wrong as it is. Two that agree are not, and have all that was acknowledged.
+        let outvoted = others.len() >= 2 && !supported && others.iter().all(|other| other.hash == others[0].hash);
+        let whose_word = doubted && witnesses.mirror;
         let scattered =
-            others.len() == 3 && !supported && !outvoted && !doubted && region.len_bytes > SECTOR_BYTES as u32;
+            others.len() >= 2 && !supported && !outvoted && !whose_word && region.len_bytes > SECTOR_BYTES as u32;
         // A read that failed says nothing, and the next may not fail: who is silent may be the one that outvotes.
-        let silent = self.startup && witnesses.standby && !self.marked && others.len() < mirrors.len() + standby.len();
+        let asked_of = standby.len() + if witnesses.mirror { mirrors.len() } else { 0 };
+        let silent = self.startup && witnesses.standby && !self.marked && others.len() < asked_of;
         let asked = self.attempts.get(&uid).copied().unwrap_or_default();
         Some(match *own {
             Some(_) if silent && !supported && asked < SILENCES_MAX => Comparison::Unsettled,
@@ -274,14 +282,20 @@ impl Resync {
         })
     }
 
-    /// Whether the mirror's file is as long as that. Where it ends before, nothing was acknowledged that the mirror could know
-    /// better. A mirror without any file was lost, which says nothing.
-    fn reaches_mirror(&self, region: &Region) -> bool {
-        let mirror = self.primary.as_deref().and_then(|listings| listings.get(1));
-        mirror.is_none_or(|listing| {
-            let end = region.offset + u64::from(region.len_bytes);
-            listing.is_empty() || len_in(listing, &region.name).is_some_and(|len_bytes| len_bytes >= end)
-        })
+    /// The files of the other copies that have every acknowledged write. One without any file was lost, which says nothing.
+    fn listings_of(&self, witnesses: Witnesses) -> Vec<Listing> {
+        let mirror = self.primary.iter().flatten().skip(1).filter(|_| witnesses.mirror);
+        let standby = self.standby.iter().flatten().filter(|_| witnesses.standby);
+        mirror.chain(standby).filter(|listing| !listing.is_empty()).cloned().collect()
+    }
+
+    /// Whether another copy's file is as long as that. Where all end before, nothing was acknowledged that one of them could know
+    /// better; where there is none, nobody can tell.
+    fn is_witnessed(&self, region: &Region, witnesses: Witnesses) -> bool {
+        let end = region.offset + u64::from(region.len_bytes);
+        let listings = self.listings_of(witnesses);
+        let reaches = |listing: &Listing| len_in(listing, &region.name).is_some_and(|len_bytes| len_bytes >= end);
+        listings.is_empty() || listings.iter().any(reaches)
     }
 
     /// The copies that can be read and say what is right.
@@ -290,7 +304,7 @@ impl Resync {
             let each = hashes.iter().enumerate();
             each.filter_map(|(at, hash)| Some(Source { standby, mirror: at + first > 0, hash: (*hash)? })).collect()
         };
-        let mut all = if self.startup { side(false, 1, mirrors) } else { Vec::new() };
+        let mut all = if self.startup && witnesses.mirror { side(false, 1, mirrors) } else { Vec::new() };
         if self.startup && witnesses.standby && !self.marked {
             all.extend(side(true, 0, standby));
         }
@@ -341,7 +355,7 @@ impl Resync {
             Stage::Regions | Stage::Withdrawing | Stage::Copying => {
                 self.window.values().any(|(region, _)| region.overlaps(call))
             }
-            Stage::AttachingStandby | Stage::AttachingPrimary => false,
+            Stage::LabellingMirror | Stage::AttachingStandby | Stage::AttachingPrimary => false,
         }
     }
 
@@ -392,5 +406,56 @@ pub fn hashes_in(answer: Answer) -> Vec<Option<u64>> {
     match answer {
         Answer::Hashes(hashes) => hashes,
         _ => vec![None],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERYONE: Witnesses = Witnesses { doubted: false, mirror: true, standby: true };
+    const WITHOUT_MIRROR: Witnesses = Witnesses { mirror: false, ..EVERYONE };
+
+    /// How a start compares a region of which the writer's side holds these, and the standby's side those.
+    fn compared(witnesses: Witnesses, primary: [Option<u64>; 2], standby: [Option<u64>; 2]) -> Option<Comparison> {
+        let mut resync = Resync::new(true, true);
+        let region = Region { name: FileName::new("pages"), offset: 0, len_bytes: SECTOR_BYTES as u32 };
+        let listing = || vec![(region.name.clone(), u64::from(region.len_bytes))];
+        (resync.primary, resync.standby) = (Some(vec![listing(); 2]), Some(vec![listing(); 2]));
+        let hashes = Progress::Hashing { primary: Some(primary.to_vec()), standby: Some(standby.to_vec()) };
+        resync.window.insert(1, (region, hashes));
+        // Whoever is silent has been asked again.
+        resync.attempts.insert(1, SILENCES_MAX);
+        resync.compare(1, witnesses)
+    }
+
+    /// The mirror was lost and the writer's volume rotted: what agreed on both copies of the standby's side was overwritten.
+    #[test]
+    fn two_that_agree_outvote_the_writers_volume_and_one_does_not() {
+        let mend = |standby, mirror, hash| Some(Comparison::Mend(Source { standby, mirror, hash }));
+        let keep = |mirror, standby| Some(Comparison::Differs { mirror, standby, hash: 1 });
+        let [own, other, third] = [Some(1), Some(2), Some(3)];
+        assert_eq!(compared(EVERYONE, [own, None], [other, other]), mend(true, false, 2));
+        assert_eq!(compared(EVERYONE, [own, other], [other, None]), mend(false, true, 2));
+        assert_eq!(compared(EVERYONE, [own, None], [other, None]), keep(true, true));
+        assert_eq!(compared(EVERYONE, [own, other], [own, other]), keep(true, true));
+        assert_eq!(compared(EVERYONE, [own, None], [other, third]), keep(true, true), "in one sector");
+    }
+
+    /// A mirror that came back empty was half filled when the writer's volume failed a read, and gave it its zeroes.
+    #[test]
+    fn a_mirror_that_is_not_whole_has_no_say() {
+        let mend = Some(Comparison::Mend(Source { standby: true, mirror: false, hash: 2 }));
+        let [own, other, zeroes] = [Some(1), Some(2), Some(0)];
+        assert_eq!(compared(WITHOUT_MIRROR, [own, zeroes], [other, other]), mend);
+        assert_eq!(compared(WITHOUT_MIRROR, [None, zeroes], [other, other]), mend);
+        let alone = Witnesses { standby: false, ..WITHOUT_MIRROR };
+        assert_eq!(compared(alone, [None, zeroes], [other, other]), Some(Comparison::Unsettled));
+        let doubted = Witnesses { doubted: true, ..WITHOUT_MIRROR };
+        assert_eq!(compared(doubted, [own, zeroes], [other, other]), mend);
+        let half_mended = Witnesses { doubted: true, ..alone };
+        assert_eq!(compared(half_mended, [own, zeroes], [other, other]), Some(Comparison::Unsettled));
+        let equal = compared(WITHOUT_MIRROR, [own, zeroes], [own, own]);
+        assert_eq!(equal, Some(Comparison::Differs { mirror: true, standby: false, hash: 1 }));
     }
 }
