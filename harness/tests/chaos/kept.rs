@@ -263,3 +263,45 @@ fn a_growth_that_was_cut_short_leaves_zeroes_at_the_mirror() {
     assert!(played.hits["D16"] > 0 && played.hits["P3"] > 0, "{:?}", played.hits);
     assert_eq!((played.owed, played.seen.name()), (Owed::Degraded, "degraded"));
 }
+
+/// Bits flipped in the writer's log and the disk of its mirror was replaced. Both copies of the standby's side were whole and alike, but
+/// three were demanded against the writer's volume: its damage was copied over them, and neither the database nor a promoted
+/// standby opened any more. Now two that agree are enough.
+#[test]
+fn rot_beside_a_lost_mirror_is_mended_from_the_standbys_side() {
+    let played = replay(include_str!("scripts/rot-beside-lost-mirror.jsonl"));
+    assert!(played.hits["D9"] > 0 && played.hits["D18"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "degraded");
+}
+
+/// The disk of the writer's mirror was replaced and was being filled when a sector of the writer's volume could not be read. The next
+/// start took what the mirror had there for the page, zeroes, doubted the writer's volume from then on, and gave it the rest of
+/// the mirror's zeroes too; then the standby got them. Everything was lost, with two whole copies of it at hand. Now a mirror
+/// is not heard before it is full.
+#[test]
+fn a_mirror_that_is_half_filled_is_not_believed() {
+    let played = replay(include_str!("scripts/mirror-half-filled.jsonl"));
+    assert!(played.hits["D18"] > 0, "{:?}", played.hits);
+    assert_eq!(played.seen.name(), "degraded");
+}
+
+/// Both disks of the writer's zone came back empty while the standby did not answer. The database gave the standby up and labelled the
+/// empty side as one that goes on alone, with an epoch below the standby's, and once labelled it was not known for lost any more:
+/// a database that may be made would have been made on it, and copied over the standby's. Now a side without a label waits for the
+/// standby, and halts when that has files.
+#[test]
+fn a_side_that_lost_everything_does_not_go_on_alone() {
+    let played = replay(include_str!("scripts/writers-side-lost.jsonl"));
+    assert!(played.hits["D18"] > 0 && played.substance.get("detachments") == 0, "{:?}", played.hits);
+    assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
+    assert!(played.timeline.iter().any(|(_, what)| what.contains("it was lost or replaced")), "{:?}", played.timeline);
+}
+
+/// All four disks were lost, one after the other, and the volume's epoch began anew. That was held against the engine, which admits
+/// the loss: nothing is left that could remember. Now an epoch must not fall while a copy has it.
+#[test]
+fn an_epoch_that_no_copy_remembers_begins_anew() {
+    let played = replay(include_str!("scripts/every-copy-lost.jsonl"));
+    assert!(played.hits["D18"] >= 5, "{:?}", played.hits);
+    assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
+}

@@ -5,7 +5,8 @@
 //!
 //! - What was durable stays so: no opening finds less log than an earlier life of the database node answered for.
 //! - No page is on disk ahead of the log.
-//! - The epoch of the mirrored volume never falls, and under [`ZoneLoss::Stop`] nothing is ever detached.
+//! - The epoch of the mirrored volume never falls, as long as one of the copies whose label had it is neither lost nor put back
+//!   to an older state: four empty disks say that there never was a database. Under [`ZoneLoss::Stop`] nothing is ever detached.
 //! - Whenever the database node dies and the labels let the standby take over, a database started on the standby's volume
 //!   opens, whole, with everything that was durable.
 //! - At rest, the page file holds what memory does, the trees are whole, and the four copies are equal.
@@ -54,6 +55,8 @@ pub struct Coupled {
     open: bool,
     /// The volume as it was seen last, in whichever life.
     status: Option<VolumeStatus>,
+    /// Copies whose label had that epoch, and which have not been lost or put back since.
+    remembering: BTreeSet<NodeId>,
     /// Draws what is left of the standby's volume at a promotion.
     rng: Rng,
     /// Copies that were lost or put back in this run.
@@ -106,6 +109,7 @@ impl Coupled {
             durable: Lsn::ZERO,
             open: false,
             status: None,
+            remembering: BTreeSet::new(),
             rng: Rng::new(0),
             replaced: BTreeSet::new(),
             damaged: BTreeSet::new(),
@@ -203,8 +207,14 @@ impl Coupled {
     fn check_volume(&mut self, now: VolumeStatus, substance: &mut Substance) -> Result<(), String> {
         let Some(epoch) = epoch(now) else { return Ok(()) };
         let before = self.status.replace(now);
-        if before.and_then(self::epoch).is_some_and(|before| epoch < before) {
-            return Err(format!("the volume's epoch fell: {before:?}, then {now:?}"));
+        let seen = before.and_then(self::epoch);
+        if seen.is_some_and(|seen| epoch < seen) && !self.remembering.is_empty() {
+            let by = &self.remembering;
+            return Err(format!("the volume's epoch fell: {before:?}, then {now:?}; it is remembered by {by:?}"));
+        }
+        if seen != Some(epoch) {
+            let alone = matches!(now, VolumeStatus::Detached { .. });
+            self.remembering = VOLUMES.into_iter().take(if alone { 2 } else { VOLUMES.len() }).collect();
         }
         let was_detached = matches!(before, Some(VolumeStatus::Detached { .. }));
         match now {
@@ -390,6 +400,7 @@ impl Subject for Coupled {
     fn disk_damaged(&mut self, id: NodeId, lost: bool) {
         self.damaged.insert(id);
         if lost {
+            self.remembering.remove(&id);
             self.replaced.insert(id);
         }
     }
