@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 
-use ::decoupled::message::Standing;
 use ::decoupled::storage::StorageProbe;
 use ::decoupled::{Epoch, Incarnation, PgId, TruncationTable};
 use compute::Lsn;
@@ -41,7 +40,7 @@ impl Fences {
             fence.highest.clear();
             fence.table.clone_from(&probe.table);
         }
-        for segment in probe.segments.iter().filter(|segment| segment.standing != Standing::Unhydrated) {
+        for segment in probe.segments.iter().filter(|segment| segment.standing.has_records()) {
             let highest = fence.highest.entry(segment.pg).or_default();
             // What a start found and cannot make durable yet was acknowledged, though it does not count.
             *highest = segment.scl.max(segment.doubt).max(*highest);
@@ -85,6 +84,7 @@ impl Fences {
 #[cfg(test)]
 mod tests {
     use ::decoupled::Truncation;
+    use ::decoupled::message::Standing;
     use ::decoupled::storage::SegmentProbe;
 
     use super::*;

@@ -53,7 +53,7 @@ impl Segments {
     pub fn look(&mut self, id: NodeId, probe: &StorageProbe) -> Result<(), String> {
         for segment in &probe.segments {
             let at = (id, segment.pg);
-            if segment.standing == Standing::Unhydrated {
+            if !segment.standing.has_records() {
                 self.seen.remove(&at);
                 continue;
             }

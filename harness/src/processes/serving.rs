@@ -45,7 +45,7 @@ struct Segment {
     holes_filled: u64,
 }
 
-const STANDINGS: [Standing; 3] = [Standing::Clean, Standing::Suspect, Standing::Unhydrated];
+const STANDINGS: [Standing; 4] = [Standing::Clean, Standing::Suspect, Standing::Unhydrated, Standing::Witness];
 
 fn era(epoch: Epoch) -> Era {
     (epoch.number, epoch.owner)

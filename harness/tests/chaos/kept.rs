@@ -305,3 +305,13 @@ fn an_epoch_that_no_copy_remembers_begins_anew() {
     assert!(played.hits["D18"] >= 5, "{:?}", played.hits);
     assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
 }
+
+/// Two storage nodes came back after the log they miss was collected, and were marked to be rebuilt; then two others lost their disks.
+/// Nobody counted three clean peers any more, so nobody was rebuilt and no write got its four copies: the volume stalled for
+/// good and said nothing, though two nodes had every record. Now who was left behind knows what it acknowledged, and is
+/// rebuilt from whoever has more.
+#[test]
+fn nodes_left_behind_do_not_wait_for_three_beside_two_that_lost_their_disks() {
+    let played = replay(include_str!("scripts/two-left-behind-two-wiped.jsonl"));
+    assert_eq!((played.hits["D18"], played.seen.name()), (2, "degraded"));
+}

@@ -17,6 +17,16 @@ pub enum Standing {
     Suspect = 1,
     /// It was created empty beside older peers, or wiped, and is not repaired yet. It counts for nothing.
     Unhydrated = 2,
+    /// It was left behind and is being rebuilt: its records count for nothing, but it forgot nothing that it said. What lies
+    /// above its claim it never acknowledged.
+    Witness = 3,
+}
+
+impl Standing {
+    /// Whether the records it has count.
+    pub fn has_records(self) -> bool {
+        matches!(self, Standing::Clean | Standing::Suspect)
+    }
 }
 
 impl Wire for Standing {
@@ -29,6 +39,7 @@ impl Wire for Standing {
             0 => Ok(Standing::Clean),
             1 => Ok(Standing::Suspect),
             2 => Ok(Standing::Unhydrated),
+            3 => Ok(Standing::Witness),
             _ => Err(DecodeError::Impossible("standing")),
         }
     }
@@ -41,7 +52,7 @@ pub struct SegmentStatus {
     pub pg: PgId,
     /// Complete to here, by what is readable now.
     pub scl: Lsn,
-    /// Acknowledged to here, by any evidence on the disk; above `scl` only when the segment is suspect.
+    /// Acknowledged to here, by any evidence on the disk; above `scl` only when the segment is suspect or a witness.
     pub claimed_scl: Lsn,
     /// What its silence means.
     pub standing: Standing,

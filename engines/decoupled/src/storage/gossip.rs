@@ -180,7 +180,7 @@ impl Server {
         for theirs in offered {
             let Some(segment) = self.segments.get_mut(&theirs.pg) else { continue };
             segment.pgmrpl = segment.pgmrpl.max(theirs.pgmrpl);
-            if theirs.standing != Standing::Unhydrated && theirs.scl > segment.scl() {
+            if theirs.standing.has_records() && theirs.scl > segment.scl() {
                 // Most of the time the records are on their way here; what is still missing in a while is lost.
                 let ask_at = now + self.config.gossip_every;
                 self.lack(theirs.pg, theirs.scl, ask_at);

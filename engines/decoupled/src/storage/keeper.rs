@@ -3,7 +3,7 @@
 use compute::Lsn;
 use node::{DiskError, DiskOp, DiskResult, Effects, FileId, IoClass, Token};
 
-use super::superblock::{COPIES, Superblock};
+use super::superblock::{COPIES, SegmentRecord, Superblock};
 use super::{Owner, Trouble};
 use crate::PgId;
 
@@ -19,7 +19,7 @@ pub struct Keeper {
     /// How long a copy of it is.
     durable_bytes: usize,
     durable_vdl: Lsn,
-    durable_groups: usize,
+    durable_segments: Vec<SegmentRecord>,
     writing: Option<Writing>,
     next: Option<Superblock>,
 }
@@ -41,7 +41,7 @@ impl Keeper {
             durable,
             durable_bytes: 0,
             durable_vdl: Lsn::ZERO,
-            durable_groups: 0,
+            durable_segments: Vec::new(),
             writing: None,
             next: None,
         }
@@ -59,7 +59,12 @@ impl Keeper {
 
     /// Whether the newest durable generation names the segment of a group.
     pub fn names(&self, pg: PgId) -> bool {
-        (pg.0 as usize) < self.durable_groups
+        (pg.0 as usize) < self.durable_segments.len()
+    }
+
+    /// Whether the newest durable generation says that the segment of a group counts.
+    pub fn counts(&self, pg: PgId) -> bool {
+        self.durable_segments.get(pg.0 as usize).is_some_and(|record| record.hydrated)
     }
 
     /// Reads a copy of the newest durable generation, once this life has written one.
@@ -109,7 +114,7 @@ impl Keeper {
         let done = superblock.generation;
         (self.durable, self.durable_bytes, self.durable_vdl) = (done, len_bytes, superblock.vdl);
         // Groups are numbered from zero without a gap, and none is ever given up.
-        self.durable_groups = superblock.segments.len();
+        self.durable_segments = superblock.segments;
         if let Some(next) = self.next.take() {
             self.write(next, out);
         }

@@ -77,7 +77,7 @@ impl Peers {
         if self.of(pg).count() < MEMBERS - 1 {
             return Lsn::ZERO;
         }
-        let waits = |segment: &PeerSegment| segment.standing != Standing::Unhydrated || segment.scl > Lsn::ZERO;
+        let waits = |segment: &PeerSegment| segment.standing.has_records() || segment.scl > Lsn::ZERO;
         self.of(pg).map(|(_, segment)| segment).filter(waits).map(|segment| segment.scl).min().unwrap_or(Lsn(u64::MAX))
     }
 }

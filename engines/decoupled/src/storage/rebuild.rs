@@ -1,14 +1,24 @@
 //! Repair in place: a damaged page, or a whole segment, from peers.
 //!
 //! A segment that is lost, wiped, or so far behind that no peer's log reaches back to it is unhydrated. It is copied as
-//! pages, each in the oldest version its holder keeps, and completed from the log above the version of the first. It counts
-//! again once it is complete to the highest SCL that three clean peers had, and to its own claim (P18, section 4.2: a full
-//! segment is repaired from another's pages and the others' log).
+//! pages, each in the oldest version its holder keeps, and completed from the log above the version of the first (P18, section
+//! 4.2: a full segment is repaired from another's pages and the others' log).
+//!
+//! When it counts again depends on what it remembers:
+//!
+//! - One that was wiped or damaged does not know what it acknowledged. It must be complete to the highest SCL that three clean
+//!   peers had, and to its own claim.
+//! - One that was clean when it was left behind is a [witness](Standing::Witness). It forgot nothing: its claim is the highest
+//!   SCL it ever acknowledged, and it acknowledges nothing until it counts again. Complete to its claim it has all it
+//!   ever helped to make durable, and its silence about the rest is the truth, whatever peers have. It waits for no three
+//!   of them, who may be waiting for it: where two members were left behind and two others wiped since, two are clean.
 //!
 //! # Invariants
 //!
 //! - A segment is marked unhydrated, durably, before its pages are given up, and hydrated only when it is complete.
-//! - Three clean peers hold, between them, every record that this segment ever helped to make durable: two other members at
+//! - The claim of a witness is in the superblock that makes it one, and it acknowledges nothing before a durable superblock says
+//!   that it is none any more. So a claim is never less than what was acknowledged.
+//! - Of a segment that is no witness, three clean peers hold, between them, every record that this segment ever helped to make durable: two other members at
 //!   most were not among the four. What the segment itself remembers to have acknowledged is owed as well.
 //! - A page from a peer counts after its checksum, id, group and version were checked. A page in a newer version than the
 //!   segment's PGMRPL raises it: nothing older is served.
@@ -31,7 +41,7 @@ use crate::{Epoch, MemberIndex, PgId};
 /// A segment being rebuilt.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rebuild {
-    /// Complete to here it counts again; nothing before three clean peers were heard.
+    /// Complete to here it counts again; nothing before three clean peers were heard, unless it is a witness.
     target: Option<Lsn>,
     /// The log is needed above here, once the first pages came.
     pub(super) base: Option<Lsn>,
@@ -95,6 +105,9 @@ impl Server {
         }
         for pg in behind {
             if let Some(segment) = self.segments.get_mut(&pg) {
+                // What a suspect segment claims is what could be read of its claims.
+                segment.witness = segment.standing() == Standing::Clean;
+                segment.claim = segment.claim.max(segment.scl());
                 segment.hydrated = false;
             }
             self.counters.left_behind += 1;
@@ -107,6 +120,9 @@ impl Server {
         let (Some(segment), Some(rebuild)) = (self.segments.get(&pg), self.rebuilds.get_mut(&pg)) else {
             return Ok(());
         };
+        if segment.witness {
+            rebuild.target = Some(segment.claim);
+        }
         if rebuild.target.is_none() {
             let clean: Vec<Lsn> = self.peers.clean(pg).map(|(_, theirs)| theirs.scl).collect();
             if clean.len() < READ_QUORUM {
@@ -123,13 +139,15 @@ impl Server {
             }
             return Ok(());
         }
-        if segment.scl() >= target {
-            return self.hydrate(pg, out);
-        }
         let scl = segment.scl();
         let ahead = || self.peers.speaking(pg, now).filter(|theirs| theirs.scl > scl);
-        let in_log = ahead().any(|theirs| theirs.base <= scl);
-        if in_log || ahead().next().is_none() {
+        let in_log = ahead().any(|theirs| theirs.base <= scl) || ahead().next().is_none();
+        // A witness may have its claim already and be behind all the same.
+        let is_behind = segment.witness && (!in_log || self.peers.speaking(pg, now).next().is_none());
+        if scl >= target && !is_behind {
+            return self.hydrate(pg, out);
+        }
+        if in_log {
             // What nobody has who speaks is waited for: their pages would bring nothing.
             self.lack(pg, target, now);
         } else if self.pages.is_idle() && self.gathering.is_idle() && self.pages.page_bytes() > 0 {
@@ -145,7 +163,7 @@ impl Server {
 
     fn hydrate(&mut self, pg: PgId, out: &mut Effects) -> Result<(), Trouble> {
         if let Some(segment) = self.segments.get_mut(&pg) {
-            segment.hydrated = true;
+            (segment.hydrated, segment.witness) = (true, false);
             segment.claim = segment.claim.max(segment.scl());
         }
         self.rebuilds.remove(&pg);

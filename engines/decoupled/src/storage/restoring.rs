@@ -47,6 +47,7 @@ impl Restoring {
         for record in &superblock.segments {
             let mut segment = Segment::new(record.pg, record.base, record.hydrated);
             (segment.claim, segment.pgmrpl, segment.recorded) = (record.claim, record.pgmrpl, true);
+            segment.witness = record.witness;
             (segment.coalesce_chain, segment.planted) = (config.coalesce_chain, config.planted);
             segments.insert(record.pg, segment);
         }

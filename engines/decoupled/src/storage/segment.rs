@@ -44,6 +44,8 @@ pub struct Segment {
     pub pg: PgId,
     /// Whether it counts.
     pub hydrated: bool,
+    /// Whether, while it does not count, its claim is still all that it ever acknowledged.
+    pub witness: bool,
     /// Whether a durable superblock names it. A start forgets a segment that none names, with all it had: until then
     /// nothing of it is complete.
     pub recorded: bool,
@@ -76,6 +78,7 @@ impl Segment {
         Segment {
             pg,
             hydrated,
+            witness: false,
             recorded: false,
             claim: base,
             pgmrpl: Lsn::ZERO,
@@ -121,7 +124,7 @@ impl Segment {
     /// What its silence means.
     pub fn standing(&self) -> Standing {
         if !self.hydrated && !self.planted.is(Bug::UnhydratedCounts) {
-            Standing::Unhydrated
+            if self.witness { Standing::Witness } else { Standing::Unhydrated }
         } else if self.scl < self.claim.max(self.doubt) && !self.planted.is(Bug::RotTakenForTail) {
             Standing::Suspect
         } else {
@@ -131,8 +134,10 @@ impl Segment {
 
     /// Its part of a promise.
     pub fn status(&self) -> SegmentStatus {
-        let claimed_scl = self.claim.max(self.doubt).max(self.scl);
-        SegmentStatus { pg: self.pg, scl: self.scl, claimed_scl, standing: self.standing() }
+        let (scl, standing) = (self.scl, self.standing());
+        // A witness acknowledged nothing since it became one, whatever it took in.
+        let found = if standing == Standing::Witness { Lsn::ZERO } else { self.doubt.max(scl) };
+        SegmentStatus { pg: self.pg, scl, claimed_scl: self.claim.max(found), standing }
     }
 
     /// Whether a record with this LSN would be new.

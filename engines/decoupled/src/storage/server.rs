@@ -325,11 +325,14 @@ impl Server {
         }
     }
 
-    /// Acknowledges segments that count. What is said here is claimed by later blocks.
+    /// Acknowledges segments that count, by the superblock too: one that came back as a [witness](crate::message::Standing)
+    /// would deny what it had said since. What is said here is claimed by later blocks.
     pub(super) fn send_ack(&mut self, to: NodeId, epoch: Epoch, echo: Nanos, pgs: &[PgId], out: &mut Effects) {
         let mut scls = Vec::with_capacity(pgs.len());
         for pg in pgs {
-            let Some(segment) = self.segments.get_mut(pg).filter(|segment| segment.hydrated) else { continue };
+            let Server { segments, keeper, .. } = self;
+            let counts = |segment: &&mut Segment| segment.hydrated && keeper.counts(segment.pg);
+            let Some(segment) = segments.get_mut(pg).filter(counts) else { continue };
             segment.claim = segment.claim.max(segment.scl());
             let stored = segment.planted.is(Bug::PerRecordQuorum);
             scls.push((*pg, if stored { segment.last() } else { segment.scl() }));
@@ -358,6 +361,7 @@ impl Server {
         let segments = self.segments.values().map(|segment| SegmentRecord {
             pg: segment.pg,
             hydrated: segment.hydrated,
+            witness: segment.witness,
             base: segment.base(),
             claim: segment.claim,
             pgmrpl: segment.pgmrpl,

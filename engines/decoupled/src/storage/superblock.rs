@@ -30,7 +30,7 @@ pub const COPIES: usize = 4;
 pub const PLACES: usize = 2 * COPIES;
 
 const MAGIC: u64 = 0x5345_5854_414e_5453;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 24;
 
 /// What the superblock says of one protection group.
@@ -40,6 +40,8 @@ pub struct SegmentRecord {
     pub pg: PgId,
     /// Whether the segment counts, see [`crate::message::Standing::Unhydrated`].
     pub hydrated: bool,
+    /// Whether, not hydrated, it is a [witness](crate::message::Standing::Witness): it was left behind, and not wiped or damaged.
+    pub witness: bool,
     /// Every record of the group at or below this is in the page slots; the log's chain starts here.
     pub base: Lsn,
     /// The highest SCL acknowledged by the time of writing.
@@ -78,7 +80,7 @@ pub struct Superblock {
 }
 
 wire_structs! {
-    SegmentRecord { pg, hydrated, base, claim, pgmrpl }
+    SegmentRecord { pg, hydrated, witness, base, claim, pgmrpl }
     Superblock {
         generation, volume, member, incarnation, promised, table, vdl, register, log_floor, claims_void_upto,
         index_position, segments
@@ -283,6 +285,7 @@ pub(super) mod tests {
             segments: vec![SegmentRecord {
                 pg: PgId(0),
                 hydrated: true,
+                witness: false,
                 base: Lsn(9),
                 claim: Lsn(50),
                 pgmrpl: Lsn(20),
@@ -388,11 +391,11 @@ pub(super) mod tests {
 
         let at = Superblock::offset(1, 0, COPY_BYTES) as usize;
         let len = HEADER_BYTES + u32::from_le_bytes(file[at + 12..at + 16].try_into().expect("four")) as usize;
-        file[at + 8] = 2;
+        file[at + 8] = VERSION as u8 + 1;
         file[at + 16..at + 20].fill(0);
         let crc = crc32c::crc32c(&file[at..at + len]);
         file[at + 16..at + 20].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(choose(&file), Err(SuperblockError::Version { found: 2 }));
+        assert_eq!(choose(&file), Err(SuperblockError::Version { found: VERSION + 1 }));
     }
 
     #[test]

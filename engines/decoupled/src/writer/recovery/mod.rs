@@ -3,7 +3,7 @@
 //! P17, section 4.3, and P18, section 2.4. No redo is replayed. The steps:
 //!
 //! 1. [`promises`]: storage nodes promise the new epoch, which fences the old writer, and report their segments. Three
-//!    promises *clean* in every protection group allow the next step ([`promises::assess`]).
+//!    promises *clean* in every protection group allow the next step, or of witnesses who swear as much ([`promises::assess`]).
 //! 2. [`walk`]: from the highest durable VDL that any of them knows, the volume's chain is followed over the records of the
 //!    most complete segment of each group. It ends at the new VCL; its last CPL is the new VDL.
 //! 3. Truncation: everything above the VDL, up to an LSN that no earlier writer can have passed, is annulled, durably, at

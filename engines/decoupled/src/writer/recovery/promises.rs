@@ -1,4 +1,16 @@
 //! What a set of promises allows.
+//!
+//! Three members that never acknowledged a record prove that no four did ([`NACK_QUORUM`]). Which records a promise swears
+//! that of, for one group:
+//!
+//! - a *clean* segment: all above its SCL, since it has all it acknowledged;
+//! - a *witness*: all above its claim. Its records are given up, and it does not say what they were;
+//! - a suspect or an unhydrated one: none.
+//!
+//! Let B be the SCL of the most complete segment at hand whose records count. A witness whose claim is at or below B counts as
+//! a clean segment: three that are clean, or such witnesses, swear of every record above B that they never acknowledged it. So
+//! nothing durable lies above B, and whoever has B has all that is durable of the group. A witness with a higher claim
+//! helped with records that nobody at hand has, and recovery waits for somebody who does.
 
 use compute::{Lsn, Planted};
 use node::Nanos;
@@ -93,19 +105,18 @@ pub fn assess(promises: &[Option<Promise>; MEMBERS], planted: Planted<Bug>) -> A
     Assessment::Walk(Start { vdl, table, register, holders })
 }
 
-/// The most complete hydrated segment of a group, or how many clean ones there are when they are too few.
+/// The most complete segment of a group, or how many of it swear that there is nothing above it when they are too few.
 fn holder(promises: &[Option<Promise>; MEMBERS], pg: PgId, planted: Planted<Bug>) -> Result<(MemberIndex, Lsn), usize> {
     let status = |promise: &Option<Promise>| Some(promise.as_ref()?.status(pg, planted));
     let statuses = MemberIndex::all().zip(promises).filter_map(|(member, promise)| Some((member, status(promise)?)));
-    let hydrated: Vec<_> = statuses.filter(|(_, status)| status.standing != Standing::Unhydrated).collect();
-    let is_clean = |status: SegmentStatus| status.standing == Standing::Clean || planted.is(Bug::SuspectCounts);
-    let clean = hydrated.iter().filter(|(_, status)| is_clean(*status)).count();
-    if clean < NACK_QUORUM {
-        return Err(clean);
-    }
-    let best = hydrated.iter().max_by_key(|(member, status)| (status.scl, std::cmp::Reverse(*member)));
-    let (member, status) = best.expect("at least three are clean");
-    Ok((*member, status.scl))
+    let (having, others): (Vec<_>, Vec<_>) = statuses.partition(|(_, status)| status.standing.has_records());
+    let best = having.iter().max_by_key(|(member, status)| (status.scl, std::cmp::Reverse(*member)));
+    let Some(&(member, SegmentStatus { scl, .. })) = best else { return Err(0) };
+    let is_clean = |status: &SegmentStatus| status.standing == Standing::Clean || planted.is(Bug::SuspectCounts);
+    let swears = |status: &SegmentStatus| status.standing == Standing::Witness && status.claimed_scl <= scl;
+    let clean = having.iter().filter(|(_, status)| is_clean(status)).count();
+    let swearing = clean + others.iter().filter(|(_, status)| swears(status)).count();
+    if swearing < NACK_QUORUM { Err(swearing) } else { Ok((member, scl)) }
 }
 
 #[cfg(test)]
@@ -165,6 +176,57 @@ mod tests {
         assert!(matches!(assess(&given, Planted::NONE), Assessment::Wait(_)));
         given[5] = formed(6, Standing::Clean);
         assert!(matches!(assess(&given, Planted::NONE), Assessment::Walk(_)), "a fourth replica settles it");
+    }
+
+    /// Whoever the four were that acknowledged a record, whichever members are out of reach, wiped, or left behind and being
+    /// rebuilt: where promises are enough, one of them has it.
+    #[test]
+    fn a_durable_record_is_found_whatever_became_of_the_members() {
+        let (durable, before) = (9, 5);
+        let (mut enough, mut by_witnesses) = (0, 0);
+        for members in 0..4u32.pow(MEMBERS as u32) {
+            let fate = |member: usize| members >> (2 * member) & 3;
+            for four in (0u32..1 << MEMBERS).filter(|set| set.count_ones() as usize == WRITE_QUORUM) {
+                let given: [_; MEMBERS] = std::array::from_fn(|member| {
+                    let acknowledged = if four >> member & 1 == 1 { durable } else { before };
+                    match fate(member) {
+                        0 => None,
+                        1 => Some(promise(None, &[])),
+                        2 => formed(acknowledged, Standing::Clean),
+                        _ => witness(acknowledged),
+                    }
+                });
+                let Assessment::Walk(start) = assess(&given, Planted::NONE) else { continue };
+                assert_eq!(start.holders[0].1, Lsn(durable), "four {four:06b}, {given:?}");
+                enough += 1;
+                let clean = (0..MEMBERS).filter(|&member| fate(member) == 2).count();
+                by_witnesses += usize::from(clean < NACK_QUORUM);
+            }
+        }
+        assert!(by_witnesses > 0 && by_witnesses < enough, "{by_witnesses} of {enough}");
+    }
+
+    /// A member that was left behind gave up its records to be rebuilt, and knows what it acknowledged.
+    fn witness(claim: u64) -> Option<Promise> {
+        let mut given = promise(Some(register(2, true, 1)), &[(0, Standing::Witness)]);
+        given.segments[0].claimed_scl = Lsn(claim);
+        Some(given)
+    }
+
+    /// Two members were left behind and two wiped: two clean segments were all there was, and the volume could not be opened,
+    /// though both had every record, and the two that were left behind could swear to it.
+    #[test]
+    fn a_witness_swears_to_what_lies_above_its_claim() {
+        let clean = |scl| formed(scl, Standing::Clean);
+        let given = [clean(9), clean(8), witness(4), Some(promise(None, &[])), None, None];
+        let Assessment::Walk(start) = assess(&given, Planted::NONE) else {
+            panic!("two clean and a witness are enough")
+        };
+        assert_eq!(start.holders, [(MemberIndex(0), Lsn(9))]);
+        let missing = [clean(9), clean(8), witness(10), Some(promise(None, &[])), None, None];
+        assert!(matches!(assess(&missing, Planted::NONE), Assessment::Wait(_)), "who has 10 is missing");
+        let alone = [witness(0), witness(0), witness(0), None, None, None];
+        assert!(matches!(assess(&alone, Planted::NONE), Assessment::Wait(_)), "witnesses have no records");
     }
 
     /// A wiped node comes back without a register. It must not help to a read quorum.
