@@ -18,8 +18,8 @@
 //! - A segment is marked unhydrated, durably, before its pages are given up, and hydrated only when it is complete.
 //! - The claim of a witness is in the superblock that makes it one, and it acknowledges nothing before a durable superblock says
 //!   that it is none any more. So a claim is never less than what was acknowledged.
-//! - Of a segment that is no witness, three clean peers hold, between them, every record that this segment ever helped to make durable: two other members at
-//!   most were not among the four. What the segment itself remembers to have acknowledged is owed as well.
+//! - Of a segment that is no witness, three clean peers hold, between them, every record that it ever helped to make durable:
+//!   two other members at most were not among the four. What it remembers to have acknowledged is owed as well.
 //! - A page from a peer counts after its checksum, id, group and version were checked. A page in a newer version than the
 //!   segment's PGMRPL raises it: nothing older is served.
 //! - A copy that breaks off starts again from nothing.
