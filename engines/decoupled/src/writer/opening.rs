@@ -355,3 +355,66 @@ fn creation(config: &WriterConfig, epoch: Epoch) -> Plan {
     };
     Plan { vdl: Lsn::ZERO, table: TruncationTable::default(), upto: Lsn::ZERO, ends: Vec::new(), register }
 }
+
+#[cfg(test)]
+mod tests {
+    use compute::pool::{Pool, PoolConfig};
+    use node::{Effect, Effects};
+
+    use super::*;
+    use crate::VolumeId;
+
+    /// A writer at a stage of a volume that recovery found to end at LSN 9, and its one group at LSN 5.
+    fn recovered(stage: impl Fn(Plan) -> Stage) -> VolumeDriver {
+        let register = Register::sample(1);
+        let config = WriterConfig::new(VolumeId(7), register.geometry, register.members, 1);
+        let mut driver = VolumeDriver::new(config, 1).expect("a good configuration");
+        let (vdl, table, ends) = (Lsn(9), TruncationTable::default(), vec![(PgId(0), Lsn(5))]);
+        driver.groups = vec![Group::new(PgId(0), Lsn(5))];
+        driver.progress = Progress::new(vdl);
+        driver.members.get_mut(MemberIndex(3)).part = Part::Holds;
+        driver.stage = stage(Plan { vdl, table, upto: Lsn(100), ends, register });
+        driver
+    }
+
+    /// Member 3 acknowledges so much of the group; gives why the writer halts, if it does.
+    fn acknowledge(driver: &mut VolumeDriver, scl: u64) -> Option<String> {
+        let (mut out, mut up) = (Effects::new(), Vec::new());
+        let mut pool = Pool::new(PoolConfig { page_bytes: 512, cache_bytes: 4096 });
+        let mut cx = Context { now: Nanos(1), out: &mut out, pool: &mut pool, up: &mut up };
+        driver.on_ack(&mut cx, MemberIndex(3), Incarnation(1), Nanos::ZERO, &[(PgId(0), Lsn(scl))]);
+        out.drain().find_map(|effect| match effect {
+            Effect::Halt { reason } => Some(reason),
+            _ => None,
+        })
+    }
+
+    /// A disk that recovery relied on was put back to an older state, and the volume was opened without records that are durable:
+    /// reads may have been answered without them, so it is too late to recover anew, and to go on would be to lose them.
+    #[test]
+    fn an_open_writer_that_was_misled_halts_and_says_by_what() {
+        let mut driver = recovered(Stage::Open);
+        let why = acknowledge(&mut driver, 7).expect("member 3 has more than recovery found");
+        for said in
+            ["known limit", "protection group 0", "LSN 5", "member 3", "LSN 7", "VDL 9", "put back to an older state"]
+        {
+            assert!(why.contains(said), "{said:?} is not in {why:?}");
+        }
+    }
+
+    #[test]
+    fn a_writer_that_is_not_open_yet_recovers_anew_with_what_it_was_told() {
+        let mut driver = recovered(Stage::Settling);
+        let epoch = driver.epoch;
+        assert_eq!(acknowledge(&mut driver, 7), None);
+        assert!(matches!(driver.stage, Stage::Promising) && driver.epoch > epoch);
+    }
+
+    /// What lies at or below the end is what recovery found, and above the VDL this writer's own records are.
+    #[test]
+    fn segments_as_recovery_found_them_and_new_records_contradict_nothing() {
+        for scl in [0, 4, 5, 10, 101] {
+            assert_eq!(acknowledge(&mut recovered(Stage::Open), scl), None, "SCL {scl}");
+        }
+    }
+}
