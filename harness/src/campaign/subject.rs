@@ -86,8 +86,18 @@ pub trait Subject {
 
     /// Whether a halt for `reason` says that stored data is damaged or not its own.
     fn names_damage(&self, reason: &str) -> bool {
-        ["corrupt", "damaged", "refused", "belongs to", "superblock", "replaced", "cannot read", "reading the label"]
-            .iter()
-            .any(|word| reason.contains(word))
+        [
+            "corrupt",
+            "damaged",
+            "refused",
+            "belongs to",
+            "superblock",
+            "replaced",
+            "put back to an older state",
+            "cannot read",
+            "reading the label",
+        ]
+        .iter()
+        .any(|words| reason.contains(words))
     }
 }
