@@ -293,7 +293,10 @@ impl PageStore {
 
     fn take_up_length(&mut self) {
         let slots = (self.len_bytes / self.page_bytes as u64) as u32;
-        self.free.extend(self.slots..slots);
+        // A file that lost its name was longer once: the index may name slots that are to come.
+        let used = self.index.slots.values().map(|slot| slot.slot).filter(|&slot| slot >= self.slots);
+        let used: BTreeSet<u32> = used.collect();
+        self.free.extend((self.slots..slots).filter(|slot| !used.contains(slot)));
         self.slots = slots;
     }
 

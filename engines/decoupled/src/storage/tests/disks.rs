@@ -334,3 +334,34 @@ fn rotten_copies_of_the_superblock_are_found_and_written_again() {
     assert_eq!(world.probe(0).segments[0].standing, Standing::Clean);
     assert_model(&mut world, 0, 8);
 }
+
+/// The sync of the directory behind a new page file or index failed, the next start went on with the files it found, and after much
+/// had been collected from the log a power failure took their names. The copy is short of pages then, and is repaired from its
+/// peers, as after rot. But the new file's slots were taken for free while the index still named them, repaired pages were written
+/// where others were looked for, and the repair did not come to an end.
+#[test]
+fn a_page_file_whose_name_was_never_durable_is_repaired_when_it_is_lost() {
+    let (mut cut_short, mut repaired) = (0, 0);
+    for seed in 0..24 {
+        let mut world = World::new(SimConfig::shuffled(700 + seed), config(700 + seed));
+        rule(&mut world, 0, DiskRule { sync_error: 0.4, ..DiskRule::default() });
+        world.run(50);
+        world.restart(0);
+        let of_store = |halt: &sim::Halt| halt.reason.contains("page store: Some(SyncNames)");
+        if !world.sim.halts().iter().any(of_store) {
+            continue;
+        }
+        cut_short += 1;
+        world.sim.apply(&Fault::DiskClear { node: NodeId(2) });
+        world.restart(0);
+        world.create(1, &all());
+        super::pages::churn(&mut world, &all(), 8, 60);
+        assert!(world.probe(0).segments[0].base > Lsn::ZERO);
+        world.crash(0, Survival::None);
+        world.restart(0);
+        world.run(6000);
+        super::pages::assert_model(&mut world, 0, 8);
+        repaired += world.probe(0).pages_repaired;
+    }
+    assert!(cut_short > 2 && repaired > 0, "{cut_short} starts cut short, {repaired} pages repaired");
+}
