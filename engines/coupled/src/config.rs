@@ -10,7 +10,7 @@ use crate::doublewrite::SlotFile;
 use crate::ids::{LogId, LogKind, VolumeId};
 use crate::planted::Bug;
 use crate::superblock::Geometry;
-use crate::wal::{HEADER_BYTES, Layout};
+use crate::wal::{AppenderConfig, HEADER_BYTES, Layout};
 
 /// The coupled engine's configuration. Sizes are bytes unless named otherwise.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +115,14 @@ pub struct ConfigError {
     pub value: u64,
     /// What it must be.
     pub rule: String,
+}
+
+impl LogConfig {
+    /// The least bytes of a ring for commits of up to `txn_bytes`: such a commit fits twice, however it is cut into blocks.
+    pub fn ring_bytes_min(&self, txn_bytes: usize) -> u64 {
+        let config = AppenderConfig::of(self);
+        (config.blocks_bytes(txn_bytes) + config.repeat_bytes(txn_bytes)).max(4 * txn_bytes as u64)
+    }
 }
 
 impl Config {
@@ -236,14 +244,10 @@ impl Config {
         multiple("mirror.region_bytes", u64::from(self.mirror.region_bytes), sector)?;
         let region = u64::from(self.mirror.region_bytes);
         require("mirror.region_bytes", region, region <= 8 << 20, "at most 8 MiB, to fit a frame".into())?;
-        let needed = 4 * self.compute.txn_bytes_max as u64;
+        let needed = self.log.ring_bytes_min(self.compute.txn_bytes_max);
         let ring = Layout::of(&self.log).capacity_bytes();
-        require(
-            "log.segments × log.segment_bytes",
-            ring,
-            ring >= needed,
-            format!("at least {needed}: four times compute.txn_bytes_max"),
-        )?;
+        let rule = format!("at least {needed}: the largest commit twice, and four times compute.txn_bytes_max");
+        require("log.segments × log.segment_bytes", ring, ring >= needed, rule)?;
         require("mirror.window", u64::from(self.mirror.window), self.mirror.window > 0, "at least 1".into())?;
         let batch = self.slot_file().file_bytes();
         require("flush.slots", slots, batch <= 15 << 20, "a batch of at most 15 MiB, to fit a frame".into())

@@ -315,3 +315,13 @@ fn nodes_left_behind_do_not_wait_for_three_beside_two_that_lost_their_disks() {
     let played = replay(include_str!("scripts/two-left-behind-two-wiped.jsonl"));
     assert_eq!((played.hits["D18"], played.seen.name()), (2, "degraded"));
 }
+
+/// A write of the log failed, and so the engine halted; its next start read those records back, called the log durable that far in
+/// the double-write buffer, and began to redo. The power then failed and took the records, since the sync of a start proves nothing
+/// about what an earlier one left behind, and the database refused to open: its log lacked what it had known as durable. Now
+/// what nothing proves durable is written again before a page may have it.
+#[test]
+fn log_that_was_found_is_not_believed_to_be_durable() {
+    let played = replay(include_str!("scripts/log-found-not-durable.jsonl"));
+    assert!(played.hits["D12"] > 0, "{:?}", played.hits);
+}

@@ -67,6 +67,9 @@ impl Engine {
         if self.appender.completed(sequence) {
             let received = self.config.planted.is(Bug::CommitOnReceipt);
             up.push(Upcall::Durable(if received { self.appender.appended() } else { self.appender.durable() }));
+            if std::mem::take(&mut self.crowded) {
+                up.push(Upcall::Admits);
+            }
         }
         self.write_log(io);
         Ok(())

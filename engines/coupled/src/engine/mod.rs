@@ -15,6 +15,7 @@
 //! - One batch at a time, so the double-write slots are reused only after the data sync.
 //! - With a binlog, no group enters the redo log before its entry there is durable.
 //! - Log is overwritten only behind a durable checkpoint.
+//! - The ring has room for what is not durable twice: a recovery that finds it writes it again.
 //! - A failed write or sync halts the node.
 
 mod fetch;
@@ -126,7 +127,10 @@ pub struct Engine {
     pages: PageFile,
     /// Fetches in flight. Never iterated.
     fetches: HashMap<PageId, Fetch, FxBuildHasher>,
+    /// A group did not fit the log; a checkpoint makes room.
     refused: bool,
+    /// A group waits until more of the log is durable.
+    crowded: bool,
     /// A page could not be evicted because it is dirty.
     hungry: Cell<bool>,
     settling: bool,
@@ -157,6 +161,7 @@ impl Engine {
             pages: PageFile { len_bytes: page_file_bytes, growing: None, full: false, starved: false, wanted: None },
             fetches: HashMap::default(),
             refused: false,
+            crowded: false,
             hungry: Cell::new(false),
             settling: false,
             probe: Probe { recovery: report, ..Probe::default() },
@@ -326,15 +331,16 @@ impl Engine {
 
     /// Whether the log has room for a group of `bytes`.
     pub fn admits(&mut self, bytes: usize) -> bool {
-        let fits = match &self.binlog {
-            None => self.appender.admits(0, bytes),
-            Some(binlog) => self.appender.admits(binlog.promised_bytes(&self.appender), bytes) && binlog.admits(),
-        };
+        let promised = self.binlog.as_ref().map_or(0, |binlog| binlog.promised_bytes(&self.appender));
+        let fits = self.appender.admits(promised, bytes) && self.binlog.as_ref().is_none_or(Binlog::admits);
+        let can_repeat = self.appender.can_repeat(promised, bytes);
         if !fits {
             self.refused = true;
-            self.probe.throttled += 1;
+        } else if !can_repeat {
+            self.crowded = true;
         }
-        fits
+        self.probe.throttled += u64::from(!fits || !can_repeat);
+        fits && can_repeat
     }
 
     /// Whether the page file reaches past `page`; if not, it grows.

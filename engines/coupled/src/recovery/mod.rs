@@ -10,22 +10,25 @@
 //! 4. Restore pages torn in place from the double-write buffer (`restore`).
 //! 5. Read the log from the checkpoint and decide where it ends (`log`).
 //! 6. Redo, partitioned by page: each page is read once, what it lacks is applied, and all of them go out in batches
-//!    through the double-write buffer (`redo`).
+//!    through the double-write buffer (`redo`). Groups that nothing proves durable are first written again (`replay`).
 //! 7. With a binlog, find its end: at or above that of the redo, or it is damaged. Entries above are void from now on.
 //! 8. Write the superblock: the next incarnation, with the checkpoint at the log's end.
 //!
 //! # Invariants
 //!
 //! - Every step may be cut short and run again from the top, any number of times: restoring and redoing bring a page to
-//!   a state that depends on the log alone, and the log is not touched.
+//!   a state that depends on the log alone, and of the log only what lies behind its end is touched.
 //! - The double-write buffer is not overwritten while it may hold the only whole copy of a page: where it could not be read
 //!   whole, redo is rehearsed before anything is written.
-//! - Nothing that the log from the checkpoint on could rebuild is taken for durable because it can be read.
+//! - Nothing is taken for durable because it can be read: neither the pages that the log from the checkpoint on could rebuild,
+//!   nor the log itself.
 //! - A failed write or sync halts. A damaged page or log that nothing can vouch for or rebuild halts.
 
 mod create;
 mod log;
 mod redo;
+mod repeat;
+mod replay;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -45,7 +48,7 @@ use crate::wal::{BlockHeader, Entry, Redo, Tail};
 
 use create::Create;
 use log::LogReader;
-use redo::RedoPages;
+use replay::{Found, Replay};
 use restore::Restore;
 
 /// What recovery did.
@@ -85,6 +88,7 @@ pub struct Recovered {
 pub struct Recovery {
     config: Config,
     phase: Phase,
+    /// The superblock found.
     superblock: Option<(Standing, Superblock)>,
     page_file_bytes: u64,
     report: RecoveryReport,
@@ -113,9 +117,9 @@ enum Phase {
     Restoring(Restore),
     /// With what the double-write buffer says.
     Log(LogReader<Redo>, Doubled),
-    Redoing(RedoPages),
-    /// With the end of the redo.
-    Binlog(LogReader<BinlogEntry>, Checkpoint),
+    Replaying(Box<Replay>),
+    /// With the end of the redo, and the superblock to come.
+    Binlog(Box<LogReader<BinlogEntry>>, Checkpoint, CopyWriter, Superblock),
     /// The last superblock write of this opening.
     Finishing(CopyWriter, Superblock),
 }
@@ -155,7 +159,8 @@ impl Recovery {
             Phase::Probing { .. } => self.probed(io, result),
             Phase::Creating(create) => {
                 if create.completed(io, result)? {
-                    self.finish(io, Superblock::first(&self.config));
+                    let writer = CopyWriter::new(superblock::KIND, Standing::default());
+                    self.finish(io, writer, Superblock::first(&self.config));
                 }
                 Ok(None)
             }
@@ -176,13 +181,13 @@ impl Recovery {
                 }
                 Ok(None)
             }
-            Phase::Redoing(redo) => {
-                if redo.completed(io, kind, detail, result)? {
-                    self.redone(io);
+            Phase::Replaying(replay) => {
+                if replay.completed(io, &self.config, kind, detail, result)? {
+                    self.replayed(io);
                 }
                 Ok(None)
             }
-            Phase::Binlog(reader, _) => {
+            Phase::Binlog(reader, ..) => {
                 if reader.completed(io, detail, result) {
                     self.binlog_read(io)?;
                 }
@@ -326,7 +331,7 @@ impl Recovery {
     }
 
     fn log_read(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
-        let superblock = self.superblock.as_ref().expect("read before").1;
+        let (standing, mut superblock) = *self.superblock.as_ref().expect("read before");
         let Phase::Log(reader, doubled) = std::mem::replace(&mut self.phase, Phase::Listing) else {
             unreachable!("the phase is log")
         };
@@ -337,6 +342,8 @@ impl Recovery {
         } else {
             (superblock.durable, "the superblock")
         };
+        let proven = scan.proven(doubled.durable);
+        let doubtful_from = scan.start_of(proven.next()).unwrap_or(superblock.checkpoint);
         match scan.finish(vouched, witness) {
             (Tail::Corrupt { lsn, position, witness }, _) => {
                 Err(CoupledError::LogCorrupt { log: LogKind::Redo, lsn, position: position.0, witness })
@@ -344,33 +351,39 @@ impl Recovery {
             (Tail::Cut { head, torn }, records) => {
                 self.report.tail_cut = torn;
                 self.report.records = records.len() as u64;
-                let redo = RedoPages::start(io, &self.config, self.page_file_bytes, records, head, !doubled.whole)?;
-                self.phase = Phase::Redoing(redo);
-                let Phase::Redoing(redo) = &self.phase else { unreachable!("just set") };
-                if redo.is_done() {
-                    self.redone(io);
+                let (page_file_bytes, doubled) = (self.page_file_bytes, doubled.whole);
+                let found = Found { records, head, proven, doubtful_from, doubled, page_file_bytes };
+                superblock.incarnation = superblock.incarnation.next();
+                let writer = CopyWriter::new(superblock::KIND, standing);
+                let replay = Replay::start(io, &self.config, found, superblock, writer)?;
+                let done = replay.is_done();
+                self.phase = Phase::Replaying(Box::new(replay));
+                if done {
+                    self.replayed(io);
                 }
                 Ok(())
             }
         }
     }
 
-    fn redone(&mut self, io: &mut Io<'_>) {
-        let Phase::Redoing(redo) = &self.phase else { unreachable!("the phase is redoing") };
-        (self.report.pages, self.report.pages_redone) = redo.counts();
-        let head = redo.head();
+    fn replayed(&mut self, io: &mut Io<'_>) {
+        let Phase::Replaying(replay) = std::mem::replace(&mut self.phase, Phase::Listing) else {
+            unreachable!("the phase is replaying")
+        };
+        (self.report.pages, self.report.pages_redone) = replay.counts();
+        let head = replay.head();
+        let (superblock, writer) = replay.into_superblock();
         match self.config.geometry().binlog {
             Some(layout) => {
-                let checkpoint = self.superblock.as_ref().expect("read before").1.binlog;
-                let reader = LogReader::start(io, &self.config, LogKind::Binlog, layout, checkpoint);
-                self.phase = Phase::Binlog(reader, head);
+                let reader = LogReader::start(io, &self.config, LogKind::Binlog, layout, superblock.binlog);
+                self.phase = Phase::Binlog(Box::new(reader), head, writer, superblock);
             }
-            None => self.open_next(io, head, Checkpoint::default()),
+            None => self.open_next(io, writer, superblock, head, Checkpoint::default()),
         }
     }
 
     fn binlog_read(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
-        let Phase::Binlog(reader, redo) = std::mem::replace(&mut self.phase, Phase::Listing) else {
+        let Phase::Binlog(reader, redo, writer, superblock) = std::mem::replace(&mut self.phase, Phase::Listing) else {
             unreachable!("the phase is binlog")
         };
         match reader.into_scan().finish(redo.before, "the write-ahead log") {
@@ -381,27 +394,30 @@ impl Recovery {
                 self.report.binlog_void = entries.iter().filter(|entry| entry.last() > redo.before).count() as u64;
                 // Void entries stay where they are: they may share a durable block with others. The next block is of
                 // a new incarnation and starts with the LSN after the redo's end.
-                self.open_next(io, redo, Checkpoint { before: redo.before, ..head });
+                self.open_next(io, writer, superblock, redo, Checkpoint { before: redo.before, ..head });
                 Ok(())
             }
         }
     }
 
-    /// Begins the next incarnation, with these ends of the logs.
-    fn open_next(&mut self, io: &mut Io<'_>, mut checkpoint: Checkpoint, mut binlog: Checkpoint) {
-        let mut superblock = self.superblock.as_ref().expect("read before").1;
-        superblock.incarnation = superblock.incarnation.next();
+    /// Begins the incarnation of `superblock`, with these ends of the logs.
+    fn open_next(
+        &mut self,
+        io: &mut Io<'_>,
+        writer: CopyWriter,
+        mut superblock: Superblock,
+        mut checkpoint: Checkpoint,
+        mut binlog: Checkpoint,
+    ) {
         checkpoint.incarnation = superblock.incarnation;
         binlog.incarnation = superblock.incarnation;
         superblock.durable = checkpoint.before;
         superblock.checkpoint = checkpoint;
         superblock.binlog = binlog;
-        self.finish(io, superblock);
+        self.finish(io, writer, superblock);
     }
 
-    fn finish(&mut self, io: &mut Io<'_>, superblock: Superblock) {
-        let standing = self.superblock.as_ref().map_or(Standing::default(), |found| found.0);
-        let mut writer = CopyWriter::new(superblock::KIND, standing);
+    fn finish(&mut self, io: &mut Io<'_>, mut writer: CopyWriter, superblock: Superblock) {
         write_copies(io, writer.begin(superblock.encode()));
         self.phase = Phase::Finishing(writer, superblock);
     }
@@ -437,7 +453,7 @@ impl Recovery {
             Phase::Syncing { .. } => 5,
             Phase::Restoring(_) => 6,
             Phase::Log(..) => 7,
-            Phase::Redoing(_) => 8,
+            Phase::Replaying(_) => 8,
             Phase::Finishing(..) => 9,
             Phase::Binlog(..) => 10,
         }

@@ -6,13 +6,12 @@
 //! Every page is written, whether it lacked records or not. One that is whole in place may not be durable there: where a
 //! sync failed, its writes stay visible, and later syncs need not make them durable.
 //!
-//! A batch overwrites the double-write buffer. Where that could not be read whole, it may hold the only whole copy of a torn page,
-//! for an opening with better luck: everything is then rehearsed without a write, and only if no page is beyond repair
-//! done in earnest.
+//! A batch overwrites the double-write buffer. A rehearsal reads and applies everything without a write, to find a page beyond
+//! repair first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use compute::{Page, PageId, Planted, Record, RedoOp};
+use compute::{Lsn, Page, PageId, Planted, Record, RedoOp};
 use node::{Block, DiskReply, DiskResult, IoClass, Work};
 
 use crate::batch::{Batch, PageCopy};
@@ -26,6 +25,21 @@ use crate::planted::Bug;
 use crate::recovery::read;
 use crate::wal::Redo;
 
+/// What is to be redone.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    /// Redo of complete groups, in order.
+    pub records: Vec<Redo>,
+    /// The log's end; no page may be newer.
+    pub head: Checkpoint,
+    /// The log is durable up to here, and the records lie below.
+    pub durable: Lsn,
+    /// Pages that later redo makes from nothing: damage to them is none.
+    pub made_later: BTreeSet<PageId>,
+    /// Whether nothing is written.
+    pub rehearsal: bool,
+}
+
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct RedoPages {
@@ -34,30 +48,27 @@ pub struct RedoPages {
     page_file_bytes: u64,
     reads_max: usize,
     head: Checkpoint,
-    /// While nothing is written yet: what is to be done afterwards.
-    rehearsal: Option<BTreeMap<PageId, Vec<Redo>>>,
+    durable: Lsn,
+    made_later: BTreeSet<PageId>,
+    rehearsal: bool,
     to_read: VecDeque<(PageId, Vec<Redo>)>,
     reading: BTreeMap<PageId, Vec<Redo>>,
     /// Copies for the next batch.
     ready: Vec<PageCopy>,
     writing: Option<Batch>,
-    pages: u64,
-    redone: u64,
+    redone: BTreeSet<PageId>,
 }
 
 impl RedoPages {
-    /// Starts reading pages. `head` is the log's end, `records` everything from the checkpoint to there; `rehearse`: the
-    /// double-write buffer may still be needed.
+    /// Starts reading pages.
     pub fn start(
         io: &mut Io<'_>,
         config: &Config,
         page_file_bytes: u64,
-        records: Vec<Redo>,
-        head: Checkpoint,
-        rehearse: bool,
+        stretch: Stretch,
     ) -> Result<RedoPages, CoupledError> {
         let mut by_page: BTreeMap<PageId, Vec<Redo>> = BTreeMap::new();
-        for record in records {
+        for record in stretch.records {
             by_page.entry(record.page).or_default().push(record);
         }
         let mut redo = RedoPages {
@@ -65,17 +76,17 @@ impl RedoPages {
             planted: config.planted,
             page_file_bytes,
             reads_max: config.recovery.reads_max as usize,
-            head,
-            pages: by_page.len() as u64,
-            rehearsal: rehearse.then(|| by_page.clone()),
+            head: stretch.head,
+            durable: stretch.durable,
+            made_later: stretch.made_later,
+            rehearsal: stretch.rehearsal,
             to_read: by_page.into_iter().collect(),
             reading: BTreeMap::new(),
             ready: Vec::new(),
             writing: None,
-            redone: 0,
+            redone: BTreeSet::new(),
         };
         redo.advance(io)?;
-        redo.perform(io)?;
         Ok(redo)
     }
 
@@ -96,25 +107,19 @@ impl RedoPages {
         } else {
             let page = PageId(detail);
             let records = self.reading.remove(&page).expect("one answer to each read");
-            let (page, lacked) = self.bring_up_to_date(io, page, &records, result)?;
-            self.ready.push((page.id(), page.lsn(), page.sealed()));
-            self.redone += u64::from(lacked);
+            match self.bring_up_to_date(io, page, &records, result) {
+                Ok((page, lacked)) => {
+                    self.ready.push((page.id(), page.lsn(), page.sealed()));
+                    if lacked {
+                        self.redone.insert(page.id());
+                    }
+                }
+                Err(CoupledError::PageCorrupt { .. }) if self.made_later.contains(&page) => {}
+                Err(error) => return Err(error),
+            }
         }
         self.advance(io)?;
-        self.perform(io)?;
         Ok(self.is_done())
-    }
-
-    /// After the rehearsal, begins in earnest.
-    fn perform(&mut self, io: &mut Io<'_>) -> Result<(), CoupledError> {
-        if self.is_done()
-            && let Some(by_page) = self.rehearsal.take()
-        {
-            self.to_read = by_page.into_iter().collect();
-            self.redone = 0;
-            self.advance(io)?;
-        }
-        Ok(())
     }
 
     /// Reads while there is room in the next batch, and writes a batch when it is full or the last.
@@ -131,13 +136,15 @@ impl RedoPages {
             self.reading.insert(page, records);
         }
         let full = self.ready.len() == slots || (self.to_read.is_empty() && self.reading.is_empty());
-        if full && !self.ready.is_empty() && self.rehearsal.is_some() {
+        if full && !self.ready.is_empty() && self.rehearsal {
             self.ready.clear();
             return self.advance(io);
         }
         if self.writing.is_none() && full && !self.ready.is_empty() {
             let copies = std::mem::take(&mut self.ready);
-            self.writing = Some(Batch::start(io, &self.slots, self.planted, self.head.before, copies));
+            // A page in place that is newer proves that its log was durable.
+            let durable = copies.iter().map(|copy| copy.1).max().unwrap_or_default().max(self.durable);
+            self.writing = Some(Batch::start(io, &self.slots, self.planted, durable, copies));
             return self.advance(io);
         }
         Ok(())
@@ -189,14 +196,9 @@ impl RedoPages {
         self.to_read.is_empty() && self.reading.is_empty() && self.ready.is_empty() && self.writing.is_none()
     }
 
-    /// The log's end.
-    pub fn head(&self) -> Checkpoint {
-        self.head
-    }
-
-    /// Pages with records, and pages that lacked some of them.
-    pub fn counts(&self) -> (u64, u64) {
-        (self.pages, self.redone)
+    /// The pages that lacked some of their records.
+    pub fn redone(&self) -> &BTreeSet<PageId> {
+        &self.redone
     }
 }
 

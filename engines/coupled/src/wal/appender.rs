@@ -29,6 +29,29 @@ impl AppenderConfig {
         let LogConfig { block_bytes_max, writes_max, eager_bytes, .. } = *log;
         AppenderConfig { layout: Layout::of(log), block_bytes_max, writes_max, eager_bytes }
     }
+
+    /// The most bytes of ring that `payload_bytes` of entries can take, however they are cut into blocks. Each cut, at the
+    /// end of a segment, at the longest block, or between group commits, costs a header and padding.
+    pub fn blocks_bytes(&self, payload_bytes: usize) -> u64 {
+        // One cut per longest block, one per segment crossed, and the ragged ends.
+        self.cut_bytes(payload_bytes, 2 * payload_bytes as u64 / self.payload_bytes_max() + 3)
+    }
+
+    /// The same for entries that are all there when the first block is cut, as when a recovery writes them again.
+    pub fn repeat_bytes(&self, payload_bytes: usize) -> u64 {
+        let segment = self.layout.segment_bytes - HEADER_BYTES as u64;
+        let cuts = payload_bytes as u64 / self.payload_bytes_max() + payload_bytes as u64 / segment + 3;
+        self.cut_bytes(payload_bytes, cuts)
+    }
+
+    fn payload_bytes_max(&self) -> u64 {
+        u64::from(self.block_bytes_max).min(self.layout.segment_bytes) - HEADER_BYTES as u64
+    }
+
+    fn cut_bytes(&self, payload_bytes: usize, cuts: u64) -> u64 {
+        let cut = HEADER_BYTES as u64 + u64::from(self.layout.align_bytes);
+        if payload_bytes == 0 { 0 } else { payload_bytes as u64 + cuts * cut }
+    }
 }
 
 /// One block to be written durably.
@@ -65,6 +88,10 @@ pub struct Appender {
     tail: LogPos,
     durable: Lsn,
     appended: Lsn,
+    /// Positions in the stream of entries: the end of the last group that is whole in the blocks cut, and of the last
+    /// durable one.
+    cut_at: u64,
+    durable_at: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +106,8 @@ struct Bounds {
 struct InFlight {
     sequence: BlockSeq,
     last: Lsn,
+    /// Where group `last` ends in the stream of entries.
+    end: u64,
     done: bool,
 }
 
@@ -107,6 +136,8 @@ impl Appender {
             tail: head.position,
             durable: head.before,
             appended: head.before,
+            cut_at: 0,
+            durable_at: 0,
         }
     }
 
@@ -141,7 +172,7 @@ impl Appender {
             started.map_or((Lsn::ZERO, 0), |group| (group.first, (group.start - self.buffer_at) as u32));
         let mut last = self.head.before;
         while let Some(group) = self.groups.front().filter(|group| group.end <= end) {
-            last = group.last;
+            (last, self.cut_at) = (group.last, group.end);
             self.groups.pop_front();
         }
         let header = BlockHeader {
@@ -164,7 +195,7 @@ impl Appender {
         let inherited = self.live.back().map_or(Lsn::ZERO, |block| block.first);
         let starts = first != Lsn::ZERO;
         self.live.push_back(LiveBlock { start: self.head, starts, first: if starts { first } else { inherited } });
-        self.in_flight.push_back(InFlight { sequence: header.sequence, last, done: false });
+        self.in_flight.push_back(InFlight { sequence: header.sequence, last, end: self.cut_at, done: false });
         self.head = Checkpoint {
             position: position.plus(block.len() as u64),
             sequence: header.sequence.next(),
@@ -185,7 +216,7 @@ impl Appender {
             write.done = true;
         }
         while let Some(write) = self.in_flight.front().filter(|write| write.done) {
-            self.durable = write.last;
+            (self.durable, self.durable_at) = (write.last, write.end);
             self.in_flight.pop_front();
         }
         self.durable > before
@@ -217,17 +248,18 @@ impl Appender {
         used + self.blocks_bytes(self.buffer.len() + bytes) <= self.config.layout.capacity_bytes()
     }
 
-    /// The most bytes of ring that `payload_bytes` of entries can take, however they are cut into blocks. Each cut, at the
-    /// end of a segment, at the longest block, or between group commits, costs a header and padding.
+    /// Whether, with a group of `bytes` more, the ring takes everything that is not durable yet twice, as a recovery may need that
+    /// finds all of it and has nobody's word that it is durable.
+    pub fn can_repeat(&self, promised_bytes: u64, bytes: usize) -> bool {
+        let doubtful = self.head.position.0 - self.checkpoint_at(self.durable.next()).position.0;
+        let first = doubtful + promised_bytes + self.blocks_bytes(self.buffer.len() + bytes);
+        let payload_bytes = (self.buffer_at - self.durable_at) as usize + self.buffer.len() + bytes;
+        first + promised_bytes + self.config.repeat_bytes(payload_bytes) <= self.config.layout.capacity_bytes()
+    }
+
+    /// The most bytes of ring that `payload_bytes` of entries can take, however they are cut into blocks.
     pub fn blocks_bytes(&self, payload_bytes: usize) -> u64 {
-        if payload_bytes == 0 {
-            return 0;
-        }
-        let layout = &self.config.layout;
-        let block = u64::from(self.config.block_bytes_max).min(layout.segment_bytes) - HEADER_BYTES as u64;
-        // One cut per longest block, one per segment crossed, and the ragged ends.
-        let cuts = 2 * payload_bytes as u64 / block + 3;
-        payload_bytes as u64 + cuts * (HEADER_BYTES as u64 + u64::from(layout.align_bytes))
+        self.config.blocks_bytes(payload_bytes)
     }
 
     /// The checkpoint for redo from `lsn` on: the last block in which a group at or below `lsn` starts. An `lsn` above

@@ -10,15 +10,20 @@
 //! A block that is whole but ends in the middle of a group belongs to the chain; the group is dropped, since its CPL
 //! never became durable.
 //!
-//! An incarnation goes on from the LSN at which its recovery ended. Entries of earlier ones at or above that LSN are
-//! void: they never counted, and the LSNs are those of other groups now. Redo has none of them, since recovery ends where
-//! the redo does; the binlog may, since it is written first.
+//! An incarnation goes on from the LSN at which its recovery ended. Entries of the binlog at or above that LSN are
+//! void: they never counted, and the LSNs are those of other groups now; it may have some, since it is written first. In the
+//! redo log such a block is a copy: a recovery wrote again what it had found, and was cut short before its superblock said
+//! that the log goes on there. The log ends before the copy, which may be partial; all of it is in the blocks before.
+//!
+//! # Caveats
+//!
+//! - Being found is no proof of being durable. [`Scan::proven`] is: a durable LSN that a block of the chain carries.
 
 use bytes::{Bytes, BytesMut};
 use compute::{Lsn, PageId, Planted, Record};
 
 use crate::checkpoint::Checkpoint;
-use crate::ids::{LogId, LogPos};
+use crate::ids::{LogId, LogKind, LogPos};
 use crate::planted::Bug;
 use crate::wal::{BlockHeader, HEADER_BYTES, Layout};
 
@@ -117,6 +122,10 @@ pub struct Scan<E> {
     aligned: bool,
     /// The LSN of the next entry in `stream`.
     expected: Lsn,
+    /// The highest durable LSN that a block of the chain carries.
+    proven: Lsn,
+    /// The blocks of the chain in which a group starts: the first one's LSN, and the block.
+    starts: Vec<(Lsn, Checkpoint)>,
     open: Vec<E>,
     entries: Vec<E>,
     damage: Option<Tail>,
@@ -153,6 +162,8 @@ impl<E: Entry> Scan<E> {
             stream: BytesMut::new(),
             aligned: false,
             expected: Lsn::ZERO,
+            proven: checkpoint.before,
+            starts: Vec::new(),
             open: Vec::new(),
             entries: Vec::new(),
             damage: None,
@@ -207,6 +218,7 @@ impl<E: Entry> Scan<E> {
                 && header.position == self.window_at
                 && header.previous == self.next.previous
                 && header.incarnation >= self.next.incarnation
+                && !self.repeats(header)
         });
         let Some(header) = fits else { return self.open_hole() };
         match self.whole(&header) {
@@ -214,6 +226,13 @@ impl<E: Entry> Scan<E> {
             Some(false) => Look::Wait,
             Some(true) => self.take(&header),
         }
+    }
+
+    /// Whether the block starts a copy of redo that is there already.
+    fn repeats(&self, header: &BlockHeader) -> bool {
+        self.log.kind == LogKind::Redo
+            && header.incarnation > self.next.incarnation
+            && (Lsn(1)..=self.next.before).contains(&header.first)
     }
 
     fn take(&mut self, header: &BlockHeader) -> Look {
@@ -237,6 +256,10 @@ impl<E: Entry> Scan<E> {
             self.aligned = true;
             self.expected = header.first;
         }
+        if header.first != Lsn::ZERO {
+            self.starts.push((header.first, self.next));
+        }
+        self.proven = self.proven.max(header.durable);
         self.decode(header);
         let padded = self.layout.padded_bytes(header.len_bytes());
         self.chained += 1;
@@ -340,6 +363,17 @@ impl<E: Entry> Scan<E> {
         }
         let torn = self.hole.is_some_and(|hole| hole.torn) || !self.stream.is_empty() || !self.open.is_empty();
         (Tail::Cut { head: self.next, torn }, self.entries)
+    }
+
+    /// The LSN up to which the chain itself, or who else knows `vouched` as durable, says that it is durable.
+    pub fn proven(&self, vouched: Lsn) -> Lsn {
+        self.proven.max(vouched).min(self.next.before)
+    }
+
+    /// The last block in which a group at or below `lsn` starts: where a scan must start to find the entry `lsn`.
+    pub fn start_of(&self, lsn: Lsn) -> Option<Checkpoint> {
+        let after = self.starts.partition_point(|(first, _)| *first <= lsn);
+        self.starts[..after].last().map(|(_, block)| *block)
     }
 
     /// Blocks accepted so far.

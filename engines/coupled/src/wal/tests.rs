@@ -268,3 +268,114 @@ proptest! {
         }
     }
 }
+
+/// A ring of small segments in memory, and the blocks cut for it in order: the newest few are in flight.
+struct Doubt {
+    config: AppenderConfig,
+    appender: Appender,
+    ring: Vec<u8>,
+    flying: Vec<LogWrite>,
+}
+
+impl Doubt {
+    fn put(&mut self, write: &LogWrite) {
+        let at = (u64::from(write.segment) * self.config.layout.segment_bytes + write.offset) as usize;
+        self.ring[at..at + write.block.len()].copy_from_slice(&write.block);
+    }
+
+    /// Reads back from `checkpoint`: what is proven, from where on it is doubtful, the end, and the redo.
+    fn found(&self, checkpoint: Checkpoint) -> (Lsn, Option<Checkpoint>, Checkpoint, Vec<Redo>) {
+        let mut scan = Scan::new(self.config.layout, LOG, checkpoint);
+        while let Some(position) = scan.wants() {
+            let (segment, offset) = self.config.layout.locate(position);
+            let at = (u64::from(segment) * self.config.layout.segment_bytes + offset) as usize;
+            scan.feed(&self.ring[at..at + self.config.layout.align_bytes as usize]);
+        }
+        let proven = scan.proven(Lsn::ZERO);
+        let from = scan.start_of(proven.next());
+        match scan.finish(Lsn::ZERO, "a test") {
+            (Tail::Cut { head, .. }, redo) => (proven, from, head, redo),
+            (corrupt, _) => panic!("{corrupt:?}"),
+        }
+    }
+
+    fn append(&mut self, bytes: usize) -> bool {
+        let mut builder = GroupBuilder::new(self.appender.appended().next());
+        builder.push(PageId(1), &RedoOp::Insert { key: b"k", value: &vec![7; bytes] });
+        let fits = self.appender.admits(0, builder.len_bytes()) && self.appender.can_repeat(0, builder.len_bytes());
+        if fits {
+            let group = builder.finish();
+            self.appender.append(group.first(), group.last(), &[group.bytes()]);
+            self.flying.extend(std::iter::from_fn(|| self.appender.next_write()));
+        }
+        fits
+    }
+
+    /// Writes `redo` again behind `head`; says how far the log reaches then.
+    fn repeat(&mut self, head: Checkpoint, redo: &[Redo]) -> Checkpoint {
+        let mut copy = Appender::new(self.config, LOG, head);
+        for record in redo {
+            copy.append(record.lsn, record.lsn, &[&record.bytes]);
+        }
+        while let Some(write) = copy.next_write() {
+            self.put(&write);
+            copy.completed(write.sequence);
+        }
+        copy.checkpoint_at(Lsn(u64::MAX))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whenever the process dies, and every block in flight is found: the ring takes what nothing proves durable once more
+    /// without touching it. Until the superblock points at the copy, it counts for nothing, whole or cut short; then it is the log.
+    #[test]
+    fn what_may_not_be_durable_fits_the_ring_again(
+        seed in any::<u64>(),
+        (segments, block_units) in (2u32..6, 1u32..8),
+        (writes_max, eager_bytes) in (1u32..5, prop_oneof![Just(0u32), 1u32..4096]),
+        align_bytes in prop_oneof![Just(512u32), Just(4096)],
+        steps in 1usize..200,
+    ) {
+        let block_bytes_max = block_units * align_bytes;
+        let layout = Layout { segment_bytes: 8 * u64::from(align_bytes), segments, align_bytes };
+        let config = AppenderConfig { layout, block_bytes_max, writes_max, eager_bytes };
+        let ring = vec![0; layout.capacity_bytes() as usize];
+        let mut log = Doubt { config, appender: Appender::new(config, LOG, start(1)), ring, flying: Vec::new() };
+        let (mut rng, mut checkpoint) = (Rng::new(seed), start(1));
+        for _ in 0..steps {
+            let most = [200, 1_500, layout.capacity_bytes() / 8][rng.below(3) as usize];
+            if rng.chance(0.7) && log.append(rng.between(1, most) as usize) {
+                continue;
+            }
+            if log.flying.is_empty() {
+                checkpoint = log.appender.checkpoint_at(log.appender.durable().next());
+                log.appender.release(&checkpoint);
+            } else {
+                let write = log.flying.remove(0);
+                log.put(&write);
+                log.appender.completed(write.sequence);
+                log.flying.extend(std::iter::from_fn(|| log.appender.next_write()));
+            }
+        }
+        for write in std::mem::take(&mut log.flying) {
+            log.put(&write);
+        }
+        let (proven, from, head, redo) = log.found(checkpoint);
+        prop_assert!(proven <= log.appender.durable());
+        let doubtful: Vec<Redo> = redo.iter().filter(|redo| redo.lsn > proven).cloned().collect();
+        let Some(from) = from.filter(|_| !doubtful.is_empty()) else { return Ok(()) };
+        let found = log.found(from).3;
+        prop_assert_eq!(found.last(), redo.last(), "the doubtful groups are found from where they start");
+
+        let copy = Checkpoint { incarnation: head.incarnation.next(), before: proven, ..head };
+        let end = log.repeat(copy, &doubtful);
+        prop_assert!(end.position.0 - from.position.0 <= layout.capacity_bytes());
+        let again = log.found(from);
+        prop_assert_eq!((again.0, again.2), (proven, head), "the log ends before the copy");
+        prop_assert_eq!(again.3.last(), redo.last());
+        let (_, _, found, records) = log.found(copy);
+        prop_assert_eq!((found.position, found.before, records), (end.position, end.before, doubtful));
+    }
+}

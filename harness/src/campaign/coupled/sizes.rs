@@ -1,6 +1,6 @@
 //! Small sizes of every kind for the coupled engine.
 
-use ::coupled::{Config, ZoneLoss};
+use ::coupled::{Config, LogConfig, ZoneLoss};
 use contract::Schema;
 use node::{Nanos, Rng};
 
@@ -22,14 +22,16 @@ pub fn draw(schema: Schema, page_bytes: usize, seed: u64, rng: &mut Rng) -> Conf
 }
 
 fn draw_log(config: &mut Config, rng: &mut Rng) {
-    // The least ring that takes one transaction with room to spare.
-    let least = 4 * config.compute.txn_bytes_max as u64;
     let log = &mut config.log;
     log.align_bytes = [512, 512, 4096][rng.below(3) as usize];
     log.block_bytes_max = log.align_bytes * rng.between(1, 8) as u32;
     log.segments = rng.between(2, 8) as u32;
-    let ring = least * rng.between(1, 3);
-    log.segment_bytes = ring.div_ceil(u64::from(log.segments)).next_multiple_of(u64::from(log.align_bytes));
+    let times = rng.between(1, 3);
+    let segment = |ring: u64| ring.div_ceil(u64::from(log.segments)).next_multiple_of(u64::from(log.align_bytes));
+    let four_commits = segment(4 * config.compute.txn_bytes_max as u64);
+    // A ring of longer segments needs no more, so one of this length has what it needs.
+    let least = LogConfig { segment_bytes: four_commits, ..log.clone() }.ring_bytes_min(config.compute.txn_bytes_max);
+    log.segment_bytes = segment(least * times);
     log.writes_max = rng.between(1, 4) as u32;
     log.eager_bytes = rng.below(4096) as u32;
 }
