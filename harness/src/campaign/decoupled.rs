@@ -360,6 +360,18 @@ impl Subject for Decoupled {
         storage.is_some_and(|storage| storage.oldest_read_point().is_some_and(|oldest| oldest < storage.vdl()))
     }
 
+    /// Every three that a recovery may ask need a truthful holder of each durable record, so four of the other five must have
+    /// all of them. A durable record is at four, hence at three of the others at least, and no newer than their newest.
+    fn would_refute(&self, sim: &Sim, id: NodeId) -> bool {
+        let others = STORAGE.into_iter().filter(|node| *node != id).filter_map(|node| probe(sim, node));
+        let segments: Vec<SegmentProbe> = others.flat_map(|probe| probe.segments).collect();
+        let newest = |pg: PgId| segments.iter().filter(|s| s.pg == pg).map(|s| s.scl).max();
+        let holds = |s: &&SegmentProbe| s.standing == Standing::Clean && Some(s.scl) == newest(s.pg);
+        let groups: BTreeSet<PgId> = segments.iter().map(|segment| segment.pg).collect();
+        let holders = |pg: PgId| segments.iter().filter(|s| s.pg == pg).filter(holds).count();
+        !groups.is_empty() && groups.into_iter().all(|pg| holders(pg) >= WRITE_QUORUM)
+    }
+
     fn disk_damaged(&mut self, id: NodeId, _lost: bool) {
         self.nodes.remove(&id);
         self.segments.forget(id);

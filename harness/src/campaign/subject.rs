@@ -80,6 +80,12 @@ pub trait Subject {
         false
     }
 
+    /// Whether the other nodes would refute the disk of `id` if it came back in an earlier state. Where they cannot, nobody
+    /// owes anything: the lie cannot be detected.
+    fn would_refute(&self, _sim: &Sim, _id: NodeId) -> bool {
+        true
+    }
+
     /// What the disk of `id` holds is no longer what the node was told: what is known of it no longer holds. `lost` says
     /// whether all of it is gone or old.
     fn disk_damaged(&mut self, id: NodeId, lost: bool);

@@ -176,6 +176,12 @@ impl<'a> World<'a> {
     }
 
     fn carry_out(&mut self, fault: &Timed) -> Result<(), String> {
+        if let Act::Rollback { node } = fault.act
+            && !self.subject.would_refute(&self.sim, node)
+        {
+            self.tell(format!("{:4} not put back: too few others could refute the disk", fault.row.id));
+            return self.look();
+        }
         self.hits.note(&Counted::of(&self.sim), fault, &Met::of(&self.sim, &fault.act));
         if self.timeline.is_some() {
             let what = format!("{:4} {}", fault.row.id, nemesis::words::of_act(&fault.act, &self.cast.names));
