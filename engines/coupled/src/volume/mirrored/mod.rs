@@ -9,6 +9,7 @@
 
 mod align;
 mod labels;
+mod looks;
 mod regions;
 mod resync;
 

@@ -78,6 +78,10 @@ impl MirroredVolume {
     fn hashed(&mut self, now: Nanos, uid: u64, out: &mut Effects) {
         let witnesses = self.witnesses();
         let Phase::Resyncing(resync) = &mut self.phase else { return };
+        let Some(look) = resync.compare(uid, witnesses) else { return };
+        if look != Comparison::Equal && resync.looks_again(uid) {
+            return;
+        }
         let Some(comparison) = resync.compare(uid, witnesses) else { return };
         let (startup, Some((region, progress))) = (resync.startup, resync.window.get_mut(&uid)) else { return };
         let region = region.clone();

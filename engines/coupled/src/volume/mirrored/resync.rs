@@ -10,7 +10,10 @@
 //! that whoever the note calls right is whole.
 //!
 //! A region in which nobody agrees with the writer's volume, and the others not with each other, is *split*, down to sectors: writes
-//! that were in flight in one part must not hide that all others agree against the writer's volume in another.
+//! that were in flight in one part must not hide that others agree against the writer's volume in another. In a sector two are
+//! enough even if a third differs: what was acknowledged is on all copies, so that where whole copies differ, any will do.
+//!
+//! Copies that differ at a start are looked at [again](super::looks) before it acts on that: a read may have gone astray.
 //!
 //! What is copied to the standby's side at a start takes nothing acknowledged from it, but a label says that it is *settling*, and
 //! not to be promoted. The next start hears it as before.
@@ -26,6 +29,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use node::{FileName, SECTOR_BYTES};
 
+use super::looks::Looks;
 use crate::mirror::{Answer, Call, Copies};
 
 /// The files of one copy.
@@ -174,6 +178,8 @@ pub struct Resync {
     pub window: BTreeMap<u64, (Region, Progress)>,
     /// How often a region of the window was mended or could not be settled.
     attempts: BTreeMap<u64, u32>,
+    /// What copies that did not look equal said so far.
+    looks: BTreeMap<u64, Looks>,
     /// Regions copied so far.
     pub copied: u64,
 }
@@ -191,6 +197,7 @@ impl Resync {
             todo: VecDeque::new(),
             window: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            looks: BTreeMap::new(),
             copied: 0,
         }
     }
@@ -262,10 +269,13 @@ impl Resync {
         let others = self.witnesses(mirrors, standby, witnesses);
         let supported = others.iter().any(|other| Some(other.hash) == *own);
         // One against it may be as wrong as it is. Two that agree are not, and have all that was acknowledged.
-        let outvoted = others.len() >= 2 && !supported && others.iter().all(|other| other.hash == others[0].hash);
+        // In a part of a larger region a third may be right that differs, and of a sector any copy that is whole is.
+        let in_sector = region.len_bytes <= SECTOR_BYTES as u32;
+        let agreed = |hash| others.iter().filter(|other| other.hash == hash).count();
+        let enough = |hash| agreed(hash) >= 2 && (in_sector || agreed(hash) == others.len());
+        let outvoted = !supported && others.iter().any(|other| enough(other.hash));
         let whose_word = doubted && witnesses.mirror;
-        let scattered =
-            others.len() >= 2 && !supported && !outvoted && !whose_word && region.len_bytes > SECTOR_BYTES as u32;
+        let scattered = others.len() >= 2 && !supported && !outvoted && !whose_word && !in_sector;
         // A read that failed says nothing, and the next may not fail: who is silent may be the one that outvotes.
         let asked_of = standby.len() + if witnesses.mirror { mirrors.len() } else { 0 };
         let silent = self.startup && witnesses.standby && !self.marked && others.len() < asked_of;
@@ -309,6 +319,21 @@ impl Resync {
             all.extend(side(true, 0, standby));
         }
         all
+    }
+
+    /// At a start, copies that differ are looked at again until it is clear what each holds. Whether that is still to come.
+    pub fn looks_again(&mut self, uid: u64) -> bool {
+        let Some((_, progress)) = self.window.get_mut(&uid).filter(|_| self.startup) else { return false };
+        let Progress::Hashing { primary: Some(primary), standby: Some(standby) } = progress else { return false };
+        let look = primary.iter().chain(standby.iter()).copied();
+        let Some(mut held) = self.looks.entry(uid).or_default().take(look) else {
+            *progress = Progress::Waiting;
+            return true;
+        };
+        self.looks.remove(&uid);
+        *standby = held.split_off(primary.len());
+        *primary = held;
+        false
     }
 
     /// Compares the halves of a region instead of it.
@@ -440,6 +465,8 @@ mod tests {
         assert_eq!(compared(EVERYONE, [own, None], [other, None]), keep(true, true));
         assert_eq!(compared(EVERYONE, [own, other], [own, other]), keep(true, true));
         assert_eq!(compared(EVERYONE, [own, None], [other, third]), keep(true, true), "in one sector");
+        assert_eq!(compared(EVERYONE, [own, other], [other, third]), mend(false, true, 2), "a third differs");
+        assert_eq!(compared(EVERYONE, [own, third], [other, other]), mend(true, false, 2), "a third differs");
     }
 
     /// A mirror that came back empty was half filled when the writer's volume failed a read, and gave it its zeroes.
