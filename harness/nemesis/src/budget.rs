@@ -2,8 +2,8 @@
 //!
 //! A script that demands liveness keeps what the promise needs. In a volume of six, at most two members have bad copies: four
 //! are left to write with, every three that may open it hold a good copy, and a disk that lies is outvoted by a truthful one
-//! in every three. Whether it is depends on who has what when the disk starts to lie: a simulated world puts no old disk back
-//! where fewer than four others have everything. A mirrored volume has one bad copy among four at most, and a lone disk none. Scripts about safety
+//! in every three. Whether it is depends on who has what when the disk starts to lie, which only the world that plays the script
+//! can see: where fewer than four others have everything, a wrong answer is a known limit. A mirrored volume has one bad copy among four at most, and a lone disk none. Scripts about safety
 //! alone may damage anything that can be detected; lies stay within the budget there too, since nobody owes what nobody
 //! can know.
 

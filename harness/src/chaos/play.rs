@@ -14,7 +14,7 @@ use workloads::Workload;
 
 use super::operations::Scripted;
 use crate::campaign::hits::Counted;
-use crate::campaign::world::Sabotage;
+use crate::campaign::world::{Sabotage, UNREFUTED};
 use crate::campaign::{Availability, Coupled, Decoupled, Plants, Subject, Substance, World};
 use crate::engines::DATABASE;
 
@@ -348,6 +348,12 @@ fn is_unvouched_tail(ended: &Ended, class: EngineClass, hits: &BTreeMap<&'static
     class != EngineClass::Decoupled && rotted && is_tail
 }
 
+/// Whether a wrong answer comes after a disk was put back to an earlier state that too few others could refute: a recovery that asks
+/// that node and two that never had a record annuls it, and nobody can know. A stated limit, see `engines/README.md`.
+fn is_unrefuted(ended: &Ended, substance: &Substance) -> bool {
+    matches!(ended, Ended::Wrong(_)) && substance.get(UNREFUTED) > 0
+}
+
 /// Whether bytes rotted on a mirrored volume that refuses to serve them, and the standby was detached at some time: of two copies
 /// that differ, nothing says which is right, and the writer's is believed. A stated limit, see `engines/README.md`.
 fn is_odd_one_of_two(ended: &Ended, class: EngineClass, hits: &BTreeMap<&'static str, u64>, detached: bool) -> bool {
@@ -371,7 +377,8 @@ pub(super) fn judged(
     substance: &Substance,
 ) -> (Owed, Seen) {
     let owed = owed(script, hits);
-    let owed = if is_unvouched_tail(&ended, script.class(), hits) { Owed::KnownLimit } else { owed };
+    let limit = is_unvouched_tail(&ended, script.class(), hits) || is_unrefuted(&ended, substance);
+    let owed = if limit { Owed::KnownLimit } else { owed };
     let detached = substance.get("detachments") > 0;
     let refuses = is_lost_superblock(&ended, hits) || is_odd_one_of_two(&ended, script.class(), hits, detached);
     let owed = if refuses { owed.max(Owed::Halt) } else { owed };

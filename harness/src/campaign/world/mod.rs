@@ -28,6 +28,9 @@ pub const REVIVE_WITHIN: Nanos = Nanos::from_millis(8);
 /// Rows in one insert of the first load.
 pub const ROWS_PER_INSERT: usize = 4;
 
+/// Counts disks that came back in an earlier state while too few others could refute them.
+pub const UNREFUTED: &str = "old disks that nobody refutes";
+
 /// Spoils the world after an act, behind everybody's back: a planted fault that no script tells of.
 pub type Sabotage = fn(&mut Sim, &Act);
 
@@ -179,8 +182,7 @@ impl<'a> World<'a> {
         if let Act::Rollback { node } = fault.act
             && !self.subject.would_refute(&self.sim, node)
         {
-            self.tell(format!("{:4} not put back: too few others could refute the disk", fault.row.id));
-            return self.look();
+            self.substance.add(UNREFUTED, 1);
         }
         self.hits.note(&Counted::of(&self.sim), fault, &Met::of(&self.sim, &fault.act));
         if self.timeline.is_some() {
