@@ -13,6 +13,7 @@ use sim::SimConfig;
 use workloads::Workload;
 
 use super::operations::Scripted;
+use crate::campaign::coupled::DETACHMENT_BEGAN;
 use crate::campaign::hits::Counted;
 use crate::campaign::world::{Sabotage, UNREFUTED};
 use crate::campaign::{Availability, Coupled, Decoupled, Plants, Subject, Substance, World};
@@ -354,8 +355,8 @@ fn is_unrefuted(ended: &Ended, substance: &Substance) -> bool {
     matches!(ended, Ended::Wrong(_)) && substance.get(UNREFUTED) > 0
 }
 
-/// Whether bytes rotted on a mirrored volume that refuses to serve them, and the standby was detached at some time: of two copies
-/// that differ, nothing says which is right, and the writer's is believed. A stated limit, see `engines/README.md`.
+/// Whether bytes rotted on a mirrored volume that refuses to serve them, and the standby was detached at some time, or half so: of two
+/// copies that differ, nothing says which is right, and one is believed. A stated limit, see `engines/README.md`.
 fn is_odd_one_of_two(ended: &Ended, class: EngineClass, hits: &BTreeMap<&'static str, u64>, detached: bool) -> bool {
     let rotted = ["D8", "D9", "D10"].iter().any(|id| hits.contains_key(id));
     class == EngineClass::Mirrored && detached && rotted && matches!(ended, Ended::Refused(_))
@@ -379,7 +380,7 @@ pub(super) fn judged(
     let owed = owed(script, hits);
     let limit = is_unvouched_tail(&ended, script.class(), hits) || is_unrefuted(&ended, substance);
     let owed = if limit { Owed::KnownLimit } else { owed };
-    let detached = substance.get("detachments") > 0;
+    let detached = substance.get("detachments") + substance.get(DETACHMENT_BEGAN) > 0;
     let refuses = is_lost_superblock(&ended, hits) || is_odd_one_of_two(&ended, script.class(), hits, detached);
     let owed = if refuses { owed.max(Owed::Halt) } else { owed };
     (owed, seen(ended, owed, script))

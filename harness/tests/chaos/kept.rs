@@ -336,3 +336,18 @@ fn copies_that_are_misread_alike_are_looked_at_again() {
     assert!(played.hits["D7"] > 0 && played.hits["K1"] > 0, "{:?}", played.hits);
     assert_eq!(played.seen.name(), "degraded");
 }
+
+/// The standby's zone and one volume of the writer's side lost power at once, and the other of that side was labelled as going on
+/// alone. From then on nothing told the one without the label from the image of an earlier time, or the standby's side from a stale
+/// one: sectors that cannot be read, or rot, on the labelled one stop the database, which says where. The campaign owed more,
+/// since the detachment had never been completed. Now it is owed for from its first label on.
+#[test]
+fn damage_beside_half_a_detachment_stops_the_database() {
+    for script in
+        [include_str!("scripts/half-detached-unreadable.jsonl"), include_str!("scripts/half-detached-rotten.jsonl")]
+    {
+        let played = replay(script);
+        assert!(played.substance.get("detachments begun") > 0, "{:?}", played.substance);
+        assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
+    }
+}

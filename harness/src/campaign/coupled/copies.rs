@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ::coupled::ids::{LogId, LogKind};
-use ::coupled::topology::{COMPUTE, EBS_A1, EBS_B1};
+use ::coupled::mirror::{Attachment, Label};
+use ::coupled::topology::{COMPUTE, EBS_A1, EBS_A2, EBS_B1};
 use ::coupled::wal::{BlockHeader, Layout};
 use ::coupled::{Config, CoupledNode, Probe, VolumeNode};
 use compute::{Lsn, Page, PageId};
@@ -104,6 +105,14 @@ pub fn copies_are_equal(sim: &Sim, volumes: &[NodeId], substance: &mut Substance
 fn goes_on_with_zeroes(copy: &Option<Vec<u8>>, right: &Option<Vec<u8>>) -> bool {
     let (Some(copy), Some(right)) = (copy, right) else { return false };
     copy.split_at_checked(right.len()).is_some_and(|(same, more)| same == right && more.iter().all(|&byte| byte == 0))
+}
+
+/// Whether a volume of the writer's side says that it goes on alone. If the other has not heard of that, a start cannot tell it
+/// from the image of an earlier time, and lets neither it nor the standby's side be heard against the first.
+pub fn detachment_began(sim: &Sim) -> bool {
+    let label = |id| sim.node::<VolumeNode>(id).and_then(VolumeNode::label);
+    let alone = |label: Label| label.attachment == Attachment::Detached;
+    [EBS_A1, EBS_A2].into_iter().filter_map(label).any(alone)
 }
 
 /// Whether the standby may take over by the labels that can be read now: its own, and that of the writer's volume while

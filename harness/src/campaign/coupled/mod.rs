@@ -29,6 +29,8 @@ use super::watch::{Conditions, Promise, Standing, Vitals};
 use super::{Glimpse, Plants, Subject, Substance, database};
 use crate::engines::LOAD;
 
+/// Counts worlds in which a volume of the writer's side was labelled as one that goes on alone, whether or not the other was.
+pub const DETACHMENT_BEGAN: &str = "detachments begun";
 /// The copies beside the writer's volume.
 const OTHER_COPIES: [NodeId; 3] = [EBS_A2, EBS_B1, EBS_B2];
 /// The volumes of `coupled-mirrored`, the writer's first.
@@ -67,8 +69,8 @@ pub struct Coupled {
     exists: Arc<AtomicBool>,
     /// What the log's own blocks said was durable when the database node was started.
     vouched: Lsn,
-    /// Whether the standby was ever detached: until it is attached again, one copy stands against the writer's volume, and a start
-    /// makes it equal to that.
+    /// Whether the standby was ever detached, or one of the writer's volumes labelled so: until it is attached again, one copy stands
+    /// against the writer's volume, and a start makes it equal to that, or the other way around.
     was_detached: bool,
     plants: Plants,
     /// The least patience with a disk.
@@ -279,6 +281,10 @@ impl Subject for Coupled {
     }
 
     fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
+        if self.place == Place::Mirrored && !self.was_detached && copies::detachment_began(sim) {
+            self.was_detached = true;
+            substance.add(DETACHMENT_BEGAN, 1);
+        }
         let Some(database) = writer(sim) else { return Ok(()) };
         self.check_volume(database.storage().volume_status(), substance)?;
         match database.storage().probe() {
