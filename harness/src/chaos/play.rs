@@ -15,7 +15,7 @@ use workloads::Workload;
 use super::operations::Scripted;
 use crate::campaign::coupled::DETACHMENT_BEGAN;
 use crate::campaign::hits::Counted;
-use crate::campaign::world::{Sabotage, UNREFUTED};
+use crate::campaign::world::{DAMAGED, Sabotage, UNREFUTED};
 use crate::campaign::{Availability, Coupled, Decoupled, Plants, Subject, Substance, World};
 use crate::engines::DATABASE;
 
@@ -333,11 +333,13 @@ pub(super) fn disturbance(interval: &Interval) -> Option<String> {
 }
 
 /// The worst that is owed under the rows that took effect.
-fn owed(script: &Script, hits: &BTreeMap<&'static str, u64>) -> Owed {
+fn owed(script: &Script, hits: &BTreeMap<&'static str, u64>, substance: &Substance) -> Owed {
     let class = script.class();
     let effective = hits.keys().filter_map(|id| Row::find(id));
     let worst = effective.clone().map(|row| row.owed_by(class)).max().unwrap_or(Owed::Masked).max(Owed::Masked);
-    let unbounded = script.header.demand() == Ok(Demand::Safety) && effective.clone().any(Row::damages);
+    // A disk that was spoiled beside a repair counts although nobody was seen to repair from it.
+    let damaged = effective.clone().any(Row::damages) || substance.get(DAMAGED) > 0;
+    let unbounded = script.header.demand() == Ok(Demand::Safety) && damaged;
     if unbounded { worst.max(Owed::Halt) } else { worst }
 }
 
@@ -377,7 +379,7 @@ pub(super) fn judged(
     hits: &BTreeMap<&'static str, u64>,
     substance: &Substance,
 ) -> (Owed, Seen) {
-    let owed = owed(script, hits);
+    let owed = owed(script, hits, substance);
     let limit = is_unvouched_tail(&ended, script.class(), hits) || is_unrefuted(&ended, substance);
     let owed = if limit { Owed::KnownLimit } else { owed };
     let detached = substance.get("detachments") + substance.get(DETACHMENT_BEGAN) > 0;

@@ -13,7 +13,7 @@ use node::fault::{DiskRule, Fault};
 use node::{Delay, NodeId};
 use sim::{Ailment, SimDisk, Status, Survival};
 
-use super::World;
+use super::{DAMAGED, World};
 
 /// What was done to the disks of a world.
 #[derive(Default)]
@@ -162,6 +162,7 @@ impl World<'_> {
 
     pub(super) fn damaged(&mut self, node: NodeId, lost: bool) {
         self.damage = true;
+        self.substance.add(DAMAGED, 1);
         self.watch.damaged(node);
         self.subject.disk_damaged(node, lost);
     }

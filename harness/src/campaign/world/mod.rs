@@ -28,6 +28,9 @@ pub const REVIVE_WITHIN: Nanos = Nanos::from_millis(8);
 /// Rows in one insert of the first load.
 pub const ROWS_PER_INSERT: usize = 4;
 
+/// Counts what was done to disks behind their nodes' backs, whether or not it took effect.
+pub const DAMAGED: &str = "disks damaged";
+
 /// Counts disks that came back in an earlier state while too few others could refute them.
 pub const UNREFUTED: &str = "old disks that nobody refutes";
 
