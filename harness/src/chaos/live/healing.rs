@@ -24,9 +24,6 @@ impl<S: Stage> Player<S> {
     fn heal(&mut self) -> Result<(), String> {
         self.tell("     everything is mended".to_owned());
         self.stops_before_healing = self.stops.len();
-        let counted = self.stage.counted();
-        let counted = self.own(counted)?;
-        self.hits.heal(&counted);
         self.bring_disks_home()?;
         self.reset_stuck()?;
         if let Some(successor) = self.cast.successor {
@@ -35,6 +32,9 @@ impl<S: Stage> Player<S> {
         for fault in healing(&self.cast) {
             self.apply(&fault, None)?;
         }
+        let counted = self.stage.counted();
+        let counted = self.own(counted)?;
+        self.hits.heal(&counted);
         self.engine().into_iter().try_for_each(|node| self.restart(node))?;
         self.await_that("what was done is not undone", |player| {
             let left = player.stage.in_force();

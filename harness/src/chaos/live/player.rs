@@ -208,10 +208,17 @@ impl<S: Stage> Player<S> {
 
     /// Lets the stage carry out an act, and notes what it met.
     pub(super) fn strike(&mut self, act: &Act, fault: Option<&Timed>) -> Result<(), String> {
-        let counted = self.stage.counted();
-        let counted = self.own(counted)?;
+        let before = self.stage.counted();
+        let before = self.own(before)?;
         let struck = self.stage.strike(act).map_err(|error| format!("{act:?} could not be carried out: {error}"));
         let struck = self.own(struck)?;
+        // A rule takes effect until it is gone, which is a while after the stage was asked.
+        let counted = if ends_a_rule(act) {
+            let after = self.stage.counted();
+            self.own(after)?
+        } else {
+            before
+        };
         if let Some(fault) = fault {
             // A crash that waited for a write is a crash.
             let noted = match act {
@@ -380,4 +387,9 @@ impl<S: Stage> Player<S> {
         let set = self.stage.load(LOAD, |core| core.set_arrivals(Arrivals::Closed));
         self.own(set)
     }
+}
+
+/// Whether nothing that is counted from now on is the effect of what the act ends.
+fn ends_a_rule(act: &Act) -> bool {
+    matches!(act, Act::Primitive(Fault::DiskClear { .. } | Fault::Heal { .. } | Fault::Clock { drift_ppm: 0, .. }))
 }
