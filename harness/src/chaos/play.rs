@@ -15,7 +15,7 @@ use workloads::Workload;
 use super::operations::Scripted;
 use crate::campaign::coupled::DETACHMENT_BEGAN;
 use crate::campaign::hits::Counted;
-use crate::campaign::world::{DAMAGED, Sabotage, UNREFUTED};
+use crate::campaign::world::{LOST, Sabotage, UNREFUTED};
 use crate::campaign::{Availability, Coupled, Decoupled, Plants, Subject, Substance, World};
 use crate::engines::DATABASE;
 
@@ -337,8 +337,8 @@ fn owed(script: &Script, hits: &BTreeMap<&'static str, u64>, substance: &Substan
     let class = script.class();
     let effective = hits.keys().filter_map(|id| Row::find(id));
     let worst = effective.clone().map(|row| row.owed_by(class)).max().unwrap_or(Owed::Masked).max(Owed::Masked);
-    // A disk that was spoiled beside a repair counts although nobody was seen to repair from it.
-    let damaged = effective.clone().any(Row::damages) || substance.get(DAMAGED) > 0;
+    // A disk that was emptied to spoil a repair is gone, although nobody was seen to repair from it.
+    let damaged = effective.clone().any(Row::damages) || substance.get(LOST) > 0;
     let unbounded = script.header.demand() == Ok(Demand::Safety) && damaged;
     if unbounded { worst.max(Owed::Halt) } else { worst }
 }

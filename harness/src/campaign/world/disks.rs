@@ -13,7 +13,7 @@ use node::fault::{DiskRule, Fault};
 use node::{Delay, NodeId};
 use sim::{Ailment, SimDisk, Status, Survival};
 
-use super::{DAMAGED, World};
+use super::{LOST, UNREFUTED, World};
 
 /// What was done to the disks of a world.
 #[derive(Default)]
@@ -84,6 +84,7 @@ impl World<'_> {
 
     fn roll_back(&mut self, node: NodeId) -> Result<(), String> {
         let Some(mut kept) = self.disks.kept.get(&node).cloned() else { return Ok(()) };
+        self.substance.add(UNREFUTED, u64::from(!self.subject.would_refute(&self.sim, node)));
         self.put_down(node)?;
         self.damaged(node, true);
         kept.crash(false, Survival::All);
@@ -162,7 +163,7 @@ impl World<'_> {
 
     pub(super) fn damaged(&mut self, node: NodeId, lost: bool) {
         self.damage = true;
-        self.substance.add(DAMAGED, 1);
+        self.substance.add(LOST, u64::from(lost));
         self.watch.damaged(node);
         self.subject.disk_damaged(node, lost);
     }

@@ -28,8 +28,8 @@ pub const REVIVE_WITHIN: Nanos = Nanos::from_millis(8);
 /// Rows in one insert of the first load.
 pub const ROWS_PER_INSERT: usize = 4;
 
-/// Counts what was done to disks behind their nodes' backs, whether or not it took effect.
-pub const DAMAGED: &str = "disks damaged";
+/// Counts disks that were emptied or put back to an earlier state, whether or not that took effect.
+pub const LOST: &str = "disks lost or put back";
 
 /// Counts disks that came back in an earlier state while too few others could refute them.
 pub const UNREFUTED: &str = "old disks that nobody refutes";
@@ -182,11 +182,6 @@ impl<'a> World<'a> {
     }
 
     fn carry_out(&mut self, fault: &Timed) -> Result<(), String> {
-        if let Act::Rollback { node } = fault.act
-            && !self.subject.would_refute(&self.sim, node)
-        {
-            self.substance.add(UNREFUTED, 1);
-        }
         self.hits.note(&Counted::of(&self.sim), fault, &Met::of(&self.sim, &fault.act));
         if self.timeline.is_some() {
             let what = format!("{:4} {}", fault.row.id, nemesis::words::of_act(&fault.act, &self.cast.names));
