@@ -1,9 +1,10 @@
 //! How the engine's machines reach the volume, and how its completions find them again.
 
-use node::{Block, DiskOp, Effects, FileId, FileName, IoClass, Nanos, TimerId, Token};
+use node::{Block, DiskOp, Effects, FileId, FileName, IoClass, Nanos, TimerId, Token, Work};
 
 use crate::ids::LogKind;
 use crate::volume::Volume;
+use crate::wal::LogWrite;
 
 /// The storage's owner byte in tokens and timers.
 pub const OWNER: u8 = 1;
@@ -105,6 +106,14 @@ impl Io<'_> {
     pub fn write(&mut self, kind: Kind, detail: u64, file: FileId, offset: u64, data: Block, class: IoClass) {
         let durable = class != IoClass::DataPage;
         self.submit(kind, detail, DiskOp::Write { file, offset, data, durable }, class);
+    }
+
+    /// Submits a block of a log; its completion names the block's number.
+    pub fn write_log(&mut self, kind: Kind, log: LogKind, write: LogWrite, durable: bool) {
+        self.out.charge(Work::Kilobyte, write.block.len() as u64 / 1024);
+        let detail = write.sequence.0 & DETAIL_MASK;
+        let op = DiskOp::Write { file: log_file(log, write.segment), offset: write.offset, data: write.block, durable };
+        self.submit(kind, detail, op, log_class(log));
     }
 }
 

@@ -1,15 +1,14 @@
 //! The commit path: through the binlog, where there is one, into the redo log.
 
 use compute::{Group, RowChanges, Upcall, Upcalls};
-use node::{DiskOp, DiskResult, Work};
+use node::DiskResult;
 
 use super::Engine;
 use crate::checkpoint::Checkpoint;
 use crate::error::CoupledError;
 use crate::ids::{BlockSeq, LogKind};
-use crate::io::{DETAIL_MASK, Io, Kind, log_class, log_file};
+use crate::io::{Io, Kind};
 use crate::planted::Bug;
-use crate::wal::LogWrite;
 
 /// What a new checkpoint would free of the binlog.
 pub(super) struct FreedBinlog {
@@ -44,14 +43,14 @@ impl Engine {
     fn write_log(&mut self, io: &mut Io<'_>) {
         while let Some(write) = self.appender.next_write() {
             self.probe.log_writes += 1;
-            submit(io, Kind::Log, LogKind::Redo, write, !self.config.planted.is(Bug::AckBeforePersist));
+            io.write_log(Kind::Log, LogKind::Redo, write, !self.config.planted.is(Bug::AckBeforePersist));
         }
     }
 
     fn write_binlog(&mut self, io: &mut Io<'_>) {
         while let Some(write) = self.binlog.as_mut().and_then(|binlog| binlog.next_write()) {
             self.probe.binlog_writes += 1;
-            submit(io, Kind::Binlog, LogKind::Binlog, write, true);
+            io.write_log(Kind::Binlog, LogKind::Binlog, write, true);
         }
     }
 
@@ -107,11 +106,4 @@ impl Engine {
         let binlog = self.binlog.as_ref().map_or(0, |binlog| binlog.since_checkpoint_bytes());
         self.appender.since_checkpoint_bytes() + binlog
     }
-}
-
-fn submit(io: &mut Io<'_>, kind: Kind, log: LogKind, write: LogWrite, durable: bool) {
-    io.out.charge(Work::Kilobyte, write.block.len() as u64 / 1024);
-    let detail = write.sequence.0 & DETAIL_MASK;
-    let op = DiskOp::Write { file: log_file(log, write.segment), offset: write.offset, data: write.block, durable };
-    io.submit(kind, detail, op, log_class(log));
 }

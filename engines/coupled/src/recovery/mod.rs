@@ -423,23 +423,16 @@ impl Recovery {
     }
 
     fn superblock_written(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<Option<Recovered>, CoupledError> {
-        result.map_err(CoupledError::device("writing the superblock"))?;
         let Phase::Finishing(writer, superblock) = &mut self.phase else { unreachable!("the phase is finishing") };
-        match writer.completed() {
-            Progress::Wait => Ok(None),
-            Progress::Write(writes) => {
-                write_copies(io, writes);
-                Ok(None)
-            }
-            Progress::Complete => {
-                let writer = std::mem::replace(writer, CopyWriter::new(superblock::KIND, Standing::default()));
-                let page_file_bytes = match self.superblock {
-                    Some(_) => self.page_file_bytes,
-                    None => self.config.page_file_chunk_bytes,
-                };
-                Ok(Some(Recovered { superblock: *superblock, writer, page_file_bytes, report: self.report }))
-            }
+        if !copy_written(io, writer, result)? {
+            return Ok(None);
         }
+        let writer = std::mem::replace(writer, CopyWriter::new(superblock::KIND, Standing::default()));
+        let page_file_bytes = match self.superblock {
+            Some(_) => self.page_file_bytes,
+            None => self.config.page_file_chunk_bytes,
+        };
+        Ok(Some(Recovered { superblock: *superblock, writer, page_file_bytes, report: self.report }))
     }
 
     /// A number for the phase, for fingerprints.
@@ -464,6 +457,19 @@ impl Recovery {
 pub fn write_copies(io: &mut Io<'_>, writes: copies::CopyWrites) {
     for (offset, block) in writes {
         io.write(Kind::Superblock, offset, SUPERBLOCK, offset, block, IoClass::Metadata);
+    }
+}
+
+/// One superblock copy is written. `true` when all are.
+fn copy_written(io: &mut Io<'_>, writer: &mut CopyWriter, result: DiskResult) -> Result<bool, CoupledError> {
+    result.map_err(CoupledError::device("writing the superblock"))?;
+    match writer.completed() {
+        Progress::Wait => Ok(false),
+        Progress::Write(writes) => {
+            write_copies(io, writes);
+            Ok(false)
+        }
+        Progress::Complete => Ok(true),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Writes the end of the log that was found, and may not be durable, once more behind it.
 
 use compute::Lsn;
-use node::{DiskOp, DiskResult};
+use node::DiskResult;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::CoupledError;
 use crate::ids::{BlockSeq, LogKind};
-use crate::io::{DETAIL_MASK, Io, Kind, log_class, log_file};
+use crate::io::{Io, Kind};
 use crate::wal::{Appender, AppenderConfig, Redo};
 
 /// The copy being written.
@@ -52,10 +52,7 @@ impl Repeat {
 
     fn write(&mut self, io: &mut Io<'_>) {
         while let Some(write) = self.appender.next_write() {
-            let detail = write.sequence.0 & DETAIL_MASK;
-            let file = log_file(LogKind::Redo, write.segment);
-            let op = DiskOp::Write { file, offset: write.offset, data: write.block, durable: true };
-            io.submit(Kind::Log, detail, op, log_class(LogKind::Redo));
+            io.write_log(Kind::Log, LogKind::Redo, write, true);
         }
     }
 

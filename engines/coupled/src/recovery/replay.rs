@@ -32,12 +32,12 @@ use node::DiskResult;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::copies::{CopyWriter, Progress};
+use crate::copies::CopyWriter;
 use crate::error::CoupledError;
 use crate::io::{Io, Kind};
 use crate::recovery::redo::{RedoPages, Stretch};
 use crate::recovery::repeat::Repeat;
-use crate::recovery::write_copies;
+use crate::recovery::{copy_written, write_copies};
 use crate::superblock::Superblock;
 use crate::wal::Redo;
 
@@ -139,7 +139,7 @@ impl Replay {
                 }
             }
             Step::Turning => {
-                if self.superblock_written(io, result)? {
+                if copy_written(io, &mut self.writer, result)? {
                     let head = self.copy_start();
                     self.step = Step::Repeating(Repeat::start(io, config, head, self.doubtful_from, &self.doubtful)?);
                 }
@@ -150,7 +150,7 @@ impl Replay {
                 }
             }
             Step::Moving => {
-                if self.superblock_written(io, result)? {
+                if copy_written(io, &mut self.writer, result)? {
                     self.redo_doubtful(io, config)?;
                 }
             }
@@ -247,18 +247,6 @@ impl Replay {
     fn write_superblock(&mut self, io: &mut Io<'_>) {
         let writes = self.writer.begin(self.superblock.encode());
         write_copies(io, writes);
-    }
-
-    fn superblock_written(&mut self, io: &mut Io<'_>, result: DiskResult) -> Result<bool, CoupledError> {
-        result.map_err(CoupledError::device("writing the superblock"))?;
-        match self.writer.completed() {
-            Progress::Wait => Ok(false),
-            Progress::Write(writes) => {
-                write_copies(io, writes);
-                Ok(false)
-            }
-            Progress::Complete => Ok(true),
-        }
     }
 
     /// Whether nothing is left to do.

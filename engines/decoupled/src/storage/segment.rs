@@ -11,6 +11,8 @@
 //! - A page's chain has its records above its slot and at or below the SCL: what is complete, and in order.
 //! - No chain has a record at or below `coalesced`.
 
+mod claim;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -19,7 +21,7 @@ use compute::{Lsn, PageId, Planted};
 use super::batch::Head;
 use super::chains::{Chains, Link};
 use super::records::{Entry, Records};
-use crate::message::{Envelope, InventoryEntry, SegmentStatus, Standing};
+use crate::message::{Envelope, InventoryEntry};
 use crate::planted::Bug;
 use crate::{PgId, TruncationTable};
 
@@ -121,25 +123,6 @@ impl Segment {
         self.base
     }
 
-    /// What its silence means.
-    pub fn standing(&self) -> Standing {
-        if !self.hydrated && !self.planted.is(Bug::UnhydratedCounts) {
-            if self.witness { Standing::Witness } else { Standing::Unhydrated }
-        } else if self.scl < self.claim.max(self.doubt) && !self.planted.is(Bug::RotTakenForTail) {
-            Standing::Suspect
-        } else {
-            Standing::Clean
-        }
-    }
-
-    /// Its part of a promise.
-    pub fn status(&self) -> SegmentStatus {
-        let (scl, standing) = (self.scl, self.standing());
-        // A witness acknowledged nothing since it became one, whatever it took in.
-        let found = if standing == Standing::Witness { Lsn::ZERO } else { self.doubt.max(scl) };
-        SegmentStatus { pg: self.pg, scl, claimed_scl: self.claim.max(found), standing }
-    }
-
     /// Whether a record with this LSN would be new.
     pub fn lacks(&self, lsn: Lsn, table: &TruncationTable) -> Offered {
         let spreads = || [Bug::AnnulledReturn, Bug::GossipUnverified].iter().any(|bug| self.planted.is(*bug));
@@ -229,35 +212,6 @@ impl Segment {
     pub fn encoded(&self, entry: &Entry) -> &[u8] {
         let (_, len) = self.records.envelope(entry.place);
         &self.records.bytes_from(entry.place)[..len]
-    }
-
-    /// Drops what a truncation table annuls. `end` is the group's last LSN at or below the volume's end, if known: a
-    /// claim that was annulled becomes a claim to that much.
-    pub fn annul(&mut self, table: &TruncationTable, end: Option<Lsn>) {
-        if !self.records.from(0).any(|entry| table.annuls(entry.lsn)) && !table.annuls(self.claim) {
-            return;
-        }
-        let complete_to = self.scl;
-        self.records.retain(|entry| !table.annuls(entry.lsn));
-        if table.annuls(self.scl) {
-            self.scl = self.last_at_or_below(self.scl);
-        }
-        let kept = table.kept_of(self.claim);
-        if kept < self.claim {
-            // A chain that reaches to where the volume ends has all that is left of the claim. Of one that does not, only
-            // `end` tells how much that is; without it, the segment goes on as suspect.
-            let owed = if complete_to >= kept { self.scl } else { end.map_or(kept, |end| end.min(kept)) };
-            self.claim = owed.max(self.scl);
-        }
-        self.doubt = self.doubt.min(self.reach());
-        self.chain_again();
-    }
-
-    /// The group has no record above `end` and up to `vdl`: a claim in between is a claim to `end`.
-    pub fn settle_claim(&mut self, end: Lsn, vdl: Lsn) {
-        if end < self.claim && self.claim <= vdl {
-            self.claim = end.max(self.scl);
-        }
     }
 
     /// Threads the chains anew: records were taken out from between others, or the SCL fell.
@@ -431,14 +385,14 @@ impl Segment {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use bytes::BytesMut;
     use compute::{GroupBuilder, RedoOp};
 
     use super::*;
 
     /// Holds records, each given with the one before it in the group.
-    fn hold(segment: &mut Segment, records: impl IntoIterator<Item = (u64, u64)>, seq: u64) {
+    pub(super) fn hold(segment: &mut Segment, records: impl IntoIterator<Item = (u64, u64)>, seq: u64) {
         let (mut bytes, mut heads) = (BytesMut::new(), Vec::new());
         for (lsn, prev_pg) in records {
             let (lsn, prev_pg, page, at) = (Lsn(lsn), Lsn(prev_pg), PageId(lsn % 3), bytes.len() as u32);
@@ -470,33 +424,5 @@ mod tests {
         segment.page_coalesced(PageId(1), Lsn(4));
         let of_page: Vec<u64> = segment.page_records(PageId(1), Lsn(15)).map(|held| held.record.lsn.0).collect();
         assert_eq!((of_page, segment.uncoalesced()), (vec![7, 10, 13], 13));
-    }
-
-    /// What is held of a chain, what was claimed, and what is left of both when everything above 4 is annulled.
-    #[test]
-    fn a_claim_falls_to_what_truncation_leaves_of_it_and_no_further() {
-        let truncation = crate::Truncation { epoch: Default::default(), vdl: Lsn(4), upto: Lsn(100) };
-        let table = TruncationTable::new(vec![truncation]).expect("one entry");
-        let annulled = |chain: &[u64], claim: u64, end: Option<u64>| {
-            let mut segment = Segment { recorded: true, ..Segment::new(PgId(0), Lsn::ZERO, true) };
-            let before = |at: usize| if at == 0 { 0 } else { chain[at - 1] };
-            hold(&mut segment, (0..chain.len()).map(|at| (chain[at], before(at))), 1);
-            segment.advance(1);
-            segment.claim = Lsn(claim);
-            segment.annul(&table, end.map(Lsn));
-            segment
-        };
-        let told = |segment: &Segment| (segment.scl().0, segment.claim.0, segment.standing());
-        assert_eq!(told(&annulled(&[1, 2, 3, 4, 5], 5, None)), (4, 4, Standing::Clean));
-        assert_eq!(told(&annulled(&[1, 2, 5], 5, None)), (2, 2, Standing::Clean), "the group ends at 2");
-        assert_eq!(told(&annulled(&[1, 2], 3, None)), (2, 3, Standing::Suspect), "a claim that is kept is kept");
-        let mut lost = annulled(&[1, 2], 5, None);
-        assert_eq!(told(&lost), (2, 4, Standing::Suspect), "it may have had 3 and 4");
-        lost.settle_claim(Lsn(3), Lsn(4));
-        assert_eq!(told(&lost), (2, 3, Standing::Suspect), "it had 3");
-        lost.settle_claim(Lsn(2), Lsn(4));
-        assert_eq!(told(&lost), (2, 2, Standing::Clean), "it had nothing of the group above 2");
-        assert_eq!(told(&annulled(&[1, 2], 5, Some(3))), (2, 3, Standing::Suspect));
-        assert_eq!(told(&annulled(&[1, 2], 5, Some(2))), (2, 2, Standing::Clean));
     }
 }
