@@ -1,4 +1,9 @@
 //! Reads a log's ring from the checkpoint on, several chunks ahead, and feeds them to the scan in order.
+//!
+//! # Invariants
+//!
+//! - No single read ends the log. Where the chain breaks off, the ring is read again, many times, before that is believed: one
+//!   read that the device misdirects would otherwise cost every commit from there on, acknowledged as they are.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +13,15 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::ids::{LogKind, LogPos};
 use crate::io::{Io, log_class, log_file};
-use crate::recovery::read;
+use crate::recovery::{LOOKS, read};
 use crate::wal::{Entry, Layout, Scan};
+
+/// What one look reads behind the block that should be there, in chunks.
+const LOOK_CHUNKS: u64 = 2;
+
+fn block_bytes_max(config: &Config) -> u64 {
+    config.logs().map(|(_, log)| u64::from(log.block_bytes_max)).max().expect("there is a log")
+}
 
 /// The reader. Reads are named by their position relative to the checkpoint.
 #[derive(Clone, Debug)]
@@ -26,6 +38,10 @@ pub struct LogReader<E> {
     reading: BTreeMap<LogPos, u64>,
     /// Chunks that came before their turn.
     waiting: BTreeMap<LogPos, Block>,
+    /// The bytes of a look.
+    look_bytes: u64,
+    /// Where the chain broke off when it was last looked at again, and how often it was.
+    looked: (LogPos, u32),
 }
 
 impl<E: Entry> LogReader<E> {
@@ -47,16 +63,19 @@ impl<E: Entry> LogReader<E> {
             next: checkpoint.position,
             reading: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            look_bytes: block_bytes_max(config) + LOOK_CHUNKS * u64::from(config.recovery.chunk_bytes),
+            looked: (checkpoint.position, 0),
         };
         reader.read_ahead(io);
         reader
     }
 
     fn read_ahead(&mut self, io: &mut Io<'_>) {
-        let end = self.start.plus(self.layout.capacity_bytes());
-        while self.scan.wants().is_some() && self.next < end && self.reading.len() + self.waiting.len() < self.reads_max
+        while self.scan.wants().is_some()
+            && self.next < self.scan.ends()
+            && self.reading.len() + self.waiting.len() < self.reads_max
         {
-            let room = self.layout.room_bytes(self.next).min(end.0 - self.next.0);
+            let room = self.layout.room_bytes(self.next).min(self.scan.ends().0 - self.next.0);
             let len_bytes = self.chunk_bytes.min(room);
             self.submit(io, self.next, len_bytes);
             self.next = self.next.plus(len_bytes);
@@ -94,7 +113,24 @@ impl<E: Entry> LogReader<E> {
             self.scan.feed(&block);
         }
         self.read_ahead(io);
-        self.scan.wants().is_none() && self.reading.is_empty()
+        self.scan.wants().is_none() && self.reading.is_empty() && !self.looks_again(io)
+    }
+
+    /// Reads on from where the chain breaks off, unless that was done often enough.
+    fn looks_again(&mut self, io: &mut Io<'_>) -> bool {
+        let Some(hole) = self.scan.hole() else { return false };
+        if hole != self.looked.0 {
+            self.looked = (hole, 0);
+        }
+        let looks = self.looked.1 < LOOKS;
+        if looks {
+            self.looked.1 += 1;
+            self.waiting.clear();
+            self.next = hole;
+            self.scan.again(self.look_bytes);
+            self.read_ahead(io);
+        }
+        looks
     }
 
     /// The scan, with all there is to see.

@@ -1,7 +1,8 @@
 //! Redo, partitioned by page.
 //!
-//! Records of different pages commute, so each page is brought up to date on its own: read once, apply everything, write
-//! through the double-write buffer. Reads of a batch are in flight together, up to the configured number.
+//! Records of different pages commute, so each page is brought up to date on its own: read it, apply everything, write
+//! through the double-write buffer. Reads of a batch are in flight together, up to the configured number. A page that came
+//! damaged is read again before that is believed: the device may have returned another.
 //!
 //! Every page is written, whether it lacked records or not. One that is whole in place may not be durable there: where a
 //! sync failed, its writes stay visible, and later syncs need not make them durable.
@@ -22,7 +23,7 @@ use crate::error::CoupledError;
 use crate::ids::LogKind;
 use crate::io::{Io, Kind, PAGES};
 use crate::planted::Bug;
-use crate::recovery::read;
+use crate::recovery::{LOOKS, read};
 use crate::wal::Redo;
 
 /// What is to be redone.
@@ -52,7 +53,8 @@ pub struct RedoPages {
     made_later: BTreeSet<PageId>,
     rehearsal: bool,
     to_read: VecDeque<(PageId, Vec<Redo>)>,
-    reading: BTreeMap<PageId, Vec<Redo>>,
+    /// With how often each was asked for.
+    reading: BTreeMap<PageId, (Vec<Redo>, u32)>,
     /// Copies for the next batch.
     ready: Vec<PageCopy>,
     writing: Option<Batch>,
@@ -106,7 +108,7 @@ impl RedoPages {
             }
         } else {
             let page = PageId(detail);
-            let records = self.reading.remove(&page).expect("one answer to each read");
+            let (records, reads) = self.reading.remove(&page).expect("one answer to each read");
             match self.bring_up_to_date(io, page, &records, result) {
                 Ok((page, lacked)) => {
                     self.ready.push((page.id(), page.lsn(), page.sealed()));
@@ -114,6 +116,7 @@ impl RedoPages {
                         self.redone.insert(page.id());
                     }
                 }
+                Err(CoupledError::PageCorrupt { .. }) if reads < LOOKS => self.read_page(io, page, records, reads + 1),
                 Err(CoupledError::PageCorrupt { .. }) if self.made_later.contains(&page) => {}
                 Err(error) => return Err(error),
             }
@@ -132,8 +135,7 @@ impl RedoPages {
                 let reason = "the log changes it, but the page file ends before it".into();
                 return Err(CoupledError::PageCorrupt { page, reason });
             }
-            read(io, page.0, PAGES, offset, self.slots.page_bytes, IoClass::DataPage);
-            self.reading.insert(page, records);
+            self.read_page(io, page, records, 1);
         }
         let full = self.ready.len() == slots || (self.to_read.is_empty() && self.reading.is_empty());
         if full && !self.ready.is_empty() && self.rehearsal {
@@ -148,6 +150,12 @@ impl RedoPages {
             return self.advance(io);
         }
         Ok(())
+    }
+
+    fn read_page(&mut self, io: &mut Io<'_>, page: PageId, records: Vec<Redo>, reads: u32) {
+        let page_bytes = self.slots.page_bytes;
+        read(io, page.0, PAGES, page.0 * page_bytes as u64, page_bytes, IoClass::DataPage);
+        self.reading.insert(page, (records, reads));
     }
 
     /// Gives the page with all its records, and whether it lacked any.

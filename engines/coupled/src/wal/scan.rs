@@ -7,6 +7,10 @@
 //! looks at every unit of alignment up to the end of the ring for later blocks of this lap. One that was written when
 //! the hole's first LSN was already durable proves that the hole is damage and not a torn tail.
 //!
+//! What was read may not be what is there: a device can return other sectors than those asked for. A hole is therefore
+//! looked at [`Scan::again`], and what came up in any look counts: a block that fits goes on with the chain, and without one,
+//! a block that vouches makes the hole damage.
+//!
 //! A block that is whole but ends in the middle of a group belongs to the chain; the group is dropped, since its CPL
 //! never became durable.
 //!
@@ -112,6 +116,8 @@ pub struct Scan<E> {
     window_at: LogPos,
     /// The ring ends here: the checkpoint's place, one lap on.
     end: LogPos,
+    /// A look at the hole ends here, unless the chain goes on.
+    look_end: LogPos,
     /// What the next block must be.
     next: Checkpoint,
     chained: u64,
@@ -129,6 +135,8 @@ pub struct Scan<E> {
     open: Vec<E>,
     entries: Vec<E>,
     damage: Option<Tail>,
+    /// What an earlier look at this hole found.
+    seen: Seen,
     /// Where the device could not read; the window holds zeroes there.
     unreadable: Vec<LogPos>,
 }
@@ -136,6 +144,12 @@ pub struct Scan<E> {
 #[derive(Clone, Debug)]
 struct Hole {
     torn: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    torn: bool,
+    damage: Option<Tail>,
 }
 
 /// What to do with the front of the window.
@@ -156,6 +170,7 @@ impl<E: Entry> Scan<E> {
             window: BytesMut::new(),
             window_at: checkpoint.position,
             end: checkpoint.position.plus(layout.capacity_bytes()),
+            look_end: checkpoint.position.plus(layout.capacity_bytes()),
             next: checkpoint,
             chained: 0,
             hole: None,
@@ -167,6 +182,7 @@ impl<E: Entry> Scan<E> {
             open: Vec::new(),
             entries: Vec::new(),
             damage: None,
+            seen: Seen::default(),
             unreadable: Vec::new(),
         }
     }
@@ -185,7 +201,30 @@ impl<E: Entry> Scan<E> {
     /// Where the next bytes to feed lie, or `None` when the scan is over.
     pub fn wants(&self) -> Option<LogPos> {
         let at = self.window_at.plus(self.window.len() as u64);
-        (at < self.end && self.damage.is_none()).then_some(at)
+        (at < self.ends() && self.damage.is_none()).then_some(at)
+    }
+
+    /// Nothing from here on is wanted, as things stand.
+    pub fn ends(&self) -> LogPos {
+        self.look_end
+    }
+
+    /// Where the chain breaks off, once [`Scan::wants`] is `None`; or `None` when it takes up the whole ring, or a block of it makes
+    /// no sense.
+    pub fn hole(&self) -> Option<LogPos> {
+        let at = self.next.position;
+        let elsewhere = matches!(self.damage, Some(Tail::Corrupt { position, .. }) if position != at);
+        (at < self.end && !elsewhere).then_some(at)
+    }
+
+    /// Looks at the hole once more, and at up to `len_bytes` from there on. Bytes are wanted from the hole on again.
+    pub fn again(&mut self, len_bytes: u64) {
+        self.seen.torn |= self.hole.take().is_some_and(|hole| hole.torn);
+        self.seen.damage = self.damage.take().or_else(|| self.seen.damage.take());
+        self.unreadable.clear();
+        self.window.clear();
+        self.window_at = self.next.position;
+        self.look_end = self.end.min(self.window_at.plus(len_bytes));
     }
 
     /// Takes the bytes at [`Scan::wants`]. They do not cross a segment's end.
@@ -263,6 +302,8 @@ impl<E: Entry> Scan<E> {
         self.decode(header);
         let padded = self.layout.padded_bytes(header.len_bytes());
         self.chained += 1;
+        self.seen = Seen::default();
+        self.look_end = self.end;
         self.next = Checkpoint {
             position: self.window_at.plus(padded as u64),
             sequence: header.sequence.next(),
@@ -352,8 +393,8 @@ impl<E: Entry> Scan<E> {
 
     /// The verdict, once [`Scan::wants`] is `None`, and the entries of complete groups in order of LSN. `vouched` is the
     /// highest durable LSN known from elsewhere, and who knows it.
-    pub fn finish(self, vouched: Lsn, witness: &str) -> (Tail, Vec<E>) {
-        if let Some(damage) = self.damage {
+    pub fn finish(mut self, vouched: Lsn, witness: &str) -> (Tail, Vec<E>) {
+        if let Some(damage) = self.damage.take().or_else(|| self.seen.damage.take()) {
             return (damage, Vec::new());
         }
         if self.vouches(vouched) {
@@ -361,7 +402,8 @@ impl<E: Entry> Scan<E> {
             let tail = Tail::Corrupt { lsn: self.next.before.next(), position: self.next.position, witness };
             return (tail, Vec::new());
         }
-        let torn = self.hole.is_some_and(|hole| hole.torn) || !self.stream.is_empty() || !self.open.is_empty();
+        let beyond = self.seen.torn || self.hole.is_some_and(|hole| hole.torn);
+        let torn = beyond || !self.stream.is_empty() || !self.open.is_empty();
         (Tail::Cut { head: self.next, torn }, self.entries)
     }
 
