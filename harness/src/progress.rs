@@ -54,6 +54,15 @@ impl Progress {
         self.line(what, format!("{what} {done}/{total}"));
     }
 
+    /// Takes the line away, so that other output can stand in its place.
+    pub fn clear(&mut self) {
+        if self.open_line {
+            eprint!("\r\x1b[2K");
+            self.open_line = false;
+            self.redrawn = None;
+        }
+    }
+
     /// Ends the line, so that other output starts on its own.
     pub fn done(&mut self) {
         if self.open_line {

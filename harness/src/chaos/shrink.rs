@@ -3,11 +3,13 @@
 //! Delta debugging (Zeller and Hildebrandt, *Simplifying and isolating failure-inducing input*, IEEE TSE 2002): parts of the
 //! script are left out, halves first and then smaller, as long as what remains fails in the same way. Faults go first, since a
 //! run without them is short; then operations; then again both, and at last statements inside transactions. The world's
-//! noise is drawn from the script's seed, so a smaller script is another run: whatever fails alike is as good.
+//! noise is drawn from the script's seed, so a smaller script is another run: whatever fails alike is as good. With a planted bug,
+//! what a script without the bug passes must go on to pass.
 
 use nemesis::Script;
 
 use super::play::{Played, Playing, Seen, play};
+use crate::campaign::Plants;
 
 /// A script that was made smaller.
 #[derive(Clone, Debug)]
@@ -41,81 +43,91 @@ fn reason(what: &str) -> String {
 pub fn shrink(script: &Script, playing: Playing, mut goes_on: impl FnMut() -> bool) -> Option<Shrunk> {
     let first = play(script, &playing);
     first.seen.failure()?;
-    let mut best = Shrunk { script: script.clone(), played: first, tries: 1 };
+    let clean = Playing { plants: Plants::NONE, ..playing };
+    let must_pass = (playing.plants != Plants::NONE && passes(script, &clean)).then_some(clean);
+    let best = Shrunk { script: script.clone(), played: first, tries: 1 };
+    let mut search = Search { best, playing, must_pass, goes_on: &mut goes_on };
     loop {
-        let before = best.script.events();
-        let faults = best.script.faults.clone();
-        reduce(&mut best, faults, playing, &mut goes_on, |script, faults| Script { faults, ..script.clone() });
-        let operations = best.script.operations.clone();
-        reduce(&mut best, operations, playing, &mut goes_on, |script, operations| Script {
-            operations,
-            ..script.clone()
-        });
-        if best.script.events() == before || !goes_on() {
+        let before = search.best.script.events();
+        let faults = search.best.script.faults.clone();
+        search.reduce(faults, |script, faults| Script { faults, ..script.clone() });
+        let operations = search.best.script.operations.clone();
+        search.reduce(operations, |script, operations| Script { operations, ..script.clone() });
+        if search.best.script.events() == before || !(search.goes_on)() {
             break;
         }
     }
-    trim(&mut best, playing, &mut goes_on);
-    Some(best)
+    search.trim();
+    Some(search.best)
 }
 
-/// Leaves out as many of `items` as possible.
-fn reduce<T: Clone>(
-    best: &mut Shrunk,
-    mut items: Vec<T>,
+fn passes(script: &Script, playing: &Playing) -> bool {
+    play(script, playing).seen.failure().is_none()
+}
+
+/// A script on its way to being small.
+struct Search<'a> {
+    best: Shrunk,
     playing: Playing,
-    goes_on: &mut dyn FnMut() -> bool,
-    with: impl Fn(&Script, Vec<T>) -> Script,
-) {
-    let nothing = with(&best.script, Vec::new());
-    if items.is_empty() || accept(best, nothing, playing) {
-        return;
-    }
-    let mut parts = 2;
-    while goes_on() {
-        let size = items.len().div_ceil(parts).max(1);
-        let smaller = (0..items.len()).step_by(size).find_map(|start| {
-            if !goes_on() {
-                return None;
-            }
-            let rest: Vec<T> =
-                items[..start].iter().chain(&items[(start + size).min(items.len())..]).cloned().collect();
-            let script = with(&best.script, rest.clone());
-            accept(best, script, playing).then_some(rest)
-        });
-        match smaller {
-            Some(rest) => {
-                items = rest;
-                parts = (parts - 1).max(2);
-            }
-            None if size == 1 => return,
-            None => parts = (parts * 2).min(items.len()),
-        }
-        if items.len() <= 1 {
+    /// How it is played without the planted bug, when it must pass so.
+    must_pass: Option<Playing>,
+    goes_on: &'a mut dyn FnMut() -> bool,
+}
+
+impl Search<'_> {
+    /// Leaves out as many of `items` as possible.
+    fn reduce<T: Clone>(&mut self, mut items: Vec<T>, with: impl Fn(&Script, Vec<T>) -> Script) {
+        let nothing = with(&self.best.script, Vec::new());
+        if items.is_empty() || self.accept(nothing) {
             return;
         }
-    }
-}
-
-/// Leaves out statements of transactions, one at a time.
-fn trim(best: &mut Shrunk, playing: Playing, goes_on: &mut dyn FnMut() -> bool) {
-    for operation in 0..best.script.operations.len() {
-        let mut verb = best.script.operations[operation].verbs.len();
-        while verb > 0 && best.script.operations[operation].verbs.len() > 1 && goes_on() {
-            verb -= 1;
-            let mut script = best.script.clone();
-            script.operations[operation].verbs.remove(verb);
-            accept(best, script, playing);
+        let mut parts = 2;
+        while (self.goes_on)() {
+            let size = items.len().div_ceil(parts).max(1);
+            let smaller = (0..items.len()).step_by(size).find_map(|start| {
+                if !(self.goes_on)() {
+                    return None;
+                }
+                let rest: Vec<T> =
+                    items[..start].iter().chain(&items[(start + size).min(items.len())..]).cloned().collect();
+                let script = with(&self.best.script, rest.clone());
+                self.accept(script).then_some(rest)
+            });
+            match smaller {
+                Some(rest) => {
+                    items = rest;
+                    parts = (parts - 1).max(2);
+                }
+                None if size == 1 => return,
+                None => parts = (parts * 2).min(items.len()),
+            }
+            if items.len() <= 1 {
+                return;
+            }
         }
     }
-}
 
-fn accept(best: &mut Shrunk, script: Script, playing: Playing) -> bool {
-    let played = play(&script, &playing);
-    best.tries += 1;
-    let same = alike(&best.played.seen, &played.seen);
-    if same {
-        (best.script, best.played) = (script, played);
+    /// Leaves out statements of transactions, one at a time.
+    fn trim(&mut self) {
+        for operation in 0..self.best.script.operations.len() {
+            let mut verb = self.best.script.operations[operation].verbs.len();
+            while verb > 0 && self.best.script.operations[operation].verbs.len() > 1 && (self.goes_on)() {
+                verb -= 1;
+                let mut script = self.best.script.clone();
+                script.operations[operation].verbs.remove(verb);
+                self.accept(script);
+            }
+        }
     }
-    same
+
+    fn accept(&mut self, script: Script) -> bool {
+        let played = play(&script, &self.playing);
+        self.best.tries += 1;
+        let same = alike(&self.best.played.seen, &played.seen)
+            && self.must_pass.as_ref().is_none_or(|clean| passes(&script, clean));
+        if same {
+            (self.best.script, self.best.played) = (script, played);
+        }
+        same
+    }
 }

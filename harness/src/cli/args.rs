@@ -297,7 +297,7 @@ pub struct MutantsArgs {
     #[arg(long, value_delimiter = ',', value_name = "SLUGS")]
     pub mutant: Vec<String>,
     /// The most seeds of one suite for one mutant on one engine
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub seeds: u64,
     /// The first seed
     #[arg(long, default_value_t = 1)]
@@ -305,7 +305,10 @@ pub struct MutantsArgs {
     /// Scripts played at once; as many as there are cores when absent
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
-    /// Where the table and the detecting scripts go
+    /// Make a detecting script of each bug and engine small, in at most this time, or a minute
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
+    pub shrink: Option<Span>,
+    /// Where the tables and the detecting scripts go
     #[arg(long, value_name = "DIR", default_value = ".sextant/mutants")]
     pub out: PathBuf,
 }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::process::{expect, workplace};
+use crate::process::{Running, expect, workplace};
 
 const OK: i32 = 0;
 const VIOLATION: i32 = 1;
 const USAGE: i32 = 64;
 const IO: i32 = 74;
+const INTERRUPTED: i32 = 130;
 
 #[test]
 fn the_list_names_every_row_and_says_what_is_not_injected() {
@@ -107,6 +108,7 @@ fn described(file: &str) -> Vec<String> {
 fn every_column_of_the_verdicts_and_of_the_mutants_is_described() {
     assert_eq!(described("verdicts.csv"), harness::chaos::verdicts::COLUMNS);
     assert_eq!(described("mutants.csv"), harness::chaos::mutants::COLUMNS);
+    assert_eq!(described("shrunk.csv"), harness::chaos::mutants::SHRUNK_COLUMNS);
 }
 
 /// Two planted bugs, each found by its own suite; a bug that no seed of those played can find is a violation.
@@ -129,4 +131,43 @@ fn planted_bugs_are_hunted_and_told() {
     expect(place.path(), &["chaos", "replay", script], OK, &[]);
     let text = hunt("page-before-log", "1", VIOLATION);
     assert!(text.contains("found by its own suite: 0 of 1"), "{text}");
+}
+
+/// What detects a bug is made small on request: it still fails with the bug, and passes without it.
+#[test]
+fn a_detecting_script_of_each_bug_is_made_small() {
+    let place = workplace();
+    let slug = "answer-after-step-1";
+    let arguments = ["chaos", "mutants", "--mutant", slug, "--seeds", "4", "--out", "out", "--shrink"];
+    let output = expect(place.path(), &arguments, OK, &[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("made small: 1 scripts"), "{text}");
+    let table = fs::read_to_string(place.path().join("out/shrunk.csv")).expect("a table");
+    let cells: Vec<&str> = table.lines().nth(1).expect("a line").split(',').collect();
+    let [before, operations, faults, events] = [4, 5, 6, 7].map(|at| cells[at].parse::<u64>().expect("a number"));
+    assert_eq!((cells[0], cells[1], operations + faults), (slug, "coupled-mirrored", events), "{table}");
+    assert!(events <= 20 && events < before, "{table}");
+    let small = place.path().join(format!("out/{slug}-coupled-mirrored.small.jsonl"));
+    let small = small.to_str().expect("a path of text");
+    expect(place.path(), &["chaos", "replay", small, "--mutant", slug], VIOLATION, &[]);
+    expect(place.path(), &["chaos", "replay", small], OK, &[]);
+    let page = fs::read_to_string(place.path().join("out/report.html")).expect("a report");
+    assert!(page.contains("Made small"), "{page}");
+}
+
+/// A hunt that is broken off keeps the bugs it was done with, and says nothing about the one it was at.
+#[test]
+fn an_interrupted_hunt_keeps_what_it_has_found() {
+    let place = workplace();
+    let mut arguments = vec!["chaos", "mutants", "--mutant", "ack-before-persist,wiped-votes", "--seeds", "1000000"];
+    arguments.extend(["--out", "out", "--shrink"]);
+    let mut running = Running::start(place.path(), &arguments);
+    running.hear("wiped-votes on decoupled: ");
+    running.signal("INT");
+    let (code, said) = running.end();
+    assert_eq!(code, Some(INTERRUPTED), "{said}");
+    let table = fs::read_to_string(place.path().join("out/mutants.csv")).expect("a table");
+    assert_eq!(table.lines().count(), 2, "{table}");
+    let page = fs::read_to_string(place.path().join("out/report.html")).expect("a report");
+    assert!(page.contains("a part of them, were played") && !page.contains("wiped-votes on"), "{page}");
 }

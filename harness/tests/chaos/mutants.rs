@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use harness::campaign::Plants;
 use harness::chaos::Suite;
-use harness::chaos::mutants::{MUTANTS, Mutant, checker_of, hunt};
+use harness::chaos::mutants::{Clean, MUTANTS, Mutant, Passed, checker_of, hunt};
 use harness::chaos::play::{Playing, Seen, play};
 use harness::chaos::shrink::{alike, shrink};
 use nemesis::{EngineClass, Script};
@@ -29,7 +29,7 @@ fn planted_bugs_are_found_by_their_own_suites() {
     for (slug, class, seeds) in QUICK {
         let mutant = Mutant::find(slug).expect("in the catalogue");
         let suite = Suite::find(mutant.suite).expect("a suite");
-        let caught = hunt(mutant, &suite, class, 1..1 + seeds).expect("scripts");
+        let caught = hunt(mutant, &suite, class, 1..1 + seeds, |_| {}).expect("scripts");
         let caught = caught.unwrap_or_else(|| panic!("{slug} is not found on {} in {seeds} seeds", class.name()));
         let clean = play(&caught.script, &Playing::default());
         assert_eq!(clean.seen.failure(), None, "{slug}: the engine as it is passes the same script");
@@ -38,14 +38,40 @@ fn planted_bugs_are_found_by_their_own_suites() {
     assert!(checkers.len() >= 4, "only {checkers:?} found anything");
 }
 
+/// With a million seeds to go, nobody would see the end of a hunt that did not stop.
+#[test]
+fn a_hunt_ends_with_the_first_seed_that_detects_the_bug() {
+    let mutant = Mutant::find("lost-wake-up").expect("in the catalogue");
+    let suite = Suite::find(mutant.suite).expect("a suite");
+    let hunt = |seeds| hunt(mutant, &suite, EngineClass::Coupled, seeds, |_| {}).expect("scripts");
+    let first = hunt(1..1_000_000).expect("found");
+    assert_eq!(first.script.header.seed, first.seeds);
+    assert!(hunt(1..first.seeds).is_none(), "no seed before it detects the bug");
+    let next = hunt(first.seeds + 1..1_000_000).expect("found again");
+    assert_eq!(next.script.header.seed, first.seeds + next.seeds);
+}
+
+#[test]
+fn the_seeds_of_a_hunt_are_played_without_the_bug_as_well() {
+    let (mut clean, suite) = (Clean::default(), Suite::find("contention").expect("a suite"));
+    clean.note(&suite, EngineClass::Coupled, 2);
+    clean.note(&suite, EngineClass::Coupled, 1);
+    clean.note(&suite, EngineClass::Decoupled, 3);
+    let mut told = Vec::new();
+    let passed = clean.play(7, |passed| told.push(passed.played)).expect("scripts");
+    assert_eq!(passed, Passed { played: 5, of: 5, failed: Vec::new() });
+    assert_eq!(told.last(), Some(&5));
+}
+
 #[test]
 fn a_script_that_finds_a_planted_bug_is_made_small() {
     let mutant = Mutant::find("answer-after-step-1").expect("in the catalogue");
     let suite = Suite::find(mutant.suite).expect("a suite");
-    let caught = hunt(mutant, &suite, EngineClass::Mirrored, 1..5).expect("scripts").expect("found");
+    let caught = hunt(mutant, &suite, EngineClass::Mirrored, 1..5, |_| {}).expect("scripts").expect("found");
     let playing = Playing { plants: mutant.plants, ..Playing::default() };
     let small = shrink(&caught.script, playing, || true).expect("it fails");
     assert!(alike(&caught.seen, &small.played.seen));
+    assert_eq!(play(&small.script, &Playing::default()).seen.failure(), None, "it is the bug that makes it fail");
     assert!(small.script.events() <= 20, "{} events are left:\n{}", small.script.events(), small.script.to_text());
 }
 

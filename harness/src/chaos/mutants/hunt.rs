@@ -33,13 +33,20 @@ fn fails(script: &Script, plants: Plants) -> Option<Seen> {
     seen.failure().is_some().then_some(seen)
 }
 
-/// Plays `seeds` of `suite` on an engine with the bug, as many at once as rayon has threads, until one detects it. `None`
-/// when none does, or somebody asked for an end.
+/// Plays `seeds` of `suite` on an engine with the bug, as many at once as rayon has threads, until one detects it; those
+/// behind it are not begun. `None` when none does, or somebody asked for an end. `tell` hears now and then how many were
+/// played.
 ///
 /// # Errors
 ///
 /// A script that cannot be drawn.
-pub fn hunt(mutant: &Mutant, suite: &Suite, class: EngineClass, seeds: Range<u64>) -> Result<Option<Caught>, String> {
+pub fn hunt(
+    mutant: &Mutant,
+    suite: &Suite,
+    class: EngineClass,
+    seeds: Range<u64>,
+    mut tell: impl FnMut(u64),
+) -> Result<Option<Caught>, String> {
     let try_seed = |seed: u64| -> Result<Option<Caught>, String> {
         let script = author(suite, class, seed)?;
         let Some(seen) = fails(&script, mutant.plants) else { return Ok(None) };
@@ -55,6 +62,7 @@ pub fn hunt(mutant: &Mutant, suite: &Suite, class: EngineClass, seeds: Range<u64
             return found;
         }
         next += step;
+        tell(next.min(seeds.end) - seeds.start);
     }
     Ok(None)
 }
@@ -62,36 +70,52 @@ pub fn hunt(mutant: &Mutant, suite: &Suite, class: EngineClass, seeds: Range<u64
 /// Which seeds mutants were hunted with, to be played on the engines as they are.
 #[derive(Clone, Debug, Default)]
 pub struct Clean {
-    upto: BTreeMap<(String, EngineClass), u64>,
+    upto: BTreeMap<(String, EngineClass), (Suite, u64)>,
+}
+
+/// Scripts that were played without any bug.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// How many.
+    pub played: u64,
+    /// How many there are to play.
+    pub of: u64,
+    /// What failed among them.
+    pub failed: Vec<String>,
 }
 
 impl Clean {
     /// These many seeds of the suite were played on the class.
     pub fn note(&mut self, suite: &Suite, class: EngineClass, seeds: u64) {
-        let upto = self.upto.entry((suite.name.clone(), class)).or_default();
+        let (_, upto) = self.upto.entry((suite.name.clone(), class)).or_insert_with(|| (suite.clone(), 0));
         *upto = seeds.max(*upto);
     }
 
-    /// Plays all of them, from `first` on, without any bug: how many there were, and what failed.
+    /// Plays all of them, from `first` on, without any bug, as many at once as rayon has threads, until somebody asks for an
+    /// end. `tell` hears now and then what became of them so far.
     ///
     /// # Errors
     ///
     /// A script that cannot be drawn.
-    pub fn play(&self, first: u64) -> Result<(u64, Vec<String>), String> {
-        let all: Vec<(&str, EngineClass, u64)> = self
-            .upto
-            .iter()
-            .flat_map(|((suite, class), seeds)| (first..first + seeds).map(move |seed| (suite.as_str(), *class, seed)))
+    pub fn play(&self, first: u64, mut tell: impl FnMut(&Passed)) -> Result<Passed, String> {
+        let scripts: Vec<(&Suite, EngineClass, u64)> = (self.upto.iter())
+            .flat_map(|((_, class), (suite, seeds))| (first..first + seeds).map(move |seed| (suite, *class, seed)))
             .collect();
-        let one = |&(name, class, seed): &(&str, EngineClass, u64)| -> Result<Option<String>, String> {
-            if interrupt::asked() {
-                return Ok(None);
-            }
-            let suite = Suite::find(name).map_err(|failure| failure.message)?;
-            let seen = fails(&author(&suite, class, seed)?, Plants::NONE);
+        let one = |&(suite, class, seed): &(&Suite, EngineClass, u64)| -> Result<Option<String>, String> {
+            let seen = fails(&author(suite, class, seed)?, Plants::NONE);
+            let name = &suite.name;
             Ok(seen.map(|seen| format!("{name} {} {seed}: {}", class.name(), seen.failure().unwrap_or_default())))
         };
-        let failed: Vec<Option<String>> = all.par_iter().map(one).collect::<Result<_, _>>()?;
-        Ok((all.len() as u64, failed.into_iter().flatten().collect()))
+        let mut passed = Passed { of: scripts.len() as u64, ..Passed::default() };
+        for batch in scripts.chunks(BATCH as usize * rayon::current_num_threads()) {
+            if interrupt::asked() {
+                break;
+            }
+            let failed: Vec<Option<String>> = batch.par_iter().map(one).collect::<Result<_, _>>()?;
+            passed.played += batch.len() as u64;
+            passed.failed.extend(failed.into_iter().flatten());
+            tell(&passed);
+        }
+        Ok(passed)
     }
 }

@@ -5,7 +5,8 @@
 //! Each [`Mutant`] is a bug in one engine's nodes, planted as a value ([`compute::planted`]), and names the suite that must
 //! find it: its *own*, one of `harness/suites/canary`. [`hunt()`] plays the suite's scripts seed by seed against the engine
 //! with the bug, until one fails that the engine without it passes. The general `swarm`, which knows none of the bugs, is
-//! hunted with in the same way.
+//! hunted with in the same way. What the engine as it is makes of the same seeds is played as well ([`Clean`]), and a script
+//! that detects a bug can be made small ([`make_small()`]).
 //!
 //! # Invariants
 //!
@@ -14,6 +15,7 @@
 
 mod catalogue;
 mod hunt;
+mod small;
 mod table;
 
 use nemesis::EngineClass;
@@ -22,7 +24,8 @@ use crate::campaign::Plants;
 use crate::names;
 
 pub use catalogue::MUTANTS;
-pub use hunt::{Caught, Clean, hunt};
+pub use hunt::{Caught, Clean, Passed, hunt};
+pub use small::{SHRUNK_COLUMNS, Small, SmallScripts, make_small};
 pub use table::{COLUMNS, Line, Table, checker_of};
 
 /// One planted bug.

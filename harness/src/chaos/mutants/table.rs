@@ -6,9 +6,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use nemesis::EngineClass;
-use record::report::chaos::mutants::{Catch, Mutants};
+use record::report::chaos::mutants::{Catch, Clean, Mutants, Small};
 
-use super::{Caught, MUTANTS, Mutant};
+use super::{Caught, MUTANTS, Mutant, Passed, SmallScripts};
 use crate::chaos::play::Seen;
 
 /// The columns of `mutants.csv`; `results/README.md` says what is in them.
@@ -26,6 +26,13 @@ pub struct Line {
     pub own: Option<Caught>,
     /// What the swarm found.
     pub swarm: Option<Caught>,
+}
+
+impl Line {
+    /// What its own suite found, or else the swarm.
+    pub fn caught(&self) -> Option<&Caught> {
+        self.own.as_ref().or(self.swarm.as_ref())
+    }
 }
 
 /// Which check a failure comes from.
@@ -94,7 +101,7 @@ impl Table {
             let _ =
                 write!(text, " {:>6}  {:10}", seeds(caught).map_or("–".to_owned(), |n| n.to_string()), checker(caught));
         }
-        let what = line.own.as_ref().or(line.swarm.as_ref()).and_then(|caught| caught.seen.failure()).unwrap_or("");
+        let what = line.caught().and_then(|caught| caught.seen.failure()).unwrap_or("");
         let cells = [
             slug.to_owned(),
             class.to_owned(),
@@ -112,8 +119,13 @@ impl Table {
         Ok(text.trim_end().to_owned())
     }
 
-    /// The report of the lines so far.
-    pub fn page(&self, clean: (u64, Vec<String>), elapsed_s: f64, reproduce: String) -> Mutants {
+    /// The lines so far.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// The report of the lines so far, of what passed without a bug, and of what was made small.
+    pub fn page(&self, passed: Passed, small: Option<&SmallScripts>, elapsed_s: f64, reproduce: String) -> Mutants {
         let catch = |caught: &Option<Caught>| {
             caught.as_ref().map(|Caught { seeds, seen, .. }| Catch {
                 seeds: *seeds,
@@ -121,20 +133,25 @@ impl Table {
                 what: seen.failure().unwrap_or_default().to_owned(),
             })
         };
-        let line = |line: &Line| record::report::chaos::mutants::Mutant {
+        let line = |(at, line): (usize, &Line)| record::report::chaos::mutants::Mutant {
             name: line.mutant.slug.to_owned(),
             about: line.mutant.about.to_owned(),
             engine: line.class.name().to_owned(),
             suite: line.mutant.suite.to_owned(),
             own: catch(&line.own),
             swarm: catch(&line.swarm),
+            small: small.and_then(|small| small.of(at)).map(|small| Small {
+                events: small.events() as u64,
+                events_before: small.events_before as u64,
+                seconds: small.wall.as_secs_f64(),
+            }),
         };
         let (own, swarm, all) = self.totals();
         Mutants {
-            mutants: self.lines.iter().map(line).collect(),
+            mutants: self.lines.iter().enumerate().map(line).collect(),
             found: (own as u64, swarm as u64, all as u64),
             seeds_max: self.seeds_max,
-            clean,
+            clean: Clean { played: passed.played, to_play: passed.of, failed: passed.failed },
             elapsed_s,
             code: record::info::Code::capture(),
             reproduce,

@@ -7,10 +7,14 @@ use crate::figures::format::{count, seconds_text};
 use crate::info::Code;
 use crate::report::page;
 use crate::report::svg::escape;
+use crate::stats::median;
 
 const HOW_TO_READ: &str = "Each line is one bug in one engine. Seeds: how many scripts of the suite were played until one failed \
     that passes without the bug, this one included; the checker is what failed. A dash: not found in as many seeds as were \
-    played at most. A bug counts as found when it was found in every engine that it was planted in.";
+    played at most. A bug counts as found when it was found in every engine that it was planted in. Events left: operations and \
+    faults of the script that found it, once all that is not needed for it to fail so was left out.";
+/// A failure of so few events can be read.
+const EVENTS_LEFT_MAX: f64 = 20.0;
 
 /// How a bug was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +27,30 @@ pub struct Catch {
     pub what: String,
 }
 
-/// One bug in one engine.
+/// A detecting script that was made small.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Small {
+    /// Operations and faults that are left.
+    pub events: u64,
+    /// How many there were.
+    pub events_before: u64,
+    /// What it took on the clock.
+    pub seconds: f64,
+}
+
+/// The same scripts without any bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clean {
+    /// How many were played.
+    pub played: u64,
+    /// How many there were to play.
+    pub to_play: u64,
+    /// What failed among them.
+    pub failed: Vec<String>,
+}
+
+/// One bug in one engine.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mutant {
     /// Its name.
     pub name: String,
@@ -38,6 +64,8 @@ pub struct Mutant {
     pub own: Option<Catch>,
     /// What the general swarm found.
     pub swarm: Option<Catch>,
+    /// What is left of the script that found it: of its own suite's, or else of the swarm's.
+    pub small: Option<Small>,
 }
 
 /// A hunt.
@@ -49,8 +77,8 @@ pub struct Mutants {
     pub found: (u64, u64, u64),
     /// Scripts of each suite that were played at most for each line.
     pub seeds_max: u64,
-    /// The same scripts without any bug: how many were played, and which failed.
-    pub clean: (u64, Vec<String>),
+    /// The same scripts without any bug.
+    pub clean: Clean,
     /// What the whole took on the clock.
     pub elapsed_s: f64,
     /// The source and its compiler.
@@ -67,22 +95,20 @@ impl Mutants {
 
     fn header(&self) -> String {
         let (own, swarm, all) = self.found;
-        let (played, failed) = &self.clean;
         let told = |found: u64| format!("{} of {}, {}.", count(found as f64), count(all as f64), percent(found, all));
         let tone = |good: bool, otherwise| if good { Tone::Good } else { otherwise };
-        let clean = match failed.as_slice() {
-            [] => format!("{} of the same scripts were played, and none failed.", count(*played as f64)),
-            failed => format!("{} of {} failed: {}", failed.len(), count(*played as f64), failed.join("; ")),
-        };
-        let boxes = [
+        let mut boxes = vec![
             banner(tone(own == all, Tone::Bad), "Found by their own suites", &told(own)),
             banner(
                 tone(5 * swarm >= 4 * all, Tone::Warn),
                 "Found by the swarm, which knows none of them",
                 &told(swarm),
             ),
-            banner(tone(failed.is_empty(), Tone::Bad), "Without a planted bug", &clean),
+            banner(tone(self.clean.failed.is_empty(), Tone::Bad), "Without a planted bug", &self.clean.told()),
         ];
+        if let Some((events, text)) = self.shrunk() {
+            boxes.push(banner(tone(events <= EVENTS_LEFT_MAX, Tone::Warn), "Made small", &text));
+        }
         let meta = format!("{} · commit {}", seconds_text(self.elapsed_s), commit(&self.code));
         format!(
             "<header>\n<p class=\"kicker\">Sextant · chaos</p>\n<h1>Planted bugs</h1>\n<p class=\"meta\">{}</p>\n\
@@ -92,6 +118,20 @@ impl Mutants {
         )
     }
 
+    /// The median of the events that are left, and how they were made so few.
+    fn shrunk(&self) -> Option<(f64, String)> {
+        let small: Vec<&Small> = self.mutants.iter().filter_map(|mutant| mutant.small.as_ref()).collect();
+        let of = |figure: fn(&Small) -> f64| median(&small.iter().map(|small| figure(small)).collect::<Vec<_>>());
+        let (events, before, seconds) =
+            (of(|small| small.events as f64)?, of(|small| small.events_before as f64)?, of(|small| small.seconds)?);
+        let text = format!(
+            "{} scripts: a median of {events} events is left of {before}, after a median of {}.",
+            count(small.len() as f64),
+            seconds_text(seconds)
+        );
+        Some((events, text))
+    }
+
     fn table(&self) -> String {
         let rows: String = self.mutants.iter().map(row).collect();
         format!(
@@ -99,7 +139,7 @@ impl Mutants {
              suite were played.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\" class=\"prose\">bug</th>\
              <th scope=\"col\" class=\"prose\">engine</th><th scope=\"col\" class=\"prose\">own suite</th>\
              <th scope=\"col\">seeds</th><th scope=\"col\" class=\"prose\">checker</th><th scope=\"col\">swarm's seeds</th>\
-             <th scope=\"col\" class=\"prose\">checker</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</section>\n",
+             <th scope=\"col\" class=\"prose\">checker</th><th scope=\"col\">events left</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</section>\n",
             count(self.seeds_max as f64)
         )
     }
@@ -111,6 +151,17 @@ impl Mutants {
              </section>\n",
             escape(&self.reproduce)
         )
+    }
+}
+
+impl Clean {
+    fn told(&self) -> String {
+        let (played, failed) = (count(self.played as f64), self.failed.len());
+        let part = if self.played == self.to_play { "all" } else { "a part" };
+        match failed {
+            0 => format!("{played} of the same scripts, {part} of them, were played, and none failed."),
+            failed => format!("{failed} of {played} failed: {}", self.failed.join("; ")),
+        }
     }
 }
 
@@ -129,8 +180,17 @@ fn row(mutant: &Mutant) -> String {
         ),
         None => "<td class=\"none\">–</td><td></td>".to_owned(),
     };
+    let small = match &mutant.small {
+        Some(Small { events, events_before, seconds }) => format!(
+            "<td title=\"of {} events, after {}\">{}</td>",
+            count(*events_before as f64),
+            seconds_text(*seconds),
+            count(*events as f64)
+        ),
+        None => "<td></td>".to_owned(),
+    };
     format!(
-        "<tr><th scope=\"row\" title=\"{}\">{}</th><td class=\"prose\">{}</td><td class=\"prose\">{}</td>{}{}</tr>\n",
+        "<tr><th scope=\"row\" title=\"{}\">{}</th><td class=\"prose\">{}</td><td class=\"prose\">{}</td>{}{}{small}</tr>\n",
         escape(&mutant.about),
         escape(&mutant.name),
         escape(&mutant.engine),
@@ -146,19 +206,21 @@ mod tests {
 
     fn hunt() -> Mutants {
         let catch = |seeds| Some(Catch { seeds, checker: "probe".into(), what: "a <page> differs".into() });
-        let line = |name: &str, own, swarm| Mutant {
+        let line = |name: &str, own, swarm, small| Mutant {
             name: name.into(),
             about: "\"a & b\"".into(),
             engine: "decoupled".into(),
             suite: "late".into(),
             own,
             swarm,
+            small,
         };
+        let small = |events| Some(Small { events, events_before: 340, seconds: 2.5 });
         Mutants {
-            mutants: vec![line("evicts", catch(12), catch(1_340)), line("<late>", catch(7), None)],
+            mutants: vec![line("evicts", catch(12), catch(1_340), small(19)), line("<late>", catch(7), None, small(6))],
             found: (2, 1, 2),
             seeds_max: 2_000,
-            clean: (3_359, Vec::new()),
+            clean: Clean { played: 3_359, to_play: 3_359, failed: Vec::new() },
             elapsed_s: 12.0,
             code: Code::default(),
             reproduce: "sextant chaos mutants --mutant '<late>'".into(),
@@ -175,6 +237,26 @@ mod tests {
         assert!(places.is_sorted(), "{places:?}");
         assert_eq!(page.matches("<td class=\"none\">–</td>").count(), 1);
         assert!(page.contains("verdict warn"), "half is less than the swarm is to find");
+    }
+
+    #[test]
+    fn a_median_of_more_events_than_can_be_read_is_a_warning_and_without_small_scripts_there_is_none() {
+        let mut hunt = hunt();
+        let page = hunt.html();
+        assert!(page.contains("2 scripts: a median of 12.5 events is left of 340"), "{page}");
+        assert_eq!(page.matches("verdict warn").count(), 1, "that of the swarm");
+        hunt.mutants[0].small = Some(Small { events: 40, events_before: 340, seconds: 60.0 });
+        assert_eq!(hunt.html().matches("verdict warn").count(), 2, "23 is too many");
+        hunt.mutants.iter_mut().for_each(|mutant| mutant.small = None);
+        assert!(!hunt.html().contains("Made small"));
+    }
+
+    #[test]
+    fn scripts_that_were_not_played_are_not_passed_over() {
+        let mut hunt = hunt();
+        assert!(hunt.html().contains("3,359 of the same scripts, all of them, were played"), "{}", hunt.html());
+        hunt.clean.to_play = 9_999;
+        assert!(hunt.html().contains("3,359 of the same scripts, a part of them, were played"));
     }
 
     #[test]
