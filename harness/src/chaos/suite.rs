@@ -87,7 +87,7 @@ const BUILT_IN: [(&str, &str); 5] = [
 ];
 
 /// Those that hunt planted bugs: see [`crate::chaos::mutants`].
-const CANARIES: [(&str, &str); 14] = [
+const CANARIES: [(&str, &str); 13] = [
     ("power", include_str!("../../suites/canary/power.toml")),
     ("disk-errors", include_str!("../../suites/canary/disk-errors.toml")),
     ("log-rot", include_str!("../../suites/canary/log-rot.toml")),
@@ -96,7 +96,6 @@ const CANARIES: [(&str, &str); 14] = [
     ("readers", include_str!("../../suites/canary/readers.toml")),
     ("lossy", include_str!("../../suites/canary/lossy.toml")),
     ("recovery", include_str!("../../suites/canary/recovery.toml")),
-    ("rereplication", include_str!("../../suites/canary/rereplication.toml")),
     ("amnesia", include_str!("../../suites/canary/amnesia.toml")),
     ("segment-rot", include_str!("../../suites/canary/segment-rot.toml")),
     ("succession", include_str!("../../suites/canary/succession.toml")),

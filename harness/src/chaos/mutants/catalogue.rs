@@ -188,7 +188,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "opens-early",
-        "rereplication",
+        "power",
         DECOUPLED,
         decoupled(Decoupled::OpensEarly),
         "a volume is opened before its end is on four segments: losing one more node loses it",
