@@ -7,7 +7,8 @@
 //! Two files take turns. A file starts with a snapshot of the whole index and goes on with batches of changes; when it is
 //! full the other one is made with a new snapshot. Both kinds of block start with magic `u32`, CRC-32C `u32` over what
 //! follows, length `u32` in bytes, count of entries `u32`, generation `u64` of the file, position `u64`; an entry is page
-//! `u64`, slot `u32` ([`NO_SLOT`] removes the page), LSN `u64`. Positions rise by one with each batch, across files.
+//! `u64`, slot `u32` ([`NO_SLOT`] removes the page), LSN `u64`. Positions rise by one with each batch, across files; the first snapshot
+//! after a start leaves out those that batches behind the end of what was found may have.
 //!
 //! # Invariants
 //!

@@ -4,6 +4,11 @@
 //! failed and be visible all the same, and log is collected on its word. Every block before it was durable when it was begun.
 //! Should the second write be torn, what is left is the index before it: no superblock has named that batch yet, and a
 //! snapshot's former file still says the same.
+//!
+//! Nothing is appended to a file that was found. It ends for this start where a block cannot be read, be that torn, rotten, or
+//! unreadable this once, and batches may stand behind that block, with the positions that the next ones would get: written up
+//! to, they would be taken for later ones, and name slots that hold other pages by then. The next batch opens the other file, at
+//! a position above all of theirs.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,6 +30,8 @@ pub struct OpeningPages {
     doing: Option<Todo>,
     reading: WholeRead,
     lengths: [u64; 2],
+    /// Whether the index file in use is one that this start made.
+    is_new: bool,
     found: Option<(usize, Index)>,
     /// The last block of what was found.
     last_block: Bytes,
@@ -72,6 +79,7 @@ impl OpeningPages {
             doing: None,
             reading: WholeRead::default(),
             lengths: [0; 2],
+            is_new: false,
             found: None,
             last_block: Bytes::new(),
             pages_len_bytes: 0,
@@ -124,7 +132,10 @@ impl OpeningPages {
             self.next(out);
             return Ok(None);
         }
-        let store = PageStore::new(self.pages_len_bytes, index, file, self.lengths[file], self.sizes);
+        let mut store = PageStore::new(self.pages_len_bytes, index, file, self.lengths[file], self.sizes);
+        if !self.is_new {
+            store.end_index_file();
+        }
         Ok(Some((store, self.lost)))
     }
 
@@ -137,7 +148,7 @@ impl OpeningPages {
         let file = former.as_ref().map_or(0, |(file, _)| 1 - file);
         let generation = former.map_or(0, |(_, index)| index.generation) + 1;
         let end_bytes = index::block_bytes(0) as u64;
-        self.lengths[file] = end_bytes + self.sizes.1;
+        (self.lengths[file], self.is_new) = (end_bytes + self.sizes.1, true);
         self.found = Some((file, Index { generation, position: 0, last_bytes: 0, end_bytes, slots: BTreeMap::new() }));
         self.todo.extend([Todo::MakeIndex(file), Todo::SyncNames, Todo::WriteIndex(file)]);
         self.next(out);
@@ -179,12 +190,13 @@ mod tests {
     use compute::{Lsn, PageId};
     use node::{Effect, NodeId};
 
+    use super::super::pages::Purpose;
     use super::index::{Slot, encode};
     use super::*;
     use crate::VolumeId;
 
-    /// Opens a store whose index file has these blocks, under a superblock that names `vouched`; gives the durable writes.
-    fn writes_of_a_start(blocks: &[Block], vouched: u64) -> Vec<(u64, Block)> {
+    /// Opens a store whose index file has these blocks, under a superblock that names `vouched`; gives it and the durable writes.
+    fn start(blocks: &[Block], vouched: u64) -> (PageStore, Vec<(u64, Block)>) {
         let bytes: Vec<u8> = blocks.iter().flat_map(|block| block.iter().copied()).chain([0; 1024]).collect();
         let config = StorageConfig::small(VolumeId(7), [2, 3, 4, 5, 6, 7].map(NodeId), 1);
         let names = [(INDEX_NAMES[0], bytes.len() as u64), (PAGES_NAME, 0)];
@@ -205,9 +217,45 @@ mod tests {
                 }
                 _ => DiskReply::Done,
             };
-            if opening.handle(Ok(reply), &mut out).expect("nothing failed").is_some() {
-                return writes;
+            if let Some((store, _)) = opening.handle(Ok(reply), &mut out).expect("nothing failed") {
+                return (store, writes);
             }
+        }
+    }
+
+    fn writes_of_a_start(blocks: &[Block], vouched: u64) -> Vec<(u64, Block)> {
+        start(blocks, vouched).1
+    }
+
+    /// A batch of the index rotted, and a start took what was before it, as it must. It then wrote its own batches over the rotten
+    /// one and on, until they met the old ones, whose positions came next: the start after that read on into them, and the
+    /// node answered old versions of pages whose log was long collected. Damage seed 7547 found it. Now a file that was found is
+    /// not written on.
+    #[test]
+    fn batches_behind_one_that_rotted_are_never_written_up_to() {
+        let entry = |page, lsn| (PageId(page), Slot { slot: page as u32, lsn: Lsn(lsn) });
+        let blocks = [encode(1, 0, &[]), encode(1, 1, &[entry(1, 5)]), encode(1, 2, &[entry(1, 8)])];
+        for rotten in 1..blocks.len() {
+            let mut rotted = blocks.clone();
+            rotted[rotten][40] ^= 1;
+            let (mut store, _) = start(&rotted, 0);
+            assert_eq!(store.position(), rotten as u64 - 1);
+            store.set_page_bytes(512);
+            let (mut out, mut created) = (Effects::default(), Vec::new());
+            store.store(Purpose::Coalesce, Vec::new(), vec![PageId(1)], &mut out);
+            let stored = loop {
+                let Some(Effect::Disk { token, op, .. }) = out.drain().next() else { panic!("a store that waits") };
+                match &op {
+                    DiskOp::Create { file, .. } => created.push(*file),
+                    DiskOp::Write { file, .. } => assert_eq!(*file, INDEX_FILES[1], "index-0 stays as it was found"),
+                    _ => {}
+                }
+                if let Some(stored) = store.handle(token, Ok(DiskReply::Done), &mut out).expect("nothing failed") {
+                    break stored;
+                }
+            };
+            assert_eq!((created, stored.id), (vec![INDEX_FILES[1]], 1));
+            assert!(store.position() > 2, "a position that no old batch has: {}", store.position());
         }
     }
 

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use compute::{Lsn, Page, PageId, Planted};
-use node::{DiskError, DiskOp, DiskResult, Effects, FileId, FileName, IoClass, Token};
+use node::{DiskError, DiskOp, DiskResult, Effects, FileId, FileName, IoClass, SECTOR_BYTES, Token};
 
 use super::index::{self, Entry, Index, NO_SLOT, Slot};
 use super::{Owner, Trouble};
@@ -82,6 +82,8 @@ pub struct PageStore {
     index: Index,
     index_len_bytes: u64,
     next_index_len_bytes: u64,
+    /// Positions that the next snapshot leaves out.
+    skipped: u64,
     file: usize,
     free: BTreeSet<u32>,
     slots: u32,
@@ -106,6 +108,7 @@ impl PageStore {
             index,
             index_len_bytes,
             next_index_len_bytes: 0,
+            skipped: 0,
             file,
             free: BTreeSet::new(),
             slots: 0,
@@ -117,6 +120,13 @@ impl PageStore {
             refused: false,
             planted: Planted::NONE,
         }
+    }
+
+    /// The index file takes no batch any more. It may hold some behind its end that could not be read, one in a sector at the
+    /// most: their positions are not given out again, so that no superblock vouches for any of them.
+    pub fn end_index_file(&mut self) {
+        self.skipped = self.index_len_bytes.saturating_sub(self.index.end_bytes) / SECTOR_BYTES as u64;
+        self.index_len_bytes = self.index.end_bytes;
     }
 
     /// Tells the page size, known from the register on.
@@ -259,6 +269,7 @@ impl PageStore {
             Step::Snapshotting => {
                 self.file = 1 - self.file;
                 self.index.generation += 1;
+                self.index.position += std::mem::take(&mut self.skipped);
                 self.index.end_bytes = index::block_bytes(self.index.slots.len()) as u64;
                 self.index_len_bytes = self.next_index_len_bytes;
                 self.write_index(out);
@@ -329,7 +340,7 @@ impl PageStore {
 
     fn write_snapshot(&mut self, out: &mut Effects) {
         let entries: Vec<Entry> = self.index.slots.iter().map(|(&page, &slot)| (page, slot)).collect();
-        let data = index::encode(self.index.generation + 1, self.index.position, &entries);
+        let data = index::encode(self.index.generation + 1, self.index.position + self.skipped, &entries);
         let op = DiskOp::Write { file: INDEX_FILES[1 - self.file], offset: 0, data, durable: true };
         self.go(Step::Snapshotting, op, IoClass::Metadata, out);
     }
