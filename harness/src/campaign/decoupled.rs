@@ -47,6 +47,10 @@ pub struct Decoupled {
     segments: Segments,
     fences: Fences,
     nodes: BTreeMap<NodeId, (Incarnation, Epoch, Lsn)>,
+    /// How often a node's segments had kept versions for a read view, in which life of the node, as it was seen last.
+    views_seen: BTreeMap<NodeId, (Incarnation, u64)>,
+    /// That of all nodes since it was asked for.
+    views_kept: u64,
     waited_for_lease: Option<Epoch>,
     /// What the last writer counted as complete, by group.
     acknowledged: BTreeMap<PgId, Lsn>,
@@ -155,6 +159,14 @@ impl Decoupled {
         })
     }
 
+    /// Counts what a node's segments kept for read views since it was looked at last. A new life counts from nothing.
+    fn count_views(&mut self, id: NodeId, probe: Option<&StorageProbe>) {
+        let now = probe.map_or(Default::default(), |probe| (probe.incarnation, probe.views_kept));
+        let before = self.views_seen.insert(id, now).unwrap_or_default();
+        let kept = now.1.checked_sub(before.1).filter(|_| before.0 == now.0);
+        self.views_kept += kept.unwrap_or(now.1);
+    }
+
     fn check_storage(&mut self, id: NodeId, probe: &StorageProbe) -> Result<(), String> {
         if let Some((incarnation, promised, vdl)) = self.nodes.get(&id)
             && (probe.incarnation < *incarnation
@@ -231,6 +243,7 @@ impl Subject for Decoupled {
     fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
         let probes: Vec<Option<StorageProbe>> = STORAGE.iter().map(|&id| probe(sim, id)).collect();
         for (&id, probe) in STORAGE.iter().zip(&probes) {
+            self.count_views(id, probe.as_ref());
             if let Some(probe) = probe.as_ref().filter(|_| !self.damaged.contains(&id)) {
                 self.check_storage(id, probe)?;
             }
@@ -355,9 +368,8 @@ impl Subject for Decoupled {
         watch::Standing { open, durable: Some(!holding.is_empty()), repairable: Some(repairable) }
     }
 
-    fn reads_an_old_version(&self, sim: &Sim) -> bool {
-        let storage = writer(sim).map(|database| database.storage());
-        storage.is_some_and(|storage| storage.oldest_read_point().is_some_and(|oldest| oldest < storage.vdl()))
+    fn views_kept(&mut self) -> u64 {
+        std::mem::take(&mut self.views_kept)
     }
 
     /// Every three that a recovery may ask need a truthful holder of each durable record, so four of the other five must have
@@ -460,6 +472,7 @@ fn count_storage(probe: &StorageProbe, substance: &mut Substance) {
         ("records annulled", probe.annulled),
         ("appends throttled", probe.throttled),
         ("segments left behind", probe.left_behind),
+        ("versions kept for a read view", probe.views_kept),
         ("segments rebuilt from baseline", probe.rebuilt),
         ("pages repaired", probe.pages_repaired),
         ("damage found", probe.damaged),

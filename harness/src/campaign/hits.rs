@@ -132,7 +132,7 @@ impl Hits {
         }
     }
 
-    /// Whether versions are asked for while a row about them is in force: whoever finds one that is old says so.
+    /// Whether a row about read views is in force: what is kept for them is its effect.
     pub fn holds_views(&self) -> bool {
         self.in_force.values().any(|row| row.id == "P7")
     }

@@ -75,9 +75,9 @@ pub trait Subject {
     /// What can be said from inside: whether it is open, whether what was acknowledged is on a survivor.
     fn standing(&self, sim: &Sim) -> Standing;
 
-    /// Whether a page is being read at a version that is no longer the newest.
-    fn reads_an_old_version(&self, _sim: &Sim) -> bool {
-        false
+    /// How often, since this was asked last, something was kept that only a read of an older version still needed.
+    fn views_kept(&mut self) -> u64 {
+        0
     }
 
     /// Whether the other nodes would refute the disk of `id` if it came back in an earlier state. Where they cannot, nobody

@@ -78,11 +78,12 @@ impl From<DemandName> for Demand {
     }
 }
 
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 6] = [
     ("swarm", include_str!("../../suites/swarm.toml")),
     ("rows", include_str!("../../suites/rows.toml")),
     ("damage", include_str!("../../suites/damage.toml")),
     ("zones", include_str!("../../suites/zones.toml")),
+    ("views", include_str!("../../suites/views.toml")),
     ("quiet", include_str!("../../suites/quiet.toml")),
 ];
 

@@ -76,6 +76,9 @@ pub struct StorageProbe {
     pub rebuilt: u64,
     /// Segments that fell behind every peer's log.
     pub left_behind: u64,
+    /// How often a segment was told to keep versions older than the VDL for a read under way, and had such versions: without the
+    /// read it would have let go of them.
+    pub views_kept: u64,
 }
 
 impl Server {
@@ -114,6 +117,7 @@ impl Server {
             pages_repaired: self.counters.pages_repaired,
             rebuilt: self.counters.rebuilt,
             left_behind: self.counters.left_behind,
+            views_kept: self.counters.views_kept,
         }
     }
 }

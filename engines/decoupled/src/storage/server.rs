@@ -73,6 +73,8 @@ pub(super) struct Counters {
     pub(super) rebuilt: u64,
     /// Segments that fell behind every peer's log.
     pub(super) left_behind: u64,
+    /// Floors that a read under way kept below the VDL they came with, though the segment had records in between.
+    pub(super) views_kept: u64,
 }
 
 /// The node's state while it serves.

@@ -62,6 +62,8 @@ impl Server {
         self.vdl = self.vdl.max(vdl);
         if let Some(segment) = self.segments.get_mut(&floor.pg) {
             segment.pgmrpl = segment.pgmrpl.max(floor.pgmrpl);
+            let is_held = segment.pgmrpl < vdl && segment.first_above(segment.pgmrpl).is_some_and(|first| first <= vdl);
+            self.counters.views_kept += u64::from(is_held);
         }
     }
 

@@ -217,16 +217,6 @@ impl VolumeDriver {
         }
     }
 
-    /// The oldest version that a read under way asks for, of any group.
-    pub fn oldest_read_point(&self) -> Option<Lsn> {
-        self.reads.oldest()
-    }
-
-    /// The highest LSN that is durable with all before it.
-    pub fn vdl(&self) -> Lsn {
-        self.progress.vdl()
-    }
-
     /// The protection groups.
     pub fn groups(&self) -> &[Group] {
         &self.groups

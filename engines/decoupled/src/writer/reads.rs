@@ -74,11 +74,6 @@ impl Reads {
         self.open.values().filter(|read| read.pg == pg).map(|read| read.read_point).min()
     }
 
-    /// The oldest version that any open read asks for.
-    pub fn oldest(&self) -> Option<Lsn> {
-        self.open.values().map(|read| read.read_point).min()
-    }
-
     /// The fastest segment that may serve the read and was not asked in this round, marked as asked.
     pub fn choose(&mut self, request: u64, now: Nanos, may_serve: impl Fn(MemberIndex) -> bool) -> Option<MemberIndex> {
         let read = self.open.get_mut(&request)?;

@@ -306,8 +306,9 @@ impl<'a> World<'a> {
     /// Checks invariants, and takes note of nodes that halted.
     fn look(&mut self) -> Result<(), String> {
         self.subject.observe(&self.sim, &mut self.substance)?;
-        if self.hits.holds_views() && self.subject.reads_an_old_version(&self.sim) {
-            self.hits.saw("P7", 1);
+        let views_kept = self.subject.views_kept();
+        if self.hits.holds_views() {
+            self.hits.saw("P7", views_kept);
         }
         match refused(&mut self.sim) {
             0 => {}
