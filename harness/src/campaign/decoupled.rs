@@ -242,6 +242,7 @@ impl Subject for Decoupled {
 
     fn observe(&mut self, sim: &Sim, substance: &mut Substance) -> Result<(), String> {
         let probes: Vec<Option<StorageProbe>> = STORAGE.iter().map(|&id| probe(sim, id)).collect();
+        probes.iter().flatten().for_each(|probe| self.segments.note(&probe.table));
         for (&id, probe) in STORAGE.iter().zip(&probes) {
             self.count_views(id, probe.as_ref());
             if let Some(probe) = probe.as_ref().filter(|_| !self.damaged.contains(&id)) {

@@ -9,7 +9,11 @@
 //! - under one table an SCL never falls, served or not, within a life; a restart may find it lower, down to what was
 //!   acknowledged: a node whose disk is full cannot make durable again what it finds above that. What was acknowledged it
 //!   must find, and while a full disk keeps it from counting that, its silence must prove nothing;
-//! - under another table it falls only if that table annuls what the SCL was;
+//! - under another table it falls only if that table annuls what the SCL was, or one does that the node can have held in between:
+//!   of an epoch above the table it had and below the table it has. A recovery that a later one overtook may have reached the
+//!   node before that did, and the later one need not know of it: it decides with the newest table of those it heard, and may
+//!   keep what the other annulled. What the node gave up in between it never helped to make durable, or the overtaken
+//!   recovery would have found it. Only what some node was seen to hold counts: a table is sent to six;
 //! - what lies at or below a VDL is never annulled, so an SCL that was seen there is never lost.
 //!
 //! The base, which records may be collected up to, never falls within a life. A restart may find it lower: it is made durable
@@ -19,7 +23,7 @@ use std::collections::BTreeMap;
 
 use ::decoupled::message::Standing;
 use ::decoupled::storage::StorageProbe;
-use ::decoupled::{Incarnation, PgId, TruncationTable};
+use ::decoupled::{Epoch, Incarnation, PgId, Truncation, TruncationTable};
 use compute::Lsn;
 use node::NodeId;
 
@@ -27,6 +31,8 @@ use node::NodeId;
 #[derive(Debug, Default)]
 pub struct Segments {
     seen: BTreeMap<(NodeId, PgId), Seen>,
+    /// Every recovery's range that any node was seen to hold.
+    decided: BTreeMap<Epoch, Truncation>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,12 +51,18 @@ struct Seen {
 }
 
 impl Segments {
+    /// Takes note of what a node holds for void. What is known of all nodes must be noted before any of them is compared.
+    pub fn note(&mut self, table: &TruncationTable) {
+        self.decided.extend(table.entries().iter().map(|entry| (entry.epoch, *entry)));
+    }
+
     /// Compares what a node has now with what it had. Segments that count for nothing are not compared.
     ///
     /// # Errors
     ///
     /// What it lost, in words.
     pub fn look(&mut self, id: NodeId, probe: &StorageProbe) -> Result<(), String> {
+        self.note(&probe.table);
         for segment in &probe.segments {
             let at = (id, segment.pg);
             if !segment.standing.has_records() {
@@ -71,9 +83,10 @@ impl Segments {
                 now.kept = now.acknowledged;
             }
             if let Some(before) = self.seen.get(&at) {
-                before.check(&now).map_err(|why| format!("segment {} of {id:?} {why}", segment.pg.0))?;
+                let void = Void { table: &now.table, overtaken: self.overtaken(&before.table, &now.table) };
+                before.check(&now, &void).map_err(|why| format!("segment {} of {id:?} {why}", segment.pg.0))?;
                 now.kept = now.kept.max(before.kept);
-                if !now.table.annuls(before.acknowledged) {
+                if !void.annuls(before.acknowledged) {
                     now.acknowledged = now.acknowledged.max(before.acknowledged);
                 }
             }
@@ -90,14 +103,33 @@ impl Segments {
             .all(|(pg, lsn)| *lsn == Lsn::ZERO || self.seen.get(&(id, *pg)).is_some_and(|seen| seen.found >= *lsn))
     }
 
+    /// What was decided between two tables and is in neither.
+    fn overtaken(&self, before: &TruncationTable, now: &TruncationTable) -> Vec<Truncation> {
+        let between = self.decided.values().filter(|entry| before.epoch() < entry.epoch && entry.epoch < now.epoch());
+        between.filter(|entry| !now.entries().contains(entry)).copied().collect()
+    }
+
     /// The node's disk is another now.
     pub fn forget(&mut self, id: NodeId) {
         self.seen.retain(|(node, _), _| *node != id);
     }
 }
 
+/// What a segment may have given up from one look to the next.
+struct Void<'a> {
+    table: &'a TruncationTable,
+    /// Ranges of recoveries that the table's own overtook.
+    overtaken: Vec<Truncation>,
+}
+
+impl Void<'_> {
+    fn annuls(&self, lsn: Lsn) -> bool {
+        self.table.annuls(lsn) || self.overtaken.iter().any(|entry| entry.vdl < lsn && lsn <= entry.upto)
+    }
+}
+
 impl Seen {
-    fn check(&self, now: &Seen) -> Result<(), String> {
+    fn check(&self, now: &Seen, void: &Void<'_>) -> Result<(), String> {
         if now.table.annuls(now.scl) {
             return Err(format!("has SCL {}, which its own truncation table annuls: {:?}", now.scl, now.table));
         }
@@ -108,10 +140,10 @@ impl Seen {
             return Err(format!("fell to SCL {}, and had {} below a VDL", now.found, self.kept));
         }
         let owed = if now.incarnation == self.incarnation { self.found } else { self.acknowledged };
-        if now.found < owed && !now.table.annuls(owed) {
+        if now.found < owed && !void.annuls(owed) {
             return Err(format!("fell from SCL {owed} to {} by no truncation: {:?}", now.found, now.table));
         }
-        if now.scl < self.acknowledged && now.standing == Standing::Clean && !now.table.annuls(self.acknowledged) {
+        if now.scl < self.acknowledged && now.standing == Standing::Clean && !void.annuls(self.acknowledged) {
             return Err(format!("acknowledged {}, has SCL {} and denies the rest", self.acknowledged, now.scl));
         }
         Ok(())
@@ -120,10 +152,8 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use ::decoupled::storage::SegmentProbe;
-    use ::decoupled::{Epoch, Truncation};
-
     use super::*;
+    use ::decoupled::storage::SegmentProbe;
 
     fn table(ranges: &[(u64, u64)]) -> TruncationTable {
         let entry = |(number, &(vdl, upto)): (usize, &(u64, u64))| Truncation {
@@ -212,6 +242,29 @@ mod tests {
         }
         let next_life = segments.look(NodeId(2), &node(3, 10, &table, (5, 29)));
         assert!(next_life.is_err_and(|why| why.contains("fell from SCL 30")));
+    }
+
+    /// Division seed 1419: two writers recovered at once. The one that was overtaken had a node give up what it had above LSN 819;
+    /// the other, which heard of that from nobody, kept everything up to 825, and its table was all that the campaign saw at
+    /// the node. It called that a loss. No user lost anything: the node had acknowledged none of it.
+    #[test]
+    fn a_recovery_that_was_overtaken_excuses_what_it_annulled_and_no_more() {
+        let entry = |number, owner, vdl| Truncation { epoch: Epoch { number, owner }, vdl: Lsn(vdl), upto: Lsn(1_000) };
+        let table = |entries: &[Truncation]| TruncationTable::new(entries.to_vec()).expect("epochs rise");
+        let first = Truncation { upto: Lsn::ZERO, ..entry(1, 1, 0) };
+        let (old, new) = (table(&[first]), table(&[first, entry(2, 1, 25)]));
+        let fall = |decided: Truncation, from: u64, to: u64| {
+            let mut segments = Segments::default();
+            segments.note(&table(&[decided]));
+            segments.look(NodeId(2), &node(1, 10, &old, (5, from))).expect("nothing to compare with");
+            segments.look(NodeId(2), &node(1, 10, &new, (5, to)))
+        };
+        assert_eq!(fall(entry(1, 9, 19), 25, 19), Ok(()));
+        let earlier = Truncation { epoch: Epoch { number: 1, owner: 0 }, ..entry(1, 9, 19) };
+        for (decided, from) in [(entry(1, 9, 25), 25), (entry(1, 9, 19), 19), (entry(2, 9, 19), 25), (earlier, 25)] {
+            let refused = fall(decided, from, 18).expect_err("nothing in between annuls it");
+            assert!(refused.contains("by no truncation"), "{decided:?}: {refused}");
+        }
     }
 
     #[test]

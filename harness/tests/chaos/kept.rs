@@ -378,3 +378,13 @@ fn batches_behind_a_rotten_one_are_not_taken_for_later_ones() {
     assert!(played.hits["D9"] > 0 && played.hits["D10"] > 0, "{:?}", played.hits);
     assert_eq!((played.substance.get("segments rebuilt from baseline"), played.seen.name()), (1, "masked"));
 }
+
+/// Two writers recovered one volume at once, each heard by a part of the storage. One had a node give up what it held above the end
+/// that it had found; the other overtook it, found more elsewhere and kept that. The campaign saw the second's decision at the
+/// node, not the first's, and called the node's loss one of the engine's. No user lost anything: the node had acknowledged
+/// none of it, and got it again. Division seed 1419 found it. Now what an overtaken recovery annulled is void as well.
+#[test]
+fn what_an_overtaken_recovery_annulled_is_not_lost() {
+    let played = replay(include_str!("scripts/overtaken-truncation.jsonl"));
+    assert!(played.hits["P5"] > 0, "{:?}", played.hits);
+}
