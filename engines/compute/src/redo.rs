@@ -102,6 +102,7 @@ pub enum RedoError {
 
 impl<'a> Record<'a> {
     /// Decodes the record at the start of `bytes` and gives its length.
+    #[inline]
     pub fn decode(bytes: &'a [u8]) -> Result<(Record<'a>, usize), RedoError> {
         let header = bytes.first_chunk::<RECORD_HEADER_BYTES>().ok_or(RedoError::Truncated)?;
         let lsn = Lsn(u64::from_le_bytes(header[0..8].try_into().expect("eight bytes")));
@@ -171,6 +172,7 @@ impl<'a> RedoOp<'a> {
         }
     }
 
+    #[inline]
     fn decode(code: u8, payload: &'a [u8]) -> Option<RedoOp<'a>> {
         Some(match code {
             1 => {
@@ -201,6 +203,7 @@ fn put_key(out: &mut BytesMut, key: &[u8]) {
     out.put_slice(key);
 }
 
+#[inline]
 fn take_key(payload: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = payload.split_first_chunk::<2>()?;
     rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))

@@ -42,6 +42,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// Reads the envelope at the start of `bytes` and gives its length.
+    #[inline]
     pub fn read(bytes: &'a [u8]) -> Result<(Envelope<'a>, usize), EnvelopeError> {
         let (mut distances, mut at) = ([0u64; 3], 0usize);
         for distance in &mut distances {
@@ -78,7 +79,18 @@ fn put_varint(out: &mut BytesMut, mut value: u64) {
     out.put_u8(value as u8);
 }
 
+#[inline]
 fn take_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    // Most distances are short.
+    let first = *bytes.get(*at)?;
+    if first & 0x80 == 0 {
+        *at += 1;
+        return Some(u64::from(first));
+    }
+    take_long_varint(bytes, at)
+}
+
+fn take_long_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let byte = *bytes.get(*at)?;
