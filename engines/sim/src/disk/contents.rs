@@ -6,7 +6,9 @@ use node::Digest;
 
 const CHUNK_BYTES: usize = 4096;
 
-type Chunk = Option<Arc<[u8; CHUNK_BYTES]>>;
+/// The bytes lie apart from the count of their owners: both together are a little over a size that allocators have, and a
+/// fifth of the memory of every disk would be lost to the next.
+type Chunk = Option<Arc<Box<[u8; CHUNK_BYTES]>>>;
 
 /// A sparse byte array in reference-counted chunks. A chunk never written is zeroes and takes no memory, and a clone
 /// shares all chunks, so that a simulated machine can be copied at every effect of a run.
@@ -112,14 +114,18 @@ fn read_chunks(chunks: &[Chunk], offset: usize, out: &mut [u8]) {
 
 /// Replaces a part of a chunk. A chunk that is shared and replaced as a whole need not be copied first.
 fn write_chunk(chunk: &mut Chunk, within: usize, part: &[u8]) {
-    match (chunk.as_mut().and_then(Arc::get_mut), <&[u8; CHUNK_BYTES]>::try_from(part)) {
-        (Some(own), _) => own[within..within + part.len()].copy_from_slice(part),
-        (None, Ok(whole)) => *chunk = Some(Arc::new(*whole)),
-        (None, Err(_)) => {
-            let shared = chunk.get_or_insert_with(|| Arc::new([0; CHUNK_BYTES]));
+    match chunk.as_mut().and_then(Arc::get_mut) {
+        Some(own) => own[within..within + part.len()].copy_from_slice(part),
+        None if part.len() == CHUNK_BYTES => *chunk = Some(Arc::new(boxed(part.into()))),
+        None => {
+            let shared = chunk.get_or_insert_with(|| Arc::new(boxed(vec![0; CHUNK_BYTES])));
             Arc::make_mut(shared)[within..within + part.len()].copy_from_slice(part);
         }
     }
+}
+
+fn boxed(bytes: Vec<u8>) -> Box<[u8; CHUNK_BYTES]> {
+    bytes.try_into().expect("a chunk's bytes")
 }
 
 #[cfg(test)]
