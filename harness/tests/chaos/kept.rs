@@ -370,8 +370,8 @@ fn a_misread_place_is_not_the_end_of_the_log() {
 /// A sector of a storage node's page index rotted, and another of its log. The next start rightly took what of the index was before
 /// the rotten batch, and had the rest again from the other nodes; but it wrote its own batches over the rotten one and on, until
 /// they met the old ones behind it, whose positions came next. The start after that read on into them, and the node answered
-/// old versions of pages that it had made new: a reader got what had long been overwritten. Damage seed 7547 found it. Now
-/// an index file that a start found is not written on.
+/// old versions of pages that it had made new: a reader that asked it would have got what had long been overwritten. Damage seed
+/// 7547 found it. Now an index file that a start found is not written on.
 #[test]
 fn batches_behind_a_rotten_one_are_not_taken_for_later_ones() {
     let played = replay(include_str!("scripts/index-batch-rotten.jsonl"));
