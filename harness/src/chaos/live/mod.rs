@@ -35,6 +35,7 @@ mod disks;
 mod files;
 mod found;
 mod healing;
+mod manifest;
 pub mod player;
 mod processes;
 mod rings;
@@ -50,7 +51,8 @@ use nemesis::{Cast, EngineClass, Script};
 use node::{Member, Nanos, Rng, Topology};
 use workloads::Workload;
 
-pub use processes::{Processes, storage_of};
+pub use manifest::storage_of;
+pub use processes::Processes;
 pub use rings::Rings;
 pub use stage::{Answered, Stage, Struck};
 

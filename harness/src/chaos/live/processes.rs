@@ -20,29 +20,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::decoupled::topology::STORAGE;
-use contract::Statement;
-use load::{Core, LoadNode};
-use nemesis::{Act, Cast, DamageKind, EngineClass, Script};
+use nemesis::{Act, Cast, DamageKind, Script};
 use node::fault::{DiskCounts, Fault, LinkCounts, LinkRule};
-use node::{Member, Nanos, NodeId, Rng, Role, Topology};
+use node::{Member, Nanos, NodeId, Rng, Topology};
 use uring::process::Signal;
 use uring::{Config, Standing};
 
-use super::files;
 use super::found::Found;
 use super::rings::asleep_at_first;
-use super::stage::{Answered, Stage, Struck};
+use super::stage::{Stage, Struck, told};
+use super::{files, manifest};
 use crate::campaign::hits::{Counted, Met};
 use crate::campaign::{Glimpse, Plants, Subject, Substance};
-use crate::chaos::mutants::Mutant;
 use crate::engines::DATABASE;
 use crate::processes::{Fleet, NodeReport, ProcessSite};
 use crate::rig::{CONSOLE, Console, Host};
 
 /// How often attendants are asked.
 const ASK_EVERY: Nanos = Nanos::from_millis(10);
-/// The script, for the processes to read.
-const SCRIPT: &str = "script.jsonl";
 /// What the processes say on standard error.
 const WORDS: &str = "words";
 
@@ -64,10 +59,6 @@ pub struct Processes {
     rng: Rng,
 }
 
-fn told(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
 impl Processes {
     /// Starts the members, and a console, over `directory`, which must not exist; storage nodes as processes that run
     /// `program`.
@@ -84,12 +75,7 @@ impl Processes {
     ) -> Result<Processes, String> {
         let seed = script.header.seed;
         std::fs::create_dir_all(directory).map_err(told)?;
-        let file = directory.join(SCRIPT);
-        std::fs::write(&file, script.to_text()).map_err(|error| format!("{}: {error}", file.display()))?;
-        let mut arguments = vec!["--script".to_owned(), file.to_string_lossy().into_owned()];
-        if let Some(slug) = slug_of(plants)? {
-            arguments.extend(["--mutant".to_owned(), slug.to_owned()]);
-        }
+        let arguments = manifest::arguments(script, plants, directory)?;
         let (console, member) = Console::new(CONSOLE);
         members.push(member);
         if let Some(successor) = members.iter_mut().find(|member| Some(member.id) == cast.successor) {
@@ -301,28 +287,6 @@ impl Processes {
     }
 }
 
-/// The name by which a process is told which bug it has.
-fn slug_of(plants: Plants) -> Result<Option<&'static str>, String> {
-    if plants == Plants::NONE {
-        return Ok(None);
-    }
-    Mutant::with(plants).map(|mutant| Some(mutant.slug)).ok_or_else(|| "a planted bug without a name".to_owned())
-}
-
-/// The volume of a script, and its storage nodes, for a process that is to be some of them.
-///
-/// # Errors
-///
-/// The engine's nodes cannot be processes.
-pub fn storage_of(script: &Script, plants: Plants) -> Result<(::decoupled::VolumeId, Vec<Member>), String> {
-    if script.class() != EngineClass::Decoupled {
-        return Err(format!("{} has no nodes that can be processes; decoupled has", script.class().name()));
-    }
-    let (_, topology) = super::engine_of(script, plants)?;
-    let (volume, _) = crate::engines::storage_nodes(script.header.seed).map_err(told)?;
-    Ok((volume, topology.members.into_iter().filter(|member| member.role == Role::Storage).collect()))
-}
-
 impl Stage for Processes {
     fn now(&self) -> Nanos {
         self.host.now()
@@ -416,21 +380,8 @@ impl Stage for Processes {
         self.halts.pop_front()
     }
 
-    fn load<R: Send + 'static>(
-        &mut self,
-        node: NodeId,
-        look: impl FnOnce(&mut Core) -> R + Send + 'static,
-    ) -> Result<R, String> {
-        let look = move |node: &mut dyn Any| node.downcast_mut::<LoadNode>().map(|load| look(load.core()));
-        let found = self.host.probe(node, look).map_err(told)?;
-        found.ok_or_else(|| format!("{node:?} is no load"))
-    }
-
-    fn ask(&mut self, statement: &Statement, patience: Duration) -> Result<Answered, String> {
-        let session = self.console.session();
-        let ticket = self.console.send(&mut self.host, session, statement.clone()).map_err(told)?;
-        let result = self.console.wait(&mut self.host, ticket, patience);
-        Ok(Answered { session, txn: ticket.txn(), result })
+    fn inside(&mut self) -> (&mut Host, &mut Console) {
+        (&mut self.host, &mut self.console)
     }
 
     fn serves(&mut self) -> bool {

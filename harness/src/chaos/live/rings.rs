@@ -10,14 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::decoupled::topology::STORAGE;
-use contract::Statement;
-use load::{Core, LoadNode};
 use nemesis::{Act, Cast, DamageKind, EngineClass, WAIT_MAX};
 use node::fault::{Ailment, Fault};
 use node::{Member, Nanos, NodeId, Rng, Topology};
 use uring::{Config, DiskImage, JournalConfig, PowerCut, Runtime, Standing, Survivors};
 
-use super::stage::{Answered, Stage, Struck};
+use super::stage::{Stage, Struck, told};
 use crate::campaign::coupled::VOLUMES;
 use crate::campaign::hits::{Counted, Met};
 use crate::campaign::{Glimpse, Mailbox, Subject, Substance};
@@ -35,10 +33,6 @@ pub struct Rings {
     /// Disks as they were when a script said to keep them.
     kept: BTreeMap<NodeId, DiskImage>,
     rng: Rng,
-}
-
-fn told(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 impl Rings {
@@ -275,21 +269,8 @@ impl Stage for Rings {
         Some((halt.at, halt.node, halt.reason))
     }
 
-    fn load<R: Send + 'static>(
-        &mut self,
-        node: NodeId,
-        look: impl FnOnce(&mut Core) -> R + Send + 'static,
-    ) -> Result<R, String> {
-        let look = move |node: &mut dyn Any| node.downcast_mut::<LoadNode>().map(|load| look(load.core()));
-        let found = self.host.probe(node, look).map_err(told)?;
-        found.ok_or_else(|| format!("{node:?} is no load"))
-    }
-
-    fn ask(&mut self, statement: &Statement, patience: Duration) -> Result<Answered, String> {
-        let session = self.console.session();
-        let ticket = self.console.send(&mut self.host, session, statement.clone()).map_err(told)?;
-        let result = self.console.wait(&mut self.host, ticket, patience);
-        Ok(Answered { session, txn: ticket.txn(), result })
+    fn inside(&mut self) -> (&mut Host, &mut Console) {
+        (&mut self.host, &mut self.console)
     }
 
     fn serves(&mut self) -> bool {

@@ -1,16 +1,19 @@
 //! Where a script is played in real time: what carries the engine's nodes, and can disturb them.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 use contract::{Error, Reply, SessionId, Statement, TxnSeq};
-use load::Core;
+use load::{Core, LoadNode};
 use nemesis::Act;
 use node::{Nanos, NodeId};
 use uring::Standing;
 
 use crate::campaign::hits::{Counted, Met};
 use crate::campaign::{Subject, Substance};
+use crate::rig::{Console, Host};
 
 /// What an act came to.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +85,9 @@ pub trait Stage {
     /// The next node that stopped by itself: when, who, why.
     fn next_halt(&mut self) -> Option<(Nanos, NodeId, String)>;
 
+    /// The nodes of this process, clients among them, and a client of the harness's own.
+    fn inside(&mut self) -> (&mut Host, &mut Console);
+
     /// Looks at a load between two of its events.
     ///
     /// # Errors
@@ -91,14 +97,24 @@ pub trait Stage {
         &mut self,
         node: NodeId,
         look: impl FnOnce(&mut Core) -> R + Send + 'static,
-    ) -> Result<R, String>;
+    ) -> Result<R, String> {
+        let look = move |node: &mut dyn Any| node.downcast_mut::<LoadNode>().map(|load| look(load.core()));
+        let found = self.inside().0.probe(node, look).map_err(told)?;
+        found.ok_or_else(|| format!("{node:?} is no load"))
+    }
 
     /// Runs a statement as a transaction, and waits for its answer.
     ///
     /// # Errors
     ///
     /// The stage is broken.
-    fn ask(&mut self, statement: &Statement, patience: Duration) -> Result<Answered, String>;
+    fn ask(&mut self, statement: &Statement, patience: Duration) -> Result<Answered, String> {
+        let (host, console) = self.inside();
+        let session = console.session();
+        let ticket = console.send(host, session, statement.clone()).map_err(told)?;
+        let result = console.wait(host, ticket, patience);
+        Ok(Answered { session, txn: ticket.txn(), result })
+    }
 
     /// Whether the database serves, as far as can be seen from inside.
     fn serves(&mut self) -> bool;
@@ -128,4 +144,9 @@ pub trait Stage {
     fn end(self) -> Result<u64, String>
     where
         Self: Sized;
+}
+
+/// An error of the instrument, in words.
+pub(super) fn told(error: impl Display) -> String {
+    error.to_string()
 }
