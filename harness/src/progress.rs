@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use crate::printed::{err, errln};
+
 /// Progress on standard error; standard output is for results.
 #[derive(Debug)]
 pub struct Progress {
@@ -57,7 +59,7 @@ impl Progress {
     /// Takes the line away, so that other output can stand in its place.
     pub fn clear(&mut self) {
         if self.open_line {
-            eprint!("\r\x1b[2K");
+            err!("\r\x1b[2K");
             self.open_line = false;
             self.redrawn = None;
         }
@@ -66,7 +68,7 @@ impl Progress {
     /// Ends the line, so that other output starts on its own.
     pub fn done(&mut self) {
         if self.open_line {
-            eprintln!();
+            errln!();
             self.open_line = false;
         }
     }
@@ -83,12 +85,12 @@ impl Progress {
             }
             self.redrawn = Some(Instant::now());
             self.last_said = what.to_owned();
-            eprint!("\r\x1b[2K{}: {text}", self.label);
+            err!("\r\x1b[2K{}: {text}", self.label);
             // Progress that cannot be shown is no reason to stop.
             let _ = std::io::stderr().flush();
             self.open_line = true;
         } else if is_news {
-            eprintln!("{}: {what}", self.label);
+            errln!("{}: {what}", self.label);
             self.last_said = what.to_owned();
         }
     }

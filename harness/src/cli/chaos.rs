@@ -19,6 +19,7 @@ use crate::chaos::suite::Suite;
 use crate::chaos::timeline;
 use crate::chaos::verdicts::Verdicts;
 use crate::exit::{Exit, Failure};
+use crate::printed::{errln, out, outln};
 use crate::{interrupt, names};
 
 /// A fault that took effect less often on an engine is named at the end of a run.
@@ -37,23 +38,23 @@ pub(super) fn run_command(args: &ChaosArgs) -> Result<Exit, Failure> {
 }
 
 fn list() -> Result<Exit, Failure> {
-    println!("suites");
+    outln!("suites");
     for suite in Suite::built_in() {
-        println!("  {:8}  {} ({} seeds, {})", suite.name, suite.about, suite.seeds, suite.engines.join(", "));
+        outln!("  {:8}  {} ({} seeds, {})", suite.name, suite.about, suite.seeds, suite.engines.join(", "));
     }
-    println!("\nsuites after planted bugs, see sextant chaos mutants");
+    outln!("\nsuites after planted bugs, see sextant chaos mutants");
     for suite in Suite::canaries() {
         let after = MUTANTS.iter().filter(|mutant| mutant.suite == suite.name).map(|mutant| mutant.slug);
-        println!("  {:12}  {} ({})", suite.name, suite.about, after.collect::<Vec<_>>().join(", "));
+        outln!("  {:12}  {} ({})", suite.name, suite.about, after.collect::<Vec<_>>().join(", "));
     }
-    println!("\nfaults, what is owed at worst, and where they are injected");
+    outln!("\nfaults, what is owed at worst, and where they are injected");
     let [coupled, mirrored, decoupled] = EngineClass::ALL.map(EngineClass::name);
-    println!("  {:4} {:26} {coupled:>12} {mirrored:>17} {decoupled:>12}  simulator", "row", "fault");
+    outln!("  {:4} {:26} {coupled:>12} {mirrored:>17} {decoupled:>12}  simulator", "row", "fault");
     for row in &ROWS {
         let [coupled, mirrored, decoupled] = row.owed;
         let (id, slug, sim) = (row.id, row.slug, row.sim.describe());
-        println!("  {id:4} {slug:26} {coupled:>12} {mirrored:>17} {decoupled:>12}  {sim}");
-        println!("       {}; real disks: {}; processes: {}", row.about, row.real.describe(), row.process.describe());
+        outln!("  {id:4} {slug:26} {coupled:>12} {mirrored:>17} {decoupled:>12}  {sim}");
+        outln!("       {}; real disks: {}; processes: {}", row.about, row.real.describe(), row.process.describe());
     }
     Ok(Exit::Ok)
 }
@@ -154,12 +155,12 @@ impl Report {
         self.keep_history(&stem, &turn.played)?;
         fs::write(self.out.join(format!("{stem}.txt")), timeline::render(&turn.script, &again)).map_err(io)?;
         let (name, first) = (turn.played.seen.name(), what.lines().next().unwrap_or(""));
-        println!("{stem}: {name}: {}", first.chars().take(240).collect::<String>());
-        println!("    sextant chaos replay {}", path.display());
+        outln!("{stem}: {name}: {}", first.chars().take(240).collect::<String>());
+        outln!("    sextant chaos replay {}", path.display());
         self.page.keep(turn, &again, &path);
         if again.digest != turn.played.digest {
             let hash = |played: &Played| format!("{:032x}", played.digest.unwrap_or_default());
-            println!("    it ran in two ways: {} and {}", hash(&turn.played), hash(&again));
+            outln!("    it ran in two ways: {} and {}", hash(&turn.played), hash(&again));
             self.worst = worse(self.worst, Exit::Nondeterminism);
         }
         Ok(())
@@ -177,16 +178,16 @@ impl Report {
 
     /// Prints the matrix and the figures, and writes the page.
     fn finish(&self, classes: &[EngineClass], began: Instant, cut_short: Option<String>) -> Result<(), Failure> {
-        println!("\n{}\n", self.matrix.render(classes));
+        outln!("\n{}\n", self.matrix.render(classes));
         let rare: Vec<String> = (self.matrix.rare(classes, EFFECTS_MIN).into_iter())
             .map(|(row, class, hits)| format!("{} {} {hits}", row.id, class.name()))
             .collect();
         if rare.is_empty() {
-            println!("every fault that strikes took effect at least {EFFECTS_MIN} times on each engine");
+            outln!("every fault that strikes took effect at least {EFFECTS_MIN} times on each engine");
         } else {
-            println!("faults that took effect fewer than {EFFECTS_MIN} times: {}", rare.join(", "));
+            outln!("faults that took effect fewer than {EFFECTS_MIN} times: {}", rare.join(", "));
         }
-        println!(
+        outln!(
             "{} scripts, {} failed, {} events, {:.1} s {} in {:.1} s ({:.1} s of cores, {:.1} scripts a second)",
             self.turns,
             self.failures,
@@ -198,7 +199,7 @@ impl Report {
             self.turns as f64 / began.elapsed().as_secs_f64().max(1e-9)
         );
         if let Some(why) = &cut_short {
-            println!("{why}");
+            outln!("{why}");
         }
         let path = self.out.join(record::report::FILE);
         let asked: Vec<String> = std::env::args().skip(1).collect();
@@ -206,8 +207,8 @@ impl Report {
         let extent = Extent { elapsed_s: began.elapsed().as_secs_f64(), cut_short, reproduce };
         fs::write(&path, self.page.render(&self.matrix, extent))
             .map_err(|error| Failure::io(format!("cannot write {}: {error}", path.display())))?;
-        println!("verdicts  {}", self.out.join("verdicts.csv").display());
-        println!("report    {}", path.display());
+        outln!("verdicts  {}", self.out.join("verdicts.csv").display());
+        outln!("report    {}", path.display());
         Ok(())
     }
 }
@@ -248,7 +249,7 @@ fn run_suites(args: &RunChaosArgs) -> Result<Exit, Failure> {
         classes.extend(mine.iter().copied());
         let seeds = seeds(args, &suite)?;
         report.page.begin(&suite, &mine, told(&seeds, shard));
-        eprintln!("{}: {} on {} engines", suite.name, suite.about, mine.len());
+        errln!("{}: {} on {} engines", suite.name, suite.about, mine.len());
         let order = Order { suite, classes: mine, seeds, ground: ground.clone(), shard };
         ending = pool.install(|| run(&order, until, |turn| report.take(&turn)))?;
         if ending != Ending::Complete {
@@ -346,12 +347,12 @@ fn replay(args: &ReplayArgs) -> Result<Exit, Failure> {
     }
     let played = ground.play(&script, &playing);
     leave(&ground);
-    print!("{}", timeline::render(&script, &played));
+    out!("{}", timeline::render(&script, &played));
     let Some(digest) = played.digest else { return Ok(exit_of(&played.seen)) };
-    println!("script {:016x}, events {digest:032x}", script.hash());
+    outln!("script {:016x}, events {digest:032x}", script.hash());
     let again = play(&script, &playing).digest.unwrap_or_default();
     if again != digest {
-        println!("played again, it ran in another way: {again:032x}");
+        outln!("played again, it ran in another way: {again:032x}");
         return Ok(Exit::Nondeterminism);
     }
     Ok(exit_of(&played.seen))
@@ -363,15 +364,15 @@ fn make_small(args: &ShrinkArgs) -> Result<Exit, Failure> {
     let small =
         shrink(&script, Playing { timeline: false, ..playing }, || Instant::now() < until && !interrupt::asked());
     let Some(small) = small else {
-        println!("the script does not fail: there is nothing to shrink");
+        outln!("the script does not fail: there is nothing to shrink");
         return Ok(Exit::Ok);
     };
     let out = args.out.clone().unwrap_or_else(|| args.script.with_extension("small.jsonl"));
     fs::write(&out, small.script.to_text())
         .map_err(|error| Failure::io(format!("cannot write {}: {error}", out.display())))?;
     let played: Played = play(&small.script, &playing);
-    print!("{}", timeline::render(&small.script, &played));
-    println!("{} events are left of {}, after {} tries", small.script.events(), script.events(), small.tries);
-    println!("    sextant chaos replay {}", out.display());
+    out!("{}", timeline::render(&small.script, &played));
+    outln!("{} events are left of {}, after {} tries", small.script.events(), script.events(), small.tries);
+    outln!("    sextant chaos replay {}", out.display());
     Ok(exit_of(&played.seen))
 }

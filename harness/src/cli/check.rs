@@ -15,6 +15,7 @@ use uring::MappedFile;
 use super::args::{CheckArgs, ModelArg};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
+use crate::printed::outln;
 use crate::progress::Progress;
 
 /// Operations between two looks at the clock and at interrupts.
@@ -86,21 +87,21 @@ fn judge(args: &CheckArgs, history: &History) -> Result<Report, checker::history
 
 fn print(report: &Report) {
     match &report.verdict {
-        Verdict::Valid => println!("valid"),
+        Verdict::Valid => outln!("valid"),
         Verdict::Invalid(_) => {
             let kinds: Vec<String> = report.found.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-            println!("invalid: {}", kinds.join(", "));
+            outln!("invalid: {}", kinds.join(", "));
         }
-        Verdict::Unknown(why) => println!("unknown: {why}"),
+        Verdict::Unknown(why) => outln!("unknown: {why}"),
     }
     for anomaly in &report.anomalies {
-        println!("\n{}: {}", anomaly.kind, anomaly.why);
+        outln!("\n{}: {}", anomaly.kind, anomaly.why);
     }
     if !report.ruled_out.is_empty() {
-        println!("\nnot: {}", report.ruled_out.join(", "));
+        outln!("\nnot: {}", report.ruled_out.join(", "));
     }
     let counts: Vec<String> = report.counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    println!("{}{}", if report.anomalies.is_empty() { "" } else { "\n" }, counts.join(", "));
+    outln!("{}{}", if report.anomalies.is_empty() { "" } else { "\n" }, counts.join(", "));
 }
 
 fn print_json(args: &CheckArgs, format: Format, report: &Report) {
@@ -122,5 +123,5 @@ fn print_json(args: &CheckArgs, format: Format, report: &Report) {
         "anomalies": report.anomalies.iter().map(anomaly).collect::<Vec<_>>(),
         "ruled_out": report.ruled_out,
     });
-    println!("{object:#}");
+    outln!("{object:#}");
 }

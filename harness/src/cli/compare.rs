@@ -22,6 +22,7 @@ use crate::data::DataDir;
 use crate::drive::{Drive, FaultPlan, PhaseOutcome, PhasePlan, record_failure};
 use crate::engines::{self, Engine};
 use crate::exit::{Exit, Failure};
+use crate::printed::errln;
 use crate::progress::Progress;
 use crate::turn::{Common, Turn, temporary_path};
 use crate::verdict::{Finding, judge_phase};
@@ -98,12 +99,12 @@ impl Comparison<'_> {
 
     fn announce(&self) {
         let profile = &self.common.profile;
-        eprintln!("profile {}: {}", profile.name, profile.about);
+        errln!("profile {}: {}", profile.name, profile.about);
         let links = profile.links();
         let median = |from, to| links.between(from, to).delay.median();
         let (near, far) = (median(node::Zone::A, node::Zone::A), median(node::Zone::A, node::Zone::B));
         let shown = |delay: node::Nanos| duration_ns(delay.0 as f64);
-        eprintln!("median one-way delay: {} inside a zone, {} between zones", shown(near), shown(far));
+        errln!("median one-way delay: {} inside a zone, {} between zones", shown(near), shown(far));
     }
 
     fn open(&mut self, engine: Arc<dyn Engine>, dir: DataDir) -> Result<(), Failure> {
@@ -170,7 +171,7 @@ impl Comparison<'_> {
         self.writer.info_mut().factors.rate_per_s = Some(rate_per_s);
         self.writer.save_info().map_err(record_failure)?;
         self.progress.done();
-        eprintln!("common rate {rate_per_s:.0} txn/s, open loop: {why}");
+        errln!("common rate {rate_per_s:.0} txn/s, open loop: {why}");
         Ok(rate_per_s)
     }
 

@@ -7,6 +7,7 @@ use uring::FileSystem;
 use super::args::DoctorArgs;
 use crate::exit::{Exit, Failure};
 use crate::floors;
+use crate::printed::outln;
 use crate::progress::Progress;
 use crate::rig::runtime_failure;
 
@@ -45,27 +46,27 @@ fn examine(args: &DoctorArgs) -> Result<Exit, Failure> {
             "io_uring_refused": refused,
             "floors": floors,
         });
-        println!("{object:#}");
+        outln!("{object:#}");
         return Ok(Exit::Ok);
     }
-    println!("cores        {cores}");
-    println!(
+    outln!("cores        {cores}");
+    outln!(
         "data         {} on {}{}",
         dir.display(),
         file_system.name(),
         if file_system.in_memory() { " (in memory: nothing is durable)" } else { "" }
     );
-    println!("io_uring     {}", refused.as_deref().unwrap_or("usable"));
-    println!("O_DIRECT     {}", if buffered { "refused: writes go through the page cache" } else { "usable" });
-    println!("timers       {}", clock_source());
-    println!();
-    println!("{:<34} {:>10} {:>10} {:>10}  method", "floor (4 KiB, this device)", "p50", "p99", "per s");
+    outln!("io_uring     {}", refused.as_deref().unwrap_or("usable"));
+    outln!("O_DIRECT     {}", if buffered { "refused: writes go through the page cache" } else { "usable" });
+    outln!("timers       {}", clock_source());
+    outln!();
+    outln!("{:<34} {:>10} {:>10} {:>10}  method", "floor (4 KiB, this device)", "p50", "p99", "per s");
     for floor in &floors {
         let (p50, p99) = (duration_ns(floor.p50_ns as f64), duration_ns(floor.p99_ns as f64));
-        println!("{:<34} {p50:>10} {p99:>10} {:>10}  {}", floor.name, count(floor.per_s), floor.method);
+        outln!("{:<34} {p50:>10} {p99:>10} {:>10}  {}", floor.name, count(floor.per_s), floor.method);
     }
-    println!();
-    println!(
+    outln!();
+    outln!(
         "One copy is the floor of coupled's commit, 4 of 6 that of decoupled's; a run prints its commit as a multiple."
     );
     Ok(Exit::Ok)

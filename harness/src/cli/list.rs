@@ -6,6 +6,7 @@ use workloads::Distribution;
 use super::args::ListArgs;
 use crate::engines;
 use crate::exit::{Exit, Failure};
+use crate::printed::outln;
 use crate::profile::Profile;
 
 /// The faults that `compare` and `bench` inject.
@@ -25,16 +26,16 @@ pub(super) fn run(args: &ListArgs) -> Result<Exit, Failure> {
                 (title.to_owned(), rows.collect())
             })
             .collect();
-        println!("{:#}", serde_json::Value::Object(object));
+        outln!("{:#}", serde_json::Value::Object(object));
         return Ok(Exit::Ok);
     }
     for (title, rows) in sections {
-        println!("{title}");
+        outln!("{title}");
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, about) in rows {
-            println!("  {name:width$}  {about}");
+            outln!("  {name:width$}  {about}");
         }
-        println!();
+        outln!();
     }
     Ok(Exit::Ok)
 }

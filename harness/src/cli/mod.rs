@@ -20,6 +20,7 @@ use clap::error::ErrorKind;
 
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
+use crate::printed::errln;
 use args::{Cli, Command};
 
 /// Parses `arguments` and runs the command. Whatever happens is printed; the value is what the process says.
@@ -39,7 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     match dispatch(&cli.command) {
         Ok(exit) => exit,
         Err(failure) => {
-            eprintln!("sextant: {failure}");
+            errln!("sextant: {failure}");
             failure.exit
         }
     }

@@ -14,6 +14,7 @@ use crate::chaos::mutants::{Caught, Clean, Line, MUTANTS, Mutant, Passed, SmallS
 use crate::chaos::suite::Suite;
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
+use crate::printed::{errln, outln};
 use crate::progress::Progress;
 
 /// Failures without a planted bug that are told one by one; more are only counted.
@@ -30,7 +31,7 @@ pub(super) fn run_command(args: &MutantsArgs) -> Result<Exit, Failure> {
     let pool = pool.map_err(|error| Failure::io(format!("cannot start threads: {error}")))?;
     let mut proof = Proof::begin(args, pool)?;
     keep_panics_quiet();
-    eprintln!("{} planted bugs, at most {} seeds of each suite, from seed {} on", mutants.len(), args.seeds, args.seed);
+    errln!("{} planted bugs, at most {} seeds of each suite, from seed {} on", mutants.len(), args.seeds, args.seed);
     // Each part ends early when somebody asks for it; what there is by then is told all the same.
     proof.hunt(&mutants)?;
     proof.pass()?;
@@ -78,7 +79,7 @@ impl Proof<'_> {
 
     /// Hunts each bug with its own suite and with the swarm.
     fn hunt(&mut self, mutants: &[&'static Mutant]) -> Result<(), Failure> {
-        println!("{}", Table::head());
+        outln!("{}", Table::head());
         for &mutant in mutants {
             for &class in mutant.engines {
                 let own = self.search(mutant, class, mutant.suite)?;
@@ -167,13 +168,13 @@ impl Proof<'_> {
         let (own, swarm, of) = self.table.totals();
         let Passed { played, of: to_play, failed } = &self.passed;
         let all = if played == to_play { String::new() } else { format!(" of {to_play}") };
-        println!("\nwithout a planted bug: {played}{all} of the same scripts, {} failed", failed.len());
+        outln!("\nwithout a planted bug: {played}{all} of the same scripts, {} failed", failed.len());
         if let Some(small) = &self.small {
-            println!("{}", small.summary());
+            outln!("{}", small.summary());
         }
         // 100 % only when nothing is missing.
         let share = |found: usize| format!("{found} of {of} ({} %)", 100 * found / of.max(1));
-        println!(
+        outln!(
             "found by its own suite: {}; found by the swarm: {}; {:.1} s",
             share(own),
             share(swarm),
@@ -185,8 +186,8 @@ impl Proof<'_> {
         let path = self.args.out.join(record::report::FILE);
         let page = self.table.page(self.passed, self.small.as_ref(), self.began.elapsed().as_secs_f64(), reproduce);
         fs::write(&path, page.html()).map_err(|error| cannot_write(&path, &error))?;
-        println!("mutants  {}", self.args.out.join("mutants.csv").display());
-        println!("report   {}", path.display());
+        outln!("mutants  {}", self.args.out.join("mutants.csv").display());
+        outln!("report   {}", path.display());
         interrupt::check()?;
         Ok(if good { Exit::Ok } else { Exit::Violation })
     }
@@ -199,7 +200,7 @@ impl Proof<'_> {
 /// A line of results in the place of that of progress.
 fn print(progress: &mut Progress, line: &str) -> Result<(), Failure> {
     progress.clear();
-    println!("{line}");
+    outln!("{line}");
     io::stdout().flush().map_err(|error| Failure::io(format!("cannot write to standard output: {error}")))
 }
 

@@ -9,6 +9,7 @@ use crate::data::DataDir;
 use crate::drive::record_failure;
 use crate::exit::{Exit, Failure};
 use crate::floors;
+use crate::printed::{errln, outln};
 use crate::progress::Progress;
 use crate::rig::{Host, Rig, RuntimeKind};
 use crate::verdict::Finding;
@@ -83,14 +84,14 @@ pub fn report(dir: &Path, as_json: bool) -> Result<(), Failure> {
         let rows: Vec<_> =
             run.summary.iter().map(|(key, row)| serde_json::json!({ "key": key, "summary": row })).collect();
         let conclusions = record::conclusions::of(&run.info, &run.summary);
-        println!("{:#}", serde_json::json!({ "run": run.info, "conclusions": conclusions, "summary": rows }));
+        outln!("{:#}", serde_json::json!({ "run": run.info, "conclusions": conclusions, "summary": rows }));
     } else {
-        println!("{}", record::table::render(&run.info, &run.summary, WIDTH));
-        println!("run     {}", dir.display());
-        println!("report  {}", html.display());
+        outln!("{}", record::table::render(&run.info, &run.summary, WIDTH));
+        outln!("run     {}", dir.display());
+        outln!("report  {}", html.display());
     }
     for problem in &problems {
-        eprintln!("sextant: the record contradicts itself: {problem}");
+        errln!("sextant: the record contradicts itself: {problem}");
     }
     Ok(())
 }
@@ -98,7 +99,7 @@ pub fn report(dir: &Path, as_json: bool) -> Result<(), Failure> {
 /// A data directory that forgets is named loudly.
 pub fn warn_ram_disk(dir: &DataDir) {
     if let Some(kind) = dir.ram_disk() {
-        eprintln!("sextant: {} lies on {kind}, in memory: nothing there is durable", dir.path().display());
+        errln!("sextant: {} lies on {kind}, in memory: nothing there is durable", dir.path().display());
     }
 }
 

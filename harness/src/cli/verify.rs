@@ -11,6 +11,7 @@ use crate::data::DataDir;
 use crate::engines::{self, Options, Setup};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
+use crate::printed::outln;
 use crate::processes::ProcessSite;
 use crate::progress::Progress;
 use crate::rig::{LoadPlan, Rig, RuntimeKind, Site, Threads};
@@ -135,19 +136,16 @@ fn print(args: &VerifyArgs, report: &checker::durability::Report) {
             "violations": report.violations,
             "violations_count": report.violations_count,
         });
-        println!("{object:#}");
+        outln!("{object:#}");
         return;
     }
-    println!("{verdict}");
-    println!(
-        "{} keys compared, {} of them written by acknowledged transactions",
-        report.keys, report.acknowledged_keys
-    );
-    println!("{} acknowledged transactions, {} of unknown outcome", report.acknowledged, report.unknown);
+    outln!("{verdict}");
+    outln!("{} keys compared, {} of them written by acknowledged transactions", report.keys, report.acknowledged_keys);
+    outln!("{} acknowledged transactions, {} of unknown outcome", report.acknowledged, report.unknown);
     if report.unjournalled_keys > 0 {
-        println!("{} keys hold what the killed process had not yet written down", report.unjournalled_keys);
+        outln!("{} keys hold what the killed process had not yet written down", report.unjournalled_keys);
     }
     for violation in &report.violations {
-        println!("  {violation}");
+        outln!("  {violation}");
     }
 }

@@ -18,6 +18,7 @@ use crate::campaign::successor::SUCCESSOR;
 use crate::engines::DATABASE;
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
+use crate::printed::errln;
 use crate::rig::{CONSOLE, runtime_failure};
 
 /// What stands between a node's name and the reason why it stopped.
@@ -148,7 +149,7 @@ impl Server {
     fn take_halts(&mut self) {
         while let Ok(halt) = self.runtime.halts().try_recv() {
             if let Some(host) = self.hosted.values_mut().find(|host| host.id == halt.node) {
-                eprintln!("{} halted: {}", host.name, halt.reason);
+                errln!("{} halted: {}", host.name, halt.reason);
                 // One line, for whoever started the process and asks why it ended.
                 let reason = halt.reason.replace('\n', " ");
                 let _ = writeln!(std::io::stdout(), "{} {HALTED}{reason}", host.name);
@@ -162,7 +163,7 @@ impl Server {
         if refused != self.refused {
             let names: Vec<&str> = self.hosted.values().map(|host| host.name.as_str()).collect();
             let counts: Vec<String> = counted(&refused).map(|(reason, count)| format!("{count} {reason}")).collect();
-            eprintln!("{} refused so far: {}", names.join(", "), counts.join(", "));
+            errln!("{} refused so far: {}", names.join(", "), counts.join(", "));
             self.refused = refused;
         }
     }

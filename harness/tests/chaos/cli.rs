@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::process::{Running, expect, workplace};
+use crate::process::{Running, expect, sextant, workplace};
 
 const OK: i32 = 0;
 const VIOLATION: i32 = 1;
@@ -170,4 +170,22 @@ fn an_interrupted_hunt_keeps_what_it_has_found() {
     assert_eq!(table.lines().count(), 2, "{table}");
     let page = fs::read_to_string(place.path().join("out/report.html")).expect("a report");
     assert!(page.contains("a part of them, were played") && !page.contains("wiped-votes on"), "{page}");
+}
+
+/// `sextant chaos replay FILE | head` died of a panic as soon as `head` had what it wanted, and a campaign would have died so, too.
+#[test]
+fn a_reader_that_has_read_enough_changes_nothing() {
+    let place = workplace();
+    let run = ["chaos", "run", "rows", "--engine", "coupled", "--seeds", "3..5", "--out", "out"];
+    for arguments in [&["chaos", "list"][..], &["chaos", "replay", "no-such-file"], &run] {
+        let read = sextant(place.path(), arguments).output().expect("the binary starts");
+        let _ = fs::remove_dir_all(place.path().join("out"));
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = sextant(place.path(), arguments);
+        let unread = command.stdout(writer.try_clone().expect("a pipe")).stderr(writer).status();
+        assert_eq!(unread.expect("the binary starts").code(), read.status.code(), "{arguments:?}");
+    }
+    let verdicts = fs::read_to_string(place.path().join("out/verdicts.csv")).expect("verdicts");
+    assert_eq!(verdicts.lines().count(), 3, "{verdicts}");
 }
