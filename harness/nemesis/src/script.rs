@@ -19,6 +19,8 @@ use crate::words;
 /// The version that this program writes and reads.
 pub const VERSION: u32 = 1;
 const FORMAT: &str = "sextant-script";
+/// The latest time in a script.
+const SPAN_MAX: Nanos = Nanos::from_secs(3600);
 
 /// What a script says of its world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +115,7 @@ impl Header {
             ));
         }
         self.demand()?;
-        words::parse_span(&self.span)?;
+        within_an_hour(&self.span)?;
         EngineClass::find(&self.engine).ok_or_else(|| format!("no engine under chaos is named `{}`", self.engine))?;
         self.rows.iter().try_for_each(|row| find_row(row).map(|_| ()))?;
         let sizes = [
@@ -131,6 +133,15 @@ impl Header {
         }
         Ok(())
     }
+}
+
+/// A time of a script. Simulated time is cheap, not free: a slip of the pen in one line must not become days of work.
+fn within_an_hour(text: &str) -> Result<Nanos, String> {
+    let at = words::parse_span(text)?;
+    if at > SPAN_MAX {
+        return Err(format!("`{text}` is more than an hour, which is the longest that a script goes on"));
+    }
+    Ok(at)
 }
 
 fn find_row(name: &str) -> Result<&'static Row, String> {
@@ -227,7 +238,7 @@ impl Script {
     }
 
     fn take(&mut self, line: &Line, names: &Names) -> Result<(), String> {
-        let at = words::parse_span(&line.at)?;
+        let at = within_an_hour(&line.at)?;
         match (&line.txn, &line.row, &line.fault) {
             (Some(verbs), None, None) => {
                 let verbs: Vec<Verb> = verbs.iter().map(|verb| Verb::parse(verb)).collect::<Result<_, _>>()?;

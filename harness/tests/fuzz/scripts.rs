@@ -43,7 +43,9 @@ fn changed(rng: &mut Rng, scripts: &[String]) -> String {
 
 fn is_short(script: &Script) -> bool {
     let header = &script.header;
-    script.span() <= SPAN_MAX && header.keys <= 200 && header.clients <= 32 && script.events() <= 400
+    let faults = script.faults.iter().map(|fault| fault.at);
+    let last = script.operations.iter().map(|operation| operation.at).chain(faults).max().unwrap_or_default();
+    script.span().max(last) <= SPAN_MAX && header.keys <= 200 && header.clients <= 32 && script.events() <= 400
 }
 
 #[test]

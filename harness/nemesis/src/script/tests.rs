@@ -65,6 +65,7 @@ fn what_is_no_script_is_refused_with_its_line() {
         (&header.replace("\"decoupled\"", "\"decopled\""), "no engine under chaos is named `decopled`"),
         (&header.replace("\"keys\":20", "\"kees\":20"), "unknown field `kees`"),
         (&format!("{header}\n{{\"at\":\"3\",\"txn\":[\"get 0 1\"]}}"), "line 2: `3` is no length of time"),
+        (&format!("{header}\n{{\"at\":\"193645s\",\"txn\":[\"get 0 1\"]}}"), "line 2: `193645s` is more than an hour"),
         (&format!("{header}\n{{\"at\":\"3ms\",\"txn\":[\"got 0 1\"]}}"), "line 2: `got 0 1` is no statement"),
         (&format!("{header}\n{{\"at\":\"3ms\",\"txn\":[\"get 9 1\"]}}"), "line 2: a transaction has statements"),
         (&format!("{header}\n{{\"at\":\"3ms\",\"row\":\"D99\",\"fault\":\"wipe node-2\"}}"), "no row `D99`"),
