@@ -388,3 +388,12 @@ fn what_an_overtaken_recovery_annulled_is_not_lost() {
     let played = replay(include_str!("scripts/overtaken-truncation.jsonl"));
     assert!(played.hits["P5"] > 0, "{:?}", played.hits);
 }
+
+/// Four of six disks were emptied, one after the other, under a suite that has no budget; nobody had repaired anything from them yet when
+/// the writer lost power, and nothing was left to recover from. The campaign owed what a volume with all of its copies owes,
+/// since an emptied disk counted only once a repair had used it. Now it counts as soon as it is empty: a halt is all that is owed.
+#[test]
+fn a_majority_of_emptied_disks_leaves_nothing_to_open() {
+    let played = replay(include_str!("scripts/four-disks-emptied.jsonl"));
+    assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
+}
