@@ -397,3 +397,14 @@ fn a_majority_of_emptied_disks_leaves_nothing_to_open() {
     let played = replay(include_str!("scripts/four-disks-emptied.jsonl"));
     assert_eq!((played.owed, played.seen.name()), (Owed::Halt, "halt"));
 }
+
+/// A node's disk lost writes without a word. Its page index no longer reached to what the superblock named, so the start made a new
+/// one, counting from nothing, and the write of that was lost as well; the segment was rebuilt, and a superblock named the third
+/// batch. At the next start the index of before, in the other file, reached further than that and was believed: the node served
+/// page 45 as of LSN 1528 where its peers had 1628. Damage seed 3375 found it. Now the first batch after such a start opens the other
+/// file, and what was in it is gone.
+#[test]
+fn an_index_that_was_given_up_does_not_come_back() {
+    let played = replay(include_str!("scripts/index-come-back.jsonl"));
+    assert!(played.hits["D5"] > 0, "{:?}", played.hits);
+}

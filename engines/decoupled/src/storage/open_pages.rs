@@ -8,7 +8,8 @@
 //! Nothing is appended to a file that was found. It ends for this start where a block cannot be read, be that torn, rotten, or
 //! unreadable this once, and batches may stand behind that block, with the positions that the next ones would get: written up
 //! to, they would be taken for later ones, and name slots that hold other pages by then. The next batch opens the other file, at
-//! a position above all of theirs.
+//! a position above all of theirs. So it does where nothing found was enough and a new index was made: what is in the other file
+//! may be readable again at the next start, and reach to what superblocks name by then.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -30,8 +31,8 @@ pub struct OpeningPages {
     doing: Option<Todo>,
     reading: WholeRead,
     lengths: [u64; 2],
-    /// Whether the index file in use is one that this start made.
-    is_new: bool,
+    /// Whether there was no index file.
+    is_fresh: bool,
     found: Option<(usize, Index)>,
     /// The last block of what was found.
     last_block: Bytes,
@@ -67,6 +68,7 @@ impl OpeningPages {
                 todo.extend([Todo::OpenIndex(file), Todo::ReadIndex(file), Todo::SyncIndex(file)]);
             }
         }
+        let is_fresh = todo.is_empty();
         if names.contains_key(&FileName::new(PAGES_NAME)) {
             todo.extend([Todo::OpenPages, Todo::SyncPages]);
         } else {
@@ -79,7 +81,7 @@ impl OpeningPages {
             doing: None,
             reading: WholeRead::default(),
             lengths: [0; 2],
-            is_new: false,
+            is_fresh,
             found: None,
             last_block: Bytes::new(),
             pages_len_bytes: 0,
@@ -133,7 +135,7 @@ impl OpeningPages {
             return Ok(None);
         }
         let mut store = PageStore::new(self.pages_len_bytes, index, file, self.lengths[file], self.sizes);
-        if !self.is_new {
+        if !self.is_fresh {
             store.end_index_file();
         }
         Ok(Some((store, self.lost)))
@@ -148,7 +150,7 @@ impl OpeningPages {
         let file = former.as_ref().map_or(0, |(file, _)| 1 - file);
         let generation = former.map_or(0, |(_, index)| index.generation) + 1;
         let end_bytes = index::block_bytes(0) as u64;
-        (self.lengths[file], self.is_new) = (end_bytes + self.sizes.1, true);
+        self.lengths[file] = end_bytes + self.sizes.1;
         self.found = Some((file, Index { generation, position: 0, last_bytes: 0, end_bytes, slots: BTreeMap::new() }));
         self.todo.extend([Todo::MakeIndex(file), Todo::SyncNames, Todo::WriteIndex(file)]);
         self.next(out);
@@ -257,6 +259,22 @@ mod tests {
             assert_eq!((created, stored.id), (vec![INDEX_FILES[1]], 1));
             assert!(store.position() > 2, "a position that no old batch has: {}", store.position());
         }
+    }
+
+    /// An index that did not reach to what the superblock named was given up for a new one in the other file, whose write the disk
+    /// lost: the old one was found again at the start after that, and reached to what the superblock named by then. Damage seed
+    /// 3375 found it. Now the first batch opens the other file once more.
+    #[test]
+    fn the_file_of_an_index_that_was_given_up_is_made_anew() {
+        let entry = |page, lsn| (PageId(page), Slot { slot: page as u32, lsn: Lsn(lsn) });
+        let blocks = [encode(1, 0, &[]), encode(1, 1, &[entry(1, 5)])];
+        let (mut store, _) = start(&blocks, 7);
+        store.set_page_bytes(512);
+        assert_eq!((store.count(), store.position()), (0, 0), "given up");
+        let mut out = Effects::default();
+        store.store(Purpose::Repair, Vec::new(), vec![PageId(1)], &mut out);
+        let Some(Effect::Disk { op, .. }) = out.drain().next() else { panic!("a store that waits") };
+        assert!(matches!(op, DiskOp::Create { file, .. } if file == INDEX_FILES[0]), "{op:?}");
     }
 
     /// A start that believed a batch whose write had failed went on to collect log on its word. A power failure took the
