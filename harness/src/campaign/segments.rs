@@ -62,7 +62,6 @@ impl Segments {
     ///
     /// What it lost, in words.
     pub fn look(&mut self, id: NodeId, probe: &StorageProbe) -> Result<(), String> {
-        self.note(&probe.table);
         for segment in &probe.segments {
             let at = (id, segment.pg);
             if !segment.standing.has_records() {

@@ -1,7 +1,7 @@
 //! `sextant chaos mutants`: whether the suites find bugs that are known to be there.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -92,7 +92,7 @@ impl Proof<'_> {
                 self.keep(mutant, class, "swarm", swarm.as_ref())?;
                 let line = self.table.add(Line { mutant, class, own, swarm });
                 let line = line.map_err(|error| cannot_write(&self.args.out, &error))?;
-                self.print(&line)?;
+                self.print(&line);
             }
         }
         Ok(())
@@ -124,7 +124,8 @@ impl Proof<'_> {
         let tell = |passed: &Passed| progress.count("scripts", passed.played, passed.of);
         self.passed = self.pool.install(|| self.clean.play(self.args.seed, tell))?;
         let told: Vec<String> = self.passed.failed.iter().take(TOLD_MAX).cloned().collect();
-        told.iter().try_for_each(|what| self.print(&format!("without a planted bug: {what}")))
+        told.iter().for_each(|what| self.print(&format!("without a planted bug: {what}")));
+        Ok(())
     }
 
     /// Makes a detecting script of each line small, as many at once as there are jobs, when that was asked for.
@@ -155,7 +156,7 @@ impl Proof<'_> {
                 let path = out.join(format!("{}-{}.small.jsonl", mutant.slug, class.name()));
                 fs::write(&path, made.script.to_text()).map_err(|error| cannot_write(&path, &error))?;
                 let text = small.add(at, mutant, class, made).map_err(|error| cannot_write(out, &error))?;
-                print(progress, &text)?;
+                print(progress, &text);
                 progress.count("scripts", count, total);
             }
             Ok(())
@@ -192,16 +193,15 @@ impl Proof<'_> {
         Ok(if good { Exit::Ok } else { Exit::Violation })
     }
 
-    fn print(&mut self, line: &str) -> Result<(), Failure> {
-        print(&mut self.progress, line)
+    fn print(&mut self, line: &str) {
+        print(&mut self.progress, line);
     }
 }
 
 /// A line of results in the place of that of progress.
-fn print(progress: &mut Progress, line: &str) -> Result<(), Failure> {
+fn print(progress: &mut Progress, line: &str) {
     progress.clear();
     outln!("{line}");
-    io::stdout().flush().map_err(|error| Failure::io(format!("cannot write to standard output: {error}")))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

@@ -177,7 +177,8 @@ fn an_interrupted_hunt_keeps_what_it_has_found() {
 fn a_reader_that_has_read_enough_changes_nothing() {
     let place = workplace();
     let run = ["chaos", "run", "rows", "--engine", "coupled", "--seeds", "3..5", "--out", "out"];
-    for arguments in [&["chaos", "list"][..], &["chaos", "replay", "no-such-file"], &run] {
+    let hunt = ["chaos", "mutants", "--mutant", "commit-on-send", "--seeds", "2", "--out", "hunted"];
+    for arguments in [&["chaos", "list"][..], &["chaos", "replay", "no-such-file"], &hunt, &run] {
         let read = sextant(place.path(), arguments).output().expect("the binary starts");
         let _ = fs::remove_dir_all(place.path().join("out"));
         let (reader, writer) = std::io::pipe().expect("a pipe");

@@ -30,6 +30,7 @@ mod redo;
 mod repeat;
 mod replay;
 mod restore;
+mod superblock_write;
 
 use std::collections::BTreeMap;
 
@@ -39,7 +40,7 @@ use node::{DiskOp, DiskReply, DiskResult, FileId, FileName, IoClass};
 use crate::binlog::BinlogEntry;
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, LogConfig};
-use crate::copies::{self, CopyWriter, Progress, Standing};
+use crate::copies::{self, CopyWriter, Standing};
 use crate::error::CoupledError;
 use crate::ids::LogKind;
 use crate::io::{DOUBLE_WRITE, Io, Kind, PAGES, SUPERBLOCK, log_file, name_of};
@@ -50,6 +51,9 @@ use create::Create;
 use log::LogReader;
 use replay::{Found, Replay};
 use restore::Restore;
+use superblock_write::copy_written;
+
+pub use superblock_write::write_copies;
 
 /// How often a place that does not hold what it should is read. When one read in five goes astray, all of them do once in 10^11
 /// times.
@@ -459,26 +463,6 @@ impl Recovery {
             Phase::Finishing(..) => 9,
             Phase::Binlog(..) => 10,
         }
-    }
-}
-
-/// Submits superblock copies.
-pub fn write_copies(io: &mut Io<'_>, writes: copies::CopyWrites) {
-    for (offset, block) in writes {
-        io.write(Kind::Superblock, offset, SUPERBLOCK, offset, block, IoClass::Metadata);
-    }
-}
-
-/// One superblock copy is written. `true` when all are.
-fn copy_written(io: &mut Io<'_>, writer: &mut CopyWriter, result: DiskResult) -> Result<bool, CoupledError> {
-    result.map_err(CoupledError::device("writing the superblock"))?;
-    match writer.completed() {
-        Progress::Wait => Ok(false),
-        Progress::Write(writes) => {
-            write_copies(io, writes);
-            Ok(false)
-        }
-        Progress::Complete => Ok(true),
     }
 }
 
