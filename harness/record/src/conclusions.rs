@@ -8,6 +8,7 @@ use crate::figures::pairs;
 use crate::index::Headline;
 use crate::schema::{Phase, Summary};
 use crate::stats::median;
+use crate::validity;
 use crate::{Key, LatencyKind, RunInfo, Status, Verdict};
 
 /// Deferred work that grew by more than this over the window is debt the figures do not show.
@@ -21,6 +22,7 @@ pub fn of(info: &RunInfo, summary: &[(Key, Summary)]) -> Vec<String> {
         pairs(info, summary).iter().map(|(engine, workload)| Headline::new(summary, engine, workload)).collect();
     let mut sentences = vec![correctness(info, &headlines)];
     sentences.extend(measurement(info));
+    sentences.extend(company(summary));
     sentences.extend(info.reasons.iter().map(|reason| full_stop(reason)));
     if info.status == Status::Invalid || headlines.is_empty() {
         return sentences;
@@ -61,6 +63,21 @@ fn measurement(info: &RunInfo) -> Option<String> {
         Status::Aborted => Some("The run did not reach its end; what it measured until then is kept.".to_owned()),
         Status::Invalid => Some("The figures must not be used.".to_owned()),
     }
+}
+
+/// Other programs on the machine, where they had so much of it that times are theirs as well.
+fn company(summary: &[(Key, Summary)]) -> Option<String> {
+    let of_row = |(key, row): &'_ (Key, Summary)| Some((row.metrics.cpu_others_ratio?, key.clone(), row.window.phase));
+    let (others_ratio, key, phase) = summary.iter().filter_map(of_row).max_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
+    (others_ratio > validity::OTHERS_RATIO_MAX).then(|| {
+        format!(
+            "Other programs had up to {} of the machine's CPU ({} repeat {}, {phase}): counts stand, times and rates do not. Run it \
+             again on a quiet machine.",
+            percent(others_ratio),
+            key.engine,
+            key.repeat
+        )
+    })
 }
 
 /// Who survives what, in the words of the durability class.

@@ -55,6 +55,17 @@ fn figures_that_must_not_be_used_are_not_put_into_words() {
 }
 
 #[test]
+fn other_programs_that_took_part_are_named() {
+    let mut run = sampled();
+    assert!(!sentences(&run).contains("Other programs"), "three parts in a hundred are nothing");
+    change(&mut run, "decoupled", |repeat, row| {
+        row.metrics.cpu_others_ratio = Some(if repeat == 2 { 0.613 } else { 0.2 });
+    });
+    let text = sentences(&run);
+    assert!(text.contains("up to 61.3 % of the machine's CPU (decoupled repeat 2, measure)"), "{text}");
+}
+
+#[test]
 fn engines_are_told_apart_only_where_no_repeat_contradicts() {
     let mut run = sampled();
     let p99 = |of_repeat: [u64; 2]| {

@@ -20,6 +20,8 @@ const WASTED_RATIO_MAX: f64 = 0.2;
 pub struct Utilisation {
     /// The machine's CPU, all processes; 1 is all cores.
     pub cpu_ratio: Option<f64>,
+    /// The part of it that other programs had.
+    pub others_ratio: Option<f64>,
     /// The busiest thread of this process, and whether the database node is on it.
     pub thread: Option<(f64, bool)>,
     /// The busiest device.
@@ -35,6 +37,7 @@ impl Utilisation {
         let busiest = ratios.max_by(|(_, a), (_, b)| a.total_cmp(b));
         Utilisation {
             cpu_ratio: busy.cpu_ratio,
+            others_ratio: busy.others_ratio,
             thread: busiest.map(|(thread, ratio)| (ratio, rig.thread_has_database(thread))),
             device_ratio: busy.device.as_ref().map(|(_, ratio)| *ratio),
         }
@@ -76,7 +79,12 @@ mod tests {
 
     #[test]
     fn the_first_thing_that_could_not_do_more_is_named() {
-        let idle = Utilisation { cpu_ratio: Some(0.3), thread: Some((0.4, true)), device_ratio: Some(0.2) };
+        let idle = Utilisation {
+            cpu_ratio: Some(0.3),
+            others_ratio: Some(0.0),
+            thread: Some((0.4, true)),
+            device_ratio: Some(0.2),
+        };
         let closed = |utilisation: &Utilisation| utilisation.bottleneck(&outcome(100, 100), false);
         assert_eq!(closed(&idle), Some("commit latency"));
         assert_eq!(closed(&Utilisation { device_ratio: Some(0.85), ..idle.clone() }), Some("disk"));

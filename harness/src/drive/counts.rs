@@ -76,6 +76,7 @@ impl Counter {
         metrics.user_bytes_per_txn = (outcome.ok > 0).then(|| outcome.changed_bytes as f64 / outcome.ok as f64);
         metrics.bottleneck = self.bottleneck.map(str::to_owned);
         metrics.cpu_busy_ratio = self.utilisation.cpu_ratio;
+        metrics.cpu_others_ratio = self.utilisation.others_ratio;
         metrics.thread_busy_ratio = self.utilisation.thread.map(|(ratio, _)| ratio);
         metrics.device_busy_ratio = self.utilisation.device_ratio;
         // What follows the class is about how far a resynchronisation is.

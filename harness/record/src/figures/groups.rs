@@ -183,6 +183,7 @@ impl Rows<'_> {
                 self.metric("CPU per txn, storage", |row| row.metrics.cpu_storage_s_per_txn, seconds_text),
                 self.metric("CPU per txn, load", |row| row.metrics.cpu_load_s_per_txn, seconds_text),
                 self.metric("machine's CPU in use", |row| row.metrics.cpu_busy_ratio, percent),
+                self.metric("  by other programs", |row| row.metrics.cpu_others_ratio, percent),
                 self.metric("busiest thread", |row| row.metrics.thread_busy_ratio, percent),
                 self.metric("device busy", |row| row.metrics.device_busy_ratio, percent),
                 self.metric("cache hit ratio", |row| row.metrics.hit_ratio, percent),

@@ -5,13 +5,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{CpuTimes, DataDir};
+use super::{CpuTimes, DataDir, family};
 
 /// What the kernel had counted at one moment.
 #[derive(Clone, Debug)]
 pub struct Activity {
     at: Instant,
     cpu: Option<CpuTimes>,
+    /// Jiffies that this process and its children had.
+    own: Option<u64>,
     /// Milliseconds with something to do, by device.
     busy_ms: BTreeMap<String, u64>,
 }
@@ -21,6 +23,8 @@ pub struct Activity {
 pub struct Busy {
     /// CPU time in use by whatever process; 1 is all cores.
     pub cpu_ratio: Option<f64>,
+    /// CPU time of programs other than this process and its children; 1 is all cores.
+    pub others_ratio: Option<f64>,
     /// Time in which the busiest device had something to do, and its name.
     pub device: Option<(String, f64)>,
 }
@@ -33,7 +37,7 @@ impl Activity {
             let stat = fs::read_to_string(Path::new("/sys/block").join(&device).join("stat")).ok()?;
             Some((device, io_ticks_ms(&stat)?))
         });
-        Activity { at: Instant::now(), cpu: CpuTimes::now(), busy_ms: busy_ms.collect() }
+        Activity { at: Instant::now(), cpu: CpuTimes::now(), own: family::jiffies(), busy_ms: busy_ms.collect() }
     }
 
     /// What was busy from `earlier` until now.
@@ -46,8 +50,11 @@ impl Activity {
             Some((device.clone(), ratio.min(1.0)))
         };
         let devices = self.busy_ms.iter().filter_map(of_device);
+        let cpu = self.cpu.zip(earlier.cpu);
+        let own = self.own.zip(earlier.own).map(|(now, then)| now.saturating_sub(then));
         Busy {
-            cpu_ratio: self.cpu.zip(earlier.cpu).and_then(|(now, then)| now.busy_ratio_since(then)),
+            cpu_ratio: cpu.and_then(|(now, then)| now.busy_ratio_since(then)),
+            others_ratio: cpu.zip(own).and_then(|((now, then), own)| now.others_ratio_since(then, own)),
             device: devices.max_by(|(_, a), (_, b)| a.total_cmp(b)),
         }
     }

@@ -6,6 +6,7 @@ mod activity;
 mod block_device;
 mod code;
 mod disk;
+mod family;
 
 use std::fs;
 use std::path::Path;
@@ -71,11 +72,12 @@ impl Host {
     }
 }
 
-/// Jiffies of all CPUs since boot: total, idle, and stolen by the hypervisor.
+/// Jiffies of all CPUs since boot: total, idle, spent in programs and for them, and stolen by the hypervisor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CpuTimes {
     total: u64,
     idle: u64,
+    programs: u64,
     steal: u64,
 }
 
@@ -88,7 +90,12 @@ impl CpuTimes {
         let line = stat.lines().find(|line| line.starts_with("cpu "))?;
         // user nice system idle iowait irq softirq steal; guest times are part of user already.
         let fields: Vec<u64> = line.split_whitespace().skip(1).take(8).filter_map(|field| field.parse().ok()).collect();
-        Some(CpuTimes { total: fields.iter().sum(), idle: fields.get(3)? + fields.get(4)?, steal: *fields.get(7)? })
+        Some(CpuTimes {
+            total: fields.iter().sum(),
+            idle: fields.get(3)? + fields.get(4)?,
+            programs: fields[..3].iter().sum(),
+            steal: *fields.get(7)?,
+        })
     }
 
     /// The share stolen between `earlier` and `self`.
@@ -101,6 +108,13 @@ impl CpuTimes {
     fn busy_ratio_since(self, earlier: CpuTimes) -> Option<f64> {
         let total = self.total.checked_sub(earlier.total).filter(|total| *total > 0)?;
         Some(1.0 - (self.idle.saturating_sub(earlier.idle) as f64 / total as f64).min(1.0))
+    }
+
+    /// The share that programs had between `earlier` and `self`, less the `own` jiffies of whoever asks. Interrupts are
+    /// nobody's: most of them serve the disks of whoever asks.
+    fn others_ratio_since(self, earlier: CpuTimes, own: u64) -> Option<f64> {
+        let total = self.total.checked_sub(earlier.total).filter(|total| *total > 0)?;
+        Some(self.programs.saturating_sub(earlier.programs + own) as f64 / total as f64)
     }
 }
 

@@ -1,8 +1,11 @@
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::activity::io_ticks_ms;
 use super::block_device::DeviceCounts;
 use super::disk::{DataDir, mount_of};
+use super::family::{Times, jiffies_of};
 use super::*;
 
 const MOUNTINFO: &str = "\
@@ -42,6 +45,36 @@ fn steal_is_the_share_of_all_cpu_time_between_two_looks() {
     assert_eq!(after.steal_ratio_since(before), Some(0.1));
     assert_eq!(before.steal_ratio_since(before), None);
     assert_eq!(after.busy_ratio_since(before), Some(1.0 - 200.0 / 300.0), "disk waits are idle, stolen time is not");
+}
+
+#[test]
+fn what_other_programs_had_is_what_is_left_without_ones_own() {
+    let at = |stat: &str| CpuTimes::parse(stat).unwrap();
+    let before = at("cpu  100 0 50 800 10 30 40 40 7 0");
+    let after = at("cpu  150 10 70 980 10 50 60 40 9 0");
+    assert_eq!(after.others_ratio_since(before, 50), Some(0.1), "80 jiffies of programs, 50 of them one's own, of 300");
+    assert_eq!(after.others_ratio_since(before, 100), Some(0.0), "clocks of the two counts differ a little");
+}
+
+#[test]
+fn a_process_is_read_whatever_its_name_is() {
+    let stat = "4711 (a) b (c) S 17 4711 17 0 -1 4194560 900 800 0 0 21 4 300 7 20 0 9 0 3 4 5";
+    assert_eq!(Times::parse(stat), Some(Times { parent: 17, jiffies: 25, ended_children: 307 }));
+    assert_eq!(Times::parse("4711 (short) S 17"), None);
+}
+
+/// A shell that only waits, and its child that works.
+#[test]
+fn children_count_as_ones_own() {
+    let waits = "while :; do :; done & read line; kill $!";
+    let mut shell = Command::new("sh").args(["-c", waits]).stdin(Stdio::piped()).spawn().unwrap();
+    let has_worked = (0..3_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        jiffies_of(shell.id()).unwrap() >= 10
+    });
+    drop(shell.stdin.take());
+    shell.wait().unwrap();
+    assert!(has_worked, "the child's time is not counted");
 }
 
 #[test]

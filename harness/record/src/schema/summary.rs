@@ -129,5 +129,8 @@ columns! {
         pub device_busy_ratio: Option<f64>,
         /// The weakest durability class seen during the window, when it was not the engine's own.
         pub degraded_class: Option<String>,
+        /// The machine's CPU time that other programs had during the window; 1 is all cores. This process and those it started
+        /// are not among them, and interrupts are nobody's.
+        pub cpu_others_ratio: Option<f64>,
     }
 }

@@ -19,6 +19,8 @@ use crate::{Host, Key, LatencyKind, Status};
 const ACHIEVED_RATIO_MIN: f64 = 0.99;
 const LAG_RATIO_MAX: f64 = 0.05;
 const STEAL_RATIO_MAX: f64 = 0.02;
+/// Other programs with more of the machine than this disturb what is measured.
+pub(crate) const OTHERS_RATIO_MAX: f64 = 0.1;
 /// Counts of random arrivals scatter by their square root; three of those are no evidence.
 const CHANCE_SIGMAS: f64 = 3.0;
 

@@ -288,6 +288,7 @@ fn turn_of(run: &mut RunWriter, id: SegmentId, model: &Model, random: &mut Rando
         deferred_log_bytes_end: Some(63_000_000),
         settle_s: Some(0.84),
         cpu_busy_ratio: Some(0.62),
+        cpu_others_ratio: Some(0.03),
         thread_busy_ratio: Some(0.41),
         device_busy_ratio: Some(0.35),
         degraded_class: (model.name == "coupled-mirrored").then(|| "2 of 2 copies, 1 zone".into()),
