@@ -47,13 +47,23 @@ impl Block {
 
     /// A block that starts with `bytes`, padded with zeroes to whole sectors. Panics when `bytes` is empty.
     pub fn padded(bytes: &[u8]) -> Block {
-        let len_bytes = bytes.len().next_multiple_of(SECTOR_BYTES);
-        assert!(len_bytes > 0, "a block has at least one sector");
+        Block::written(bytes.len().next_multiple_of(SECTOR_BYTES), |block| {
+            block[..bytes.len()].copy_from_slice(bytes);
+            bytes.len()
+        })
+    }
+
+    /// A block whose start `write` writes, padded with zeroes: it is given memory that holds anything, and says how many bytes
+    /// it wrote. Panics unless `len_bytes` is a positive multiple of [`SECTOR_BYTES`].
+    pub fn written(len_bytes: usize, write: impl FnOnce(&mut [u8]) -> usize) -> Block {
+        assert!(
+            len_bytes > 0 && len_bytes.is_multiple_of(SECTOR_BYTES),
+            "a block is whole sectors, not {len_bytes} bytes"
+        );
         let count = len_bytes.div_ceil(ALIGN_BYTES);
         let mut block = Block { memory: spare::take(count).unwrap_or_else(|| fresh(count)), len_bytes };
-        let (start, padding) = block.split_at_mut(bytes.len());
-        start.copy_from_slice(bytes);
-        padding.fill(0);
+        let written_bytes = write(&mut block);
+        block[written_bytes..].fill(0);
         block
     }
 }

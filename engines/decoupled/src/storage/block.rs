@@ -105,37 +105,40 @@ fn section_bytes(sections: &[(PgId, Bytes)]) -> usize {
 /// Encodes a block of groups and their envelopes. Gives the block and its CRC.
 pub fn encode(identity: LogIdentity, header: &BlockHeader, sections: &[(PgId, Bytes)]) -> (Block, u32) {
     let section_bytes = section_bytes(sections);
-    let mut block = Block::zeroed(block_bytes(header.claims.len(), section_bytes));
-    let len_bytes = block.len() as u32;
-    let mut out = &mut block[..];
-    out.put_u32_le(MAGIC);
-    out.put_u32_le(0);
-    out.put_u32_le(len_bytes);
-    out.put_u16_le(VERSION);
-    out.put_u8(identity.member.0);
-    out.put_u8(0);
-    out.put_u64_le(identity.volume.0);
-    out.put_u64_le(header.incarnation.0);
-    out.put_u64_le(header.seq);
-    out.put_u64_le(header.place.extent_first);
-    out.put_u32_le(header.place.extent);
-    out.put_u32_le(header.place.sector);
-    out.put_u32_le(header.previous_crc);
-    out.put_u32_le(header.claims.len() as u32);
-    out.put_u64_le(header.vdl.0);
-    out.put_u64_le(header.generation);
-    out.put_u32_le(section_bytes as u32);
-    out.put_u32_le(0);
-    for claim in &header.claims {
-        out.put_u32_le(claim.pg.0);
-        out.put_u64_le(claim.scl.0);
-        out.put_u64_le(claim.pgmrpl.0);
-    }
-    for (pg, envelopes) in sections {
-        out.put_u32_le(pg.0);
-        out.put_u32_le(envelopes.len() as u32);
-        out.put_slice(envelopes);
-    }
+    let len_bytes = block_bytes(header.claims.len(), section_bytes);
+    let mut block = Block::written(len_bytes, |bytes| {
+        let mut out = &mut bytes[..];
+        out.put_u32_le(MAGIC);
+        out.put_u32_le(0);
+        out.put_u32_le(len_bytes as u32);
+        out.put_u16_le(VERSION);
+        out.put_u8(identity.member.0);
+        out.put_u8(0);
+        out.put_u64_le(identity.volume.0);
+        out.put_u64_le(header.incarnation.0);
+        out.put_u64_le(header.seq);
+        out.put_u64_le(header.place.extent_first);
+        out.put_u32_le(header.place.extent);
+        out.put_u32_le(header.place.sector);
+        out.put_u32_le(header.previous_crc);
+        out.put_u32_le(header.claims.len() as u32);
+        out.put_u64_le(header.vdl.0);
+        out.put_u64_le(header.generation);
+        out.put_u32_le(section_bytes as u32);
+        out.put_u32_le(0);
+        for claim in &header.claims {
+            out.put_u32_le(claim.pg.0);
+            out.put_u64_le(claim.scl.0);
+            out.put_u64_le(claim.pgmrpl.0);
+        }
+        for (pg, envelopes) in sections {
+            out.put_u32_le(pg.0);
+            out.put_u32_le(envelopes.len() as u32);
+            out.put_slice(envelopes);
+        }
+        let left_bytes = out.len();
+        len_bytes - left_bytes
+    });
     let crc = crc32c::crc32c(&block[8..]);
     block[4..8].copy_from_slice(&crc.to_le_bytes());
     (block, crc)

@@ -9,6 +9,8 @@ use node::{DiskOp, DiskReply, DiskResult, FileId, SECTOR_BYTES};
 /// One file being read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WholeRead {
+    len: usize,
+    /// Empty until something was read.
     bytes: Vec<u8>,
     /// What is still to be read: start and length.
     ranges: Vec<(usize, usize)>,
@@ -31,7 +33,7 @@ impl WholeRead {
     pub(super) fn new(len_bytes: u64) -> WholeRead {
         let len = len_bytes as usize;
         let ranges = if len == 0 { Vec::new() } else { vec![(0, len)] };
-        WholeRead { bytes: vec![0; len], ranges, ..WholeRead::default() }
+        WholeRead { len, ranges, ..WholeRead::default() }
     }
 
     /// The next read; nothing when there is none left.
@@ -45,7 +47,9 @@ impl WholeRead {
     pub(super) fn take(&mut self, result: DiskResult) {
         let (start, len) = self.reading;
         match result {
+            Ok(DiskReply::Data(data)) if len == self.len => self.bytes = data.to_vec(),
             Ok(DiskReply::Data(data)) => {
+                self.bytes.resize(self.len, 0);
                 self.bytes[start..start + len].copy_from_slice(&data);
                 self.failed = 0;
             }
@@ -67,6 +71,7 @@ impl WholeRead {
 
     /// The file's bytes, each sector that cannot be read full of a value that no writer leaves there.
     pub(super) fn finish_marked(mut self) -> Vec<u8> {
+        self.bytes.resize(self.len, 0);
         for start in self.unreadable {
             self.bytes[start..start + SECTOR_BYTES].fill(UNREADABLE);
         }
@@ -74,7 +79,8 @@ impl WholeRead {
     }
 
     /// The file's bytes, zero where it cannot be read.
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.bytes.resize(self.len, 0);
         self.bytes
     }
 }

@@ -195,8 +195,10 @@ impl SimDisk {
             self.counts.reads_unreadable += 1;
             return Err(DiskError::EIO);
         }
-        let mut block = Block::zeroed(len_bytes);
-        self.file(inode).read(offset, &mut block);
+        let mut block = Block::written(len_bytes, |bytes| {
+            self.file(inode).read(offset, bytes);
+            len_bytes
+        });
         if self.model.torn_reads {
             self.tear(inode, offset, &mut block);
         }
