@@ -19,6 +19,8 @@ pub enum Bug {
     TornTailAccepted,
     /// Recovery takes every hole in the log for its end.
     RotTakenForTail,
+    /// Recovery ends the log where one read of it does.
+    OneReadBelieved,
     /// A sync of the page file that fails is tried again, and believed when it succeeds.
     SyncRetried,
     /// A page may be evicted once a copy is on its way to the disk.

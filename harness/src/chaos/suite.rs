@@ -88,10 +88,11 @@ const BUILT_IN: [(&str, &str); 6] = [
 ];
 
 /// Those that hunt planted bugs: see [`crate::chaos::mutants`].
-const CANARIES: [(&str, &str); 13] = [
+const CANARIES: [(&str, &str); 14] = [
     ("power", include_str!("../../suites/canary/power.toml")),
     ("disk-errors", include_str!("../../suites/canary/disk-errors.toml")),
     ("log-rot", include_str!("../../suites/canary/log-rot.toml")),
+    ("stray-reads", include_str!("../../suites/canary/stray-reads.toml")),
     ("standby", include_str!("../../suites/canary/standby.toml")),
     ("contention", include_str!("../../suites/canary/contention.toml")),
     ("readers", include_str!("../../suites/canary/readers.toml")),

@@ -13,6 +13,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::ids::{LogKind, LogPos};
 use crate::io::{Io, log_class, log_file};
+use crate::planted::Bug;
 use crate::recovery::{LOOKS, read};
 use crate::wal::{Entry, Layout, Scan};
 
@@ -40,6 +41,8 @@ pub struct LogReader<E> {
     waiting: BTreeMap<LogPos, Block>,
     /// The bytes of a look.
     look_bytes: u64,
+    /// Looks at one place before it is believed.
+    looks_max: u32,
     /// Where the chain broke off when it was last looked at again, and how often it was.
     looked: (LogPos, u32),
 }
@@ -64,6 +67,7 @@ impl<E: Entry> LogReader<E> {
             reading: BTreeMap::new(),
             waiting: BTreeMap::new(),
             look_bytes: block_bytes_max(config) + LOOK_CHUNKS * u64::from(config.recovery.chunk_bytes),
+            looks_max: if config.planted.is(Bug::OneReadBelieved) { 0 } else { LOOKS },
             looked: (checkpoint.position, 0),
         };
         reader.read_ahead(io);
@@ -122,7 +126,7 @@ impl<E: Entry> LogReader<E> {
         if hole != self.looked.0 {
             self.looked = (hole, 0);
         }
-        let looks = self.looked.1 < LOOKS;
+        let looks = self.looked.1 < self.looks_max;
         if looks {
             self.looked.1 += 1;
             self.waiting.clear();

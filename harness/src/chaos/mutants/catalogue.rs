@@ -117,6 +117,13 @@ pub const MUTANTS: &[Mutant] = &[
         "a rotten log block is taken for the log's end: the commits behind it are silently gone",
     ),
     mutant(
+        "one-read-believed",
+        "stray-reads",
+        LOCAL,
+        coupled(Coupled::OneReadBelieved),
+        "the log ends where one read of it does: a read that goes astray costs every commit from there on",
+    ),
+    mutant(
         "sync-retried",
         "disk-errors",
         LOCAL,
