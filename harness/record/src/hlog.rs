@@ -17,7 +17,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use jiff::Timestamp;
 
-use crate::{LatencyKind, RecordError};
+use crate::{LatencyKind, RecordError, seconds};
 
 /// The file's name.
 pub const FILE: &str = "latency.hlog";
@@ -70,8 +70,9 @@ impl HlogWriter {
         self.serializer
             .serialize(histogram, &mut self.payload)
             .map_err(|error| RecordError::malformed(&self.path, format!("a histogram does not encode: {error}")))?;
-        let start_s = t_start_ns as f64 / 1e9;
-        let len_s = t_len_ns as f64 / 1e9;
+        // Rounded as every table has it: whoever looks for an interval's line compares the two.
+        let start_s = seconds(t_start_ns);
+        let len_s = seconds(t_len_ns);
         let max_ms = histogram.max() as f64 / NS_PER_MS;
         self.line.clear();
         self.line.push_str(&format!("Tag={tag},{start_s:.6},{len_s:.6},{max_ms:.6},"));
