@@ -48,6 +48,10 @@ impl Server {
             self.keeper.read_copy(copy, Token::new(Owner::SUPERBLOCK, self.keeper.durable()), out);
             return;
         }
+        if self.pages.page_bytes() == 0 {
+            // An index whose register is lost: where its slots are, nobody knows.
+            return;
+        }
         let next = self.pages.from(self.scrub.next_page).next().or_else(|| self.pages.from(PageId(0)).next());
         let Some((page, slot)) = next else { return };
         self.scrub.next_page = PageId(page.0 + 1);

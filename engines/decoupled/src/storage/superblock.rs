@@ -222,12 +222,14 @@ impl Superblock {
         });
         let beyond = own.into_iter().chain(segments).chain(table).find(|(_, number)| *number > NUMBER_MAX);
         let register = self.register.filter(|register| !register.is_possible());
-        // A node that takes a register up has a segment for each of its groups.
+        // A node that takes a register up has a segment for each of its groups, and none before.
         let missing = self.register.filter(|register| register.pg_count as usize > self.segments.len());
+        let unregistered = self.register.is_none() && !self.segments.is_empty();
         beyond
             .map(|(name, number)| format!("{name} {number}"))
             .or(register.map(|register| format!("{register:?}")))
             .or(missing.map(|register| format!("{} groups and {} segments", register.pg_count, self.segments.len())))
+            .or(unregistered.then(|| format!("no register and {} segments", self.segments.len())))
     }
 }
 
@@ -283,7 +285,7 @@ pub(super) mod tests {
             promised: Epoch { number: 4, owner: 9 },
             table: TruncationTable::default(),
             vdl: Lsn(100),
-            register: None,
+            register: Some(Register::sample(1)),
             log_floor: 5,
             claims_void_upto: 4,
             index_position: 3,
@@ -327,8 +329,9 @@ pub(super) mod tests {
         assert_eq!(Superblock::choose(&file, COPY_BYTES, VOLUME, MEMBER), Err(SuperblockError::Damaged));
     }
 
-    /// The last case is one that the fuzzer found: a bit of the count of groups was wrong behind a right checksum, the node's peers
-    /// took up the register as the newest, and died of blocks with a claim for each of a thousand groups.
+    /// The last two are what the fuzzer found behind right checksums. A bit of the count of groups was wrong, the node's peers
+    /// took up the register as the newest, and died of blocks with a claim for each of a thousand groups. And the register was
+    /// gone: the scrubber read slots of a size that nobody knew, no bytes at a time.
     #[test]
     fn what_cannot_be_is_refused_though_its_checksum_is_right() {
         let geometry = |page_bytes, pages_per_pg| Geometry { page_bytes, pages_per_pg };
@@ -351,6 +354,7 @@ pub(super) mod tests {
             (with(geometry(512, 64), u32::MAX), Some("Register")),
             (with(geometry(512, 64), 1), None),
             (with(geometry(512, 64), 1 + 1024), Some("1025 groups and 1 segments")),
+            (Superblock { register: None, ..sample(1) }, Some("no register and 1 segments")),
         ];
         for (superblock, what) in cases {
             let mut file = vec![0; COPY_BYTES * PLACES];
