@@ -42,7 +42,7 @@ fn six_processes_live_through_signals_cuts_and_damaged_files() {
     let _alone = by_hand::alone();
     let pairs = by_hand::pairs_around_zone_c();
     let words = |what: &str| -> Vec<String> { pairs.iter().map(|pair| format!("link {pair} {what}")).collect() };
-    let (cuts, delays, damages) = (words("cut"), words("delay 2ms"), words("corrupt 0.05"));
+    let (cuts, delays, damages) = (words("cut"), words("delay 2ms"), words("corrupt 0.5"));
     let heals: Vec<String> = pairs.iter().map(|pair| format!("heal {pair}")).collect();
     let mut faults = vec![
         (10, "P1", "crash storage-b1"),
