@@ -97,9 +97,9 @@ impl Console {
     ///
     /// There is no answer within [`PATIENCE`]; the text says what the world was doing.
     pub fn ask(&mut self, sim: &mut Sim, verb: Verb) -> Result<Result<Reply, Error>, String> {
-        let asked = verb.clone();
+        let asked = format!("{verb:?}");
         self.ask_within(sim, verb, PATIENCE)
-            .ok_or_else(|| format!("{asked:?} was not answered by {:?}, halts {:?}", sim.now(), sim.halts()))
+            .ok_or_else(|| format!("{asked} was not answered by {:?}, halts {:?}", sim.now(), sim.halts()))
     }
 
     /// Asks, and runs the world until the answer comes or `patience` is over. A request given up like that leaves its

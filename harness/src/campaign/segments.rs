@@ -20,7 +20,6 @@
 //! by the next superblock only, and until then the log below it is kept.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use ::decoupled::message::Standing;
 use ::decoupled::storage::StorageProbe;
@@ -39,8 +38,7 @@ pub struct Segments {
 #[derive(Clone, Debug)]
 struct Seen {
     incarnation: Incarnation,
-    /// Shared by the node's segments, and by looks between which it did not change.
-    table: Rc<TruncationTable>,
+    table: TruncationTable,
     scl: Lsn,
     /// Complete to here with what a start found and could not write again yet.
     found: Lsn,
@@ -64,7 +62,6 @@ impl Segments {
     ///
     /// What it lost, in words.
     pub fn look(&mut self, id: NodeId, probe: &StorageProbe) -> Result<(), String> {
-        let table = self.shared(id, &probe.table);
         for segment in &probe.segments {
             let at = (id, segment.pg);
             if !segment.standing.has_records() {
@@ -73,7 +70,7 @@ impl Segments {
             }
             let mut now = Seen {
                 incarnation: probe.incarnation,
-                table: Rc::clone(&table),
+                table: probe.table.clone(),
                 scl: segment.scl,
                 found: segment.scl.max(segment.doubt),
                 standing: segment.standing,
@@ -103,12 +100,6 @@ impl Segments {
     pub fn holds(&self, id: NodeId, upto: &BTreeMap<PgId, Lsn>) -> bool {
         upto.iter()
             .all(|(pg, lsn)| *lsn == Lsn::ZERO || self.seen.get(&(id, *pg)).is_some_and(|seen| seen.found >= *lsn))
-    }
-
-    /// The table as one of the node's segments has it already, or a new one.
-    fn shared(&self, id: NodeId, table: &TruncationTable) -> Rc<TruncationTable> {
-        let mut known = self.seen.range((id, PgId(0))..=(id, PgId(u32::MAX))).map(|(_, seen)| &seen.table);
-        known.find(|known| ***known == *table).map_or_else(|| Rc::new(table.clone()), Rc::clone)
     }
 
     /// What was decided between two tables and is in neither.
