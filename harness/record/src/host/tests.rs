@@ -1,6 +1,6 @@
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use super::activity::io_ticks_ms;
 use super::block_device::DeviceCounts;
@@ -63,18 +63,20 @@ fn a_process_is_read_whatever_its_name_is() {
     assert_eq!(Times::parse("4711 (short) S 17"), None);
 }
 
-/// A shell that only waits, and its child that works.
+/// A shell that only waits, and its child that has worked and lives.
 #[test]
 fn children_count_as_ones_own() {
-    let waits = "while :; do :; done & read line; kill $!";
-    let mut shell = Command::new("sh").args(["-c", waits]).stdin(Stdio::piped()).spawn().unwrap();
-    let has_worked = (0..3_000).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        jiffies_of(shell.id()).unwrap() >= 10
-    });
+    let works = "i=0; while [ $i -lt 500000 ]; do i=$((i+1)); done; echo done; read line";
+    let script = format!("sh -c '{works}; :'; :");
+    let mut shell =
+        Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = [0; 4];
+    shell.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    let own = fs::read_to_string(format!("/proc/{}/stat", shell.id())).unwrap();
+    let (own, family) = (Times::parse(&own).unwrap(), jiffies_of(shell.id()).unwrap());
     drop(shell.stdin.take());
     shell.wait().unwrap();
-    assert!(has_worked, "the child's time is not counted");
+    assert!(family > own.jiffies + own.ended_children, "{family} jiffies, {own:?} without the child");
 }
 
 #[test]
