@@ -30,6 +30,8 @@ pub struct Core {
     interval: Interval,
     capture: Capture,
     in_flight: u32,
+    /// Of those, the measured ones.
+    measured_in_flight: u32,
     /// When the time integrals were last brought forward.
     integrated: Nanos,
     /// When the nearest deadline may be, so that a tick need not look at every client.
@@ -53,6 +55,7 @@ impl Core {
             interval: Interval::new(Phase::Idle, Nanos::ZERO),
             capture: Capture::new(config.acks_max, config.history_max),
             in_flight: 0,
+            measured_in_flight: 0,
             integrated: Nanos::ZERO,
             deadline: NEVER,
             programs,
@@ -189,7 +192,7 @@ impl Core {
 
     fn integrate(&mut self, now: Nanos) {
         let span = u128::from(now.saturating_sub(self.integrated).0);
-        self.interval.in_flight_ns += span * u128::from(self.in_flight);
+        self.interval.in_flight_ns += span * u128::from(self.measured_in_flight);
         self.interval.queued_ns += span * self.queue.len() as u128;
         self.integrated = self.integrated.max(now);
     }
@@ -265,6 +268,7 @@ impl Core {
             changed_bytes: 0,
         });
         self.in_flight += 1;
+        self.measured_in_flight += u32::from(measured);
         self.begin_attempt(client as usize, now, out);
     }
 
@@ -355,15 +359,16 @@ impl Core {
     fn over(&mut self, client: usize, result: Result<Reply, Error>, now: Nanos) {
         let mut running = self.clients[client].running.take().expect("the client runs a transaction");
         self.in_flight -= 1;
+        self.measured_in_flight -= u32::from(running.measured);
         self.idle.push_back(client as u32);
         let service = now - running.started;
-        self.interval.busy_ns += u128::from(service.0);
         if let Err(finding) = running.program.finish(&result) {
             self.interval.finding(finding);
         }
         if !running.measured {
             return;
         }
+        self.interval.busy_ns += u128::from(service.0);
         let op = self.interval.op(running.name);
         let failure = match &result {
             _ if running.stopped => Some(Failure::Finding),

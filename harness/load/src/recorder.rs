@@ -181,13 +181,13 @@ pub struct Interval {
     pub offered: u64,
     /// Of those, how many found the queue full and were never sent.
     pub dropped: u64,
-    /// The time integral of transactions in flight (sent, not over), measured or not: divided by the interval's length it is
-    /// their mean number.
+    /// The time integral of measured transactions in flight (sent, not over): divided by the interval's length it is their
+    /// mean number. What began before the measured phase is in no figure of it, so not in this one.
     pub in_flight_ns: u128,
     /// The time integral of transactions waiting in the queue.
     pub queued_ns: u128,
-    /// The sum of service times of all transactions that ended in the interval, measured or not, whatever their outcome. By
-    /// Little's law it is about `in_flight_ns`.
+    /// The sum of service times of all measured transactions that ended in the interval, whatever their outcome. By Little's
+    /// law it is about `in_flight_ns`, and over a whole phase, stragglers included, exactly.
     pub busy_ns: u128,
     /// How late the load noticed intended starts, in nanoseconds: its own lag, not the engine's.
     pub lag: Histogram<u64>,

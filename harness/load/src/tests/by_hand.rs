@@ -289,7 +289,8 @@ fn what_ends_after_the_measured_phase_counts_and_what_began_before_does_not() {
     let interval = hand.core.take_interval(hand.now);
     assert_eq!((interval.offered, interval.ops[0].ok), (1, 1));
     assert!(hand.core.is_quiet());
-    assert_eq!(interval.busy_ns, interval.in_flight_ns, "Little's law, exactly");
+    let milli = u128::from(MILLI.0);
+    assert_eq!((interval.busy_ns, interval.in_flight_ns), (milli, milli), "Little's law, exactly, for what counts");
 }
 
 #[test]

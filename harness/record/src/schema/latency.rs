@@ -94,7 +94,7 @@ columns! {
         pub p9999_ns: Option<u64>,
         /// Largest latency.
         pub max_ns: Option<u64>,
-        /// Operations in flight (sent, not finished), averaged over time; on `ALL` rows.
+        /// Operations of this phase in flight (sent in it, not finished), averaged over time; on `ALL` rows.
         pub in_flight_mean: Option<f64>,
         /// 99th percentile of the generator's own delay: intended start to actual send; on `ALL` rows.
         pub sched_lag_p99_ns: Option<u64>,

@@ -86,7 +86,7 @@ pub struct IntervalInput<'a> {
     pub span: Span,
     /// Arrivals asked of the generator; `None` in a closed loop.
     pub offered_per_s: Option<f64>,
-    /// Operations in flight (sent, not finished), averaged over the interval.
+    /// Operations of this phase in flight (sent in it, not finished), averaged over the interval.
     pub in_flight_mean: Option<f64>,
     /// The generator's own delays, intended start to actual send.
     pub sched_lag: Option<&'a Histogram<u64>>,
