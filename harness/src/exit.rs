@@ -12,7 +12,7 @@ pub enum Exit {
     Ok = 0,
     /// An engine broke its promise: acknowledged data lost, a wrong value, a half-applied transaction.
     Violation = 1,
-    /// A verdict could not be reached.
+    /// A verdict could not be reached, or the figures that were measured may not be used.
     Unknown = 2,
     /// An engine that should have made progress did not.
     Liveness = 3,
@@ -31,7 +31,7 @@ impl Exit {
     pub const TABLE: [(Exit, &'static str); 8] = [
         (Exit::Ok, "ok"),
         (Exit::Violation, "violation: an engine broke its promise"),
-        (Exit::Unknown, "unknown: no verdict could be reached"),
+        (Exit::Unknown, "unknown: no verdict could be reached, or the figures contradict themselves"),
         (Exit::Liveness, "liveness: no progress where progress was owed"),
         (Exit::Nondeterminism, "nondeterminism: one seed, two different runs"),
         (Exit::Usage, "usage: a flag, a configuration file or a suite makes no sense"),

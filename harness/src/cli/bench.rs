@@ -123,8 +123,7 @@ fn finish(args: &BenchArgs, mut writer: RunWriter, measured: Measured) -> Result
     metrics.durability_class = Some(durability_class);
     metrics.verdict = Some(verdict);
     let dir = output::finish(writer, verdict, &findings)?;
-    output::report(&dir, args.run.json)?;
-    Ok(output::exit(verdict))
+    output::report(&dir, verdict, args.run.json)
 }
 
 /// When transactions start.

@@ -256,7 +256,6 @@ impl Comparison<'_> {
         for contender in self.contenders {
             contender.turn.rig.stop()?;
         }
-        output::report(&dir, self.args.run.json)?;
-        Ok(output::exit(verdict))
+        output::report(&dir, verdict, self.args.run.json)
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use node::Zone;
-use record::{LinkDelay, RunWriter, Verdict};
+use record::{LinkDelay, RunWriter, Status, Verdict};
 
 use crate::data::DataDir;
 use crate::drive::record_failure;
@@ -65,18 +65,19 @@ pub fn note_links(writer: &mut RunWriter, engine: &str, rig: &Rig) -> Result<(),
     writer.save_info().map_err(record_failure)
 }
 
-/// The process's exit code for a verdict.
-pub fn exit(verdict: Verdict) -> Exit {
+/// The process's exit code: the engines' verdict; when they kept every promise, whether the figures may be used.
+fn exit(verdict: Verdict, are_figures_sound: bool) -> Exit {
     match verdict {
-        Verdict::Ok => Exit::Ok,
+        Verdict::Ok if are_figures_sound => Exit::Ok,
+        Verdict::Ok => Exit::Unknown,
         Verdict::Violation => Exit::Violation,
         Verdict::Unknown => Exit::Unknown,
         Verdict::Liveness => Exit::Liveness,
     }
 }
 
-/// Prints the run's table, renders its report, checks the directory.
-pub fn report(dir: &Path, as_json: bool) -> Result<(), Failure> {
+/// Prints the run's table, renders its report, checks the directory. Gives the process's exit code.
+pub fn report(dir: &Path, verdict: Verdict, as_json: bool) -> Result<Exit, Failure> {
     let run = record::Run::open(dir).map_err(record_failure)?;
     let html = record::report::render(dir).map_err(record_failure)?;
     let problems = record::check(dir);
@@ -93,7 +94,7 @@ pub fn report(dir: &Path, as_json: bool) -> Result<(), Failure> {
     for problem in &problems {
         errln!("sextant: the record contradicts itself: {problem}");
     }
-    Ok(())
+    Ok(exit(verdict, problems.is_empty() && run.info.status != Status::Invalid))
 }
 
 /// A data directory that forgets is named loudly.
@@ -134,4 +135,17 @@ pub fn limits(runtime: RuntimeKind) -> Vec<String> {
         RuntimeKind::Sim => limits.push("Simulated devices and CPU: uncalibrated models, not this machine.".to_owned()),
     }
     limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_that_contradict_themselves_are_no_success_and_hide_no_violation() {
+        assert_eq!(exit(Verdict::Ok, true), Exit::Ok);
+        assert_eq!(exit(Verdict::Ok, false), Exit::Unknown);
+        assert_eq!(exit(Verdict::Violation, false), Exit::Violation);
+        assert_eq!(exit(Verdict::Liveness, false), Exit::Liveness);
+    }
 }
