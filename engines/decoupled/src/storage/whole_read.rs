@@ -1,4 +1,6 @@
-//! Reading a file whole at a start, around what cannot be read.
+//! Reading a file whole at a start, part by part, around what cannot be read.
+//!
+//! A node may share its thread, and its disk, with nodes that serve: a part is no longer than they may be kept waiting for.
 //!
 //! An error says nothing about the other sectors of the same operation, and often nothing about the sector either: a range
 //! that fails is read again by halves, down to one sector, and that one [`SECTOR_READS`] times. What still fails stays zero, and
@@ -10,9 +12,9 @@ use node::{DiskOp, DiskReply, DiskResult, FileId, SECTOR_BYTES};
 #[derive(Clone, Debug, Default)]
 pub(super) struct WholeRead {
     len: usize,
-    /// Empty until something was read.
+    /// What was read, up to the end of the last part.
     bytes: Vec<u8>,
-    /// What is still to be read: start and length.
+    /// What is still to be read, the lowest last: start and length.
     ranges: Vec<(usize, usize)>,
     reading: (usize, usize),
     /// How often the sector being read failed.
@@ -20,6 +22,9 @@ pub(super) struct WholeRead {
     /// Where sectors begin that cannot be read.
     unreadable: Vec<usize>,
 }
+
+/// Bytes of one read.
+const PART_BYTES: usize = 256 << 10;
 
 /// Reads of one sector before it is given up. What a start does not find it takes for never written, or for lost, and a disk
 /// that fails now and then must not bring it to that.
@@ -32,8 +37,8 @@ impl WholeRead {
     /// Of a file of so many bytes, in whole sectors.
     pub(super) fn new(len_bytes: u64) -> WholeRead {
         let len = len_bytes as usize;
-        let ranges = if len == 0 { Vec::new() } else { vec![(0, len)] };
-        WholeRead { len, ranges, ..WholeRead::default() }
+        let parts = (0..len).step_by(PART_BYTES).map(|start| (start, PART_BYTES.min(len - start)));
+        WholeRead { len, ranges: parts.rev().collect(), ..WholeRead::default() }
     }
 
     /// The next read; nothing when there is none left.
@@ -47,10 +52,11 @@ impl WholeRead {
     pub(super) fn take(&mut self, result: DiskResult) {
         let (start, len) = self.reading;
         match result {
-            Ok(DiskReply::Data(data)) if len == self.len => self.bytes = data.to_vec(),
             Ok(DiskReply::Data(data)) => {
-                self.bytes.resize(self.len, 0);
-                self.bytes[start..start + len].copy_from_slice(&data);
+                self.bytes.reserve_exact(self.len - self.bytes.len());
+                // What could not be read in between stays zero.
+                self.bytes.resize(start, 0);
+                self.bytes.extend_from_slice(&data);
                 self.failed = 0;
             }
             _ if len > SECTOR_BYTES => {
@@ -113,6 +119,30 @@ mod tests {
             });
         }
         whole
+    }
+
+    /// A read of a whole extent kept the thread of a node that started, and the five others on it, for 10 ms.
+    #[test]
+    fn a_long_file_is_read_in_parts() {
+        let len_bytes = 2 * PART_BYTES + SECTOR_BYTES;
+        let mut whole = WholeRead::new(len_bytes as u64);
+        let (mut parts, mut fails_once) = (Vec::new(), true);
+        while let Some(op) = whole.next(FileId(3)) {
+            let DiskOp::Read { offset, len_bytes, .. } = op else { panic!("it only reads") };
+            if offset as usize == PART_BYTES && std::mem::take(&mut fails_once) {
+                whole.take(Err(DiskError::EIO));
+                continue;
+            }
+            parts.push((offset as usize, len_bytes));
+            let number = (offset as usize / PART_BYTES) as u8 + 1;
+            whole.take(Ok(DiskReply::Data(Block::padded(&vec![number; len_bytes]))));
+        }
+        let half = PART_BYTES / 2;
+        let [first, last] = [(0, PART_BYTES), (2 * PART_BYTES, SECTOR_BYTES)];
+        assert_eq!(parts, [first, (PART_BYTES, half), (PART_BYTES + half, half), last]);
+        let bytes = whole.finish();
+        assert_eq!(bytes.len(), len_bytes);
+        assert!(bytes.iter().enumerate().all(|(at, &byte)| usize::from(byte) == at / PART_BYTES + 1));
     }
 
     fn sectors(bytes: &[u8]) -> Vec<u8> {
