@@ -32,8 +32,42 @@ pub(super) struct Lack {
     pub(super) upto: Lsn,
     /// Not pulled before.
     pub(super) ask_at: Nanos,
-    /// How often it was asked for.
-    pub(super) attempts: u64,
+    /// How often it was asked for since the last answer.
+    attempts: u64,
+    /// The question that an answer is awaited to: the records above which LSN, and when it was asked.
+    asked: Option<(Lsn, Nanos)>,
+    /// How long an answer may take before the question is asked again.
+    patience: Nanos,
+    patience_max: Nanos,
+}
+
+/// An answer may take so many times as long as the last one did before it counts as lost: a large one that waits its turn on
+/// a busy node is worth waiting for, and the same one from two peers costs both twice.
+const PATIENCE_ROUNDS: u64 = 4;
+/// No question waits longer than so many of the periods that are the least patience.
+const PATIENCE_PERIODS_MAX: u64 = 64;
+
+impl Lack {
+    fn new(upto: Lsn, ask_at: Nanos, patience: Nanos) -> Lack {
+        let patience_max = Nanos(patience.0.saturating_mul(PATIENCE_PERIODS_MAX));
+        Lack { upto, ask_at, attempts: 0, asked: None, patience, patience_max }
+    }
+
+    fn ask(&mut self, above: Lsn, now: Nanos) {
+        (self.asked, self.attempts) = (Some((above, now)), self.attempts + 1);
+        let patience = Nanos(self.patience.0 << (self.attempts - 1).min(4));
+        self.ask_at = now + patience.min(self.patience_max);
+    }
+
+    /// Takes note of records that came; says whether they are the answer that is awaited. One that is late, or that another
+    /// peer gave before, asks for nothing more.
+    fn answered(&mut self, above: Lsn, now: Nanos) -> bool {
+        let Some((_, asked_at)) = self.asked.filter(|(asked, _)| *asked == above) else { return false };
+        let rounds = Nanos(now.saturating_sub(asked_at).0.saturating_mul(PATIENCE_ROUNDS));
+        self.patience = self.patience.max(rounds).min(self.patience_max);
+        (self.asked, self.attempts) = (None, 0);
+        true
+    }
 }
 
 /// All that is lacking, by group.
@@ -190,7 +224,7 @@ impl Server {
 
     /// Notes that a segment lacks records up to `upto`, to be asked for at `ask_at`.
     pub(super) fn lack(&mut self, pg: PgId, upto: Lsn, ask_at: Nanos) {
-        let lack = self.lacks.entry(pg).or_insert(Lack { upto, ask_at, attempts: 0 });
+        let lack = self.lacks.entry(pg).or_insert_with(|| Lack::new(upto, ask_at, self.config.catch_up_every));
         lack.upto = lack.upto.max(upto);
         lack.ask_at = lack.ask_at.min(ask_at);
     }
@@ -222,9 +256,8 @@ impl Server {
                 continue;
             }
             let gap = segment.gap(segment.scl(), lack.upto);
-            let again = now + Nanos(self.config.catch_up_every.0 << lack.attempts.min(4));
             if let Some(known) = self.lacks.get_mut(&pg) {
-                (known.ask_at, known.attempts) = (again, lack.attempts + 1);
+                known.ask(gap.map_or(lack.upto, |(above, _)| above), now);
             }
             let Some((above, upto)) = gap else { continue };
             if let Some(peer) = self.holder_of(pg, above, lack.attempts) {
@@ -296,10 +329,12 @@ impl Server {
         if let (Some(seq), Some((writer, epoch))) = (taken, self.writer) {
             self.acks.wait(seq, writer, epoch, pg, Nanos::ZERO);
         }
-        let Some(lack) = self.lacks.get_mut(&pg).filter(|lack| lack.upto > expected) else { return };
-        lack.ask_at = now + self.config.catch_up_every;
-        let upto = lack.upto;
-        if let Some((above, upto)) = self.segments.get(&pg).and_then(|segment| segment.gap(expected, upto)) {
+        let Some(lack) = self.lacks.get_mut(&pg) else { return };
+        if !lack.answered(above, now) || lack.upto <= expected {
+            return;
+        }
+        if let Some((above, upto)) = self.segments.get(&pg).and_then(|segment| segment.gap(expected, lack.upto)) {
+            lack.ask(above, now);
             self.ask_records(from, pg, above, upto, out);
         }
     }
@@ -307,5 +342,40 @@ impl Server {
     /// Notes a damaged page; a peer is asked for it.
     pub(super) fn want_page(&mut self, pg: PgId, page: PageId) {
         self.pages_wanted.entry(page).or_insert(pg);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Nanos = Nanos(5);
+
+    /// A member that had been away asked again while a large answer waited its turn, from another peer; each of the two answers
+    /// asked for what comes next, and from then on everything was sent twice, or four times.
+    #[test]
+    fn an_answer_that_another_peer_gave_before_asks_for_nothing_more() {
+        let mut lack = Lack::new(Lsn(90), Nanos::ZERO, PERIOD);
+        assert!(!lack.answered(Lsn(10), Nanos(1)), "nobody was asked");
+        lack.ask(Lsn(10), Nanos(1));
+        assert_eq!(lack.ask_at, Nanos(6));
+        lack.ask(Lsn(10), Nanos(6));
+        assert_eq!(lack.ask_at, Nanos(16), "the second time it waits longer");
+        assert!(lack.answered(Lsn(10), Nanos(9)));
+        lack.ask(Lsn(50), Nanos(9));
+        assert!(!lack.answered(Lsn(10), Nanos(12)), "the answer to the first question");
+        assert!(lack.answered(Lsn(50), Nanos(13)));
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_as_long_as_answers_take_and_not_for_ever() {
+        let mut lack = Lack::new(Lsn(90), Nanos::ZERO, PERIOD);
+        lack.ask(Lsn(10), Nanos(0));
+        assert!(lack.answered(Lsn(10), Nanos(7)));
+        lack.ask(Lsn(20), Nanos(7));
+        assert_eq!(lack.ask_at, Nanos(7 + 4 * 7));
+        assert!(lack.answered(Lsn(20), Nanos(1_000)));
+        lack.ask(Lsn(30), Nanos(1_000));
+        assert_eq!(lack.ask_at, Nanos(1_000 + 64 * PERIOD.0));
     }
 }

@@ -54,6 +54,7 @@ pub mod superblock;
 mod chains;
 mod coalesce;
 mod collect;
+mod entries;
 mod gossip;
 mod node;
 mod probe;

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use compute::{Lsn, PageId};
 
 use super::batch::Head;
+use super::entries::Entries;
 use crate::message::Envelope;
 
 /// What is kept at hand of a record.
@@ -50,7 +51,7 @@ struct Chunk {
 /// Records in order of LSN.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
-    entries: VecDeque<Entry>,
+    entries: Entries,
     chunks: VecDeque<Chunk>,
     /// The number of the first chunk; numbers wrap.
     first_chunk: u32,
@@ -64,7 +65,7 @@ impl Records {
 
     /// The record in place `at`.
     pub fn entry(&self, at: usize) -> &Entry {
-        &self.entries[at]
+        self.entries.get(at)
     }
 
     /// The first record.
@@ -79,7 +80,7 @@ impl Records {
 
     /// All records from a place on.
     pub fn from(&self, at: usize) -> impl DoubleEndedIterator<Item = &Entry> {
-        self.entries.range(at.min(self.len())..)
+        self.entries.from(at)
     }
 
     /// The log block that has a record.
@@ -103,20 +104,23 @@ impl Records {
         black_box(places.fold(0, |seen, place| seen ^ self.bytes_from(place)[0]));
     }
 
-    /// Takes in records of one message, LSNs rising, none of which is held. Those that belong between others move what is
-    /// above them once for the whole run: a member that catches up has a long tail behind its hole.
+    /// Takes in records of one message, LSNs rising, none of which is held.
     pub fn hold(&mut self, heads: &[Head], received: &Bytes, seq: u64) {
         let Some(first) = heads.first() else { return };
         let chunk = self.add_chunk(received, seq, heads.len());
         let is_hole = self.back().is_some_and(|last| first.lsn < last.lsn);
-        let mut above = if is_hole { self.entries.split_off(self.above(first.lsn)) } else { VecDeque::new() };
-        for &Head { lsn, page, prev_pg, at, .. } in heads {
-            while above.front().is_some_and(|held| held.lsn < lsn) {
-                self.entries.extend(above.pop_front());
-            }
-            self.entries.push_back(Entry { lsn, page, prev_pg, place: Place { chunk, at } });
+        if is_hole {
+            self.entries.part(self.above(first.lsn));
         }
-        self.entries.append(&mut above);
+        for &Head { lsn, page, prev_pg, at, .. } in heads {
+            let entry = Entry { lsn, page, prev_pg, place: Place { chunk, at } };
+            if !is_hole {
+                self.entries.push_back(entry);
+                continue;
+            }
+            while self.entries.above_gap().is_some_and(|held| held.lsn < lsn) && self.entries.step().is_some() {}
+            self.entries.insert(entry);
+        }
     }
 
     /// Records are in another log block now, and in other bytes: each is named with where its envelope begins in them. Gives
@@ -127,8 +131,9 @@ impl Records {
         for &(lsn, at) in records {
             let mut former = Place { chunk, at };
             if let Ok(place) = self.find(lsn) {
-                std::mem::swap(&mut self.entries[place].place, &mut former);
-                moved.push(self.entries[place]);
+                let entry = self.entries.get_mut(place);
+                std::mem::swap(&mut entry.place, &mut former);
+                moved.push(*entry);
             }
             self.release(former);
         }
@@ -211,7 +216,7 @@ impl Records {
         let (mut low, mut high, mut step) = (0, self.len(), 1);
         let mut probe = guess.min(high.saturating_sub(1));
         while low < high {
-            match self.entries[probe].lsn.cmp(&lsn) {
+            match self.entries.get(probe).lsn.cmp(&lsn) {
                 Ordering::Equal => return Ok(probe),
                 Ordering::Less => low = probe + 1,
                 Ordering::Greater => high = probe,
