@@ -101,6 +101,13 @@ impl DerefMut for Block {
     }
 }
 
+impl AsRef<[u8]> for Block {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl PartialEq for Block {
     #[inline]
     fn eq(&self, other: &Block) -> bool {

@@ -215,7 +215,7 @@ impl VolumeNode {
                 Answer::Hashes(vec![Some(xxh3_64(&block))])
             }
             (Call::Hash { .. }, Err(_)) => Answer::Hashes(vec![None]),
-            (Call::Read { .. }, Ok(DiskReply::Data(block))) => Answer::Data(Bytes::copy_from_slice(&block)),
+            (Call::Read { .. }, Ok(DiskReply::Data(block))) => Answer::Data(Bytes::from_owner(block)),
             (Call::Read { .. }, Err(error)) => Answer::Failed(error),
             (Call::Create { .. } | Call::Extend { .. }, Err(DiskError::NoSpace)) => Answer::Failed(DiskError::NoSpace),
             (_, Err(error)) => return Err(failed("a durable operation")(error)),

@@ -203,7 +203,7 @@ impl Server {
     fn page_ready(&mut self, page: PageId, made: Page, wanted: Wanted, out: &mut Effects) {
         match wanted {
             Wanted::ByWriter { to, request, epoch } => {
-                let result = PageResult::Page { page: Bytes::copy_from_slice(&made.sealed()) };
+                let result = PageResult::Page { page: Bytes::from_owner(made.sealed()) };
                 self.answer_writer(to, request, epoch, page, result, out);
             }
             Wanted::ForSlot => {
@@ -212,7 +212,7 @@ impl Server {
             }
             Wanted::ByScrub => {}
             Wanted::ByPeer { request, at } => {
-                let result = PageResult::Page { page: Bytes::copy_from_slice(&made.sealed()) };
+                let result = PageResult::Page { page: Bytes::from_owner(made.sealed()) };
                 self.peer_page_made(request, page, at, result, out);
             }
         }

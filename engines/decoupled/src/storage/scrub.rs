@@ -76,7 +76,7 @@ impl Server {
         let no = token.own() as u32;
         let Some(extent) = self.log.extent(no).filter(|extent| extent.first == self.scrub.extent_first) else { return };
         let bytes = match result {
-            Ok(DiskReply::Data(data)) => Bytes::copy_from_slice(&data),
+            Ok(DiskReply::Data(data)) => Bytes::from_owner(data),
             _ => Bytes::new(),
         };
         let identity = LogIdentity { volume: self.config.volume, member: self.member };

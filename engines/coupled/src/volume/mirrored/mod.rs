@@ -325,7 +325,7 @@ impl MirroredVolume {
                 Call::Read { name: named(file)?, offset, len_bytes: len_bytes as u32, mirror: false }
             }
             DiskOp::Write { file, offset, data, .. } => {
-                let data = Bytes::copy_from_slice(&data);
+                let data = Bytes::from_owner(data);
                 Call::Write { name: named(file)?, offset, at: Copies::Both, data }
             }
             DiskOp::Remove { name } => Call::Remove(name),
