@@ -101,8 +101,18 @@ pub struct MirrorConfig {
     pub retransmit: Nanos,
     /// The unit of comparison and copying in a resync.
     pub region_bytes: u32,
-    /// Regions in a resync's window: compared, copied and shut to writes together.
+    /// Regions in a resync's window: compared, copied and shut to writes together. Each is read at four copies, and commits wait
+    /// behind those reads.
     pub window: u32,
+    /// The same when the database node starts: nothing waits but the start.
+    pub start_window: u32,
+}
+
+impl MirrorConfig {
+    /// Regions compared or copied at once.
+    pub(crate) fn window(&self, startup: bool) -> usize {
+        (if startup { self.start_window } else { self.window }) as usize
+    }
 }
 
 /// A configuration that cannot work.
@@ -156,7 +166,8 @@ impl Config {
                 zone_loss: ZoneLoss::Stop,
                 retransmit: Nanos::from_millis(50),
                 region_bytes: 256 << 10,
-                window: 8,
+                window: 2,
+                start_window: 8,
             },
             planted: Planted::NONE,
         }
@@ -202,6 +213,7 @@ impl Config {
                 retransmit: Nanos::from_millis(5),
                 region_bytes: 16 << 10,
                 window: 4,
+                start_window: 4,
             },
             ..Config::new(schema, seed)
         }
@@ -248,7 +260,11 @@ impl Config {
         let ring = Layout::of(&self.log).capacity_bytes();
         let rule = format!("at least {needed}: the largest commit twice, and four times compute.txn_bytes_max");
         require("log.segments × log.segment_bytes", ring, ring >= needed, rule)?;
-        require("mirror.window", u64::from(self.mirror.window), self.mirror.window > 0, "at least 1".into())?;
+        for (field, window) in
+            [("mirror.window", self.mirror.window), ("mirror.start_window", self.mirror.start_window)]
+        {
+            require(field, u64::from(window), window > 0, "at least 1".into())?;
+        }
         let batch = self.slot_file().file_bytes();
         require("flush.slots", slots, batch <= 15 << 20, "a batch of at most 15 MiB, to fit a frame".into())
     }

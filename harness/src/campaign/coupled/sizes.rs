@@ -52,6 +52,7 @@ fn draw_mirror(config: &mut Config, page_bytes: usize, rng: &mut Rng) {
     mirror.retransmit = Nanos::from_micros(rng.between(500, 20_000));
     mirror.region_bytes = page_bytes as u32 * [4, 8, 32][rng.below(3) as usize];
     mirror.window = rng.between(1, 8) as u32;
+    mirror.start_window = mirror.window;
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ impl MirroredVolume {
     /// Keeps the window full, and goes on when nothing is left to compare.
     pub(super) fn fill_window(&mut self, now: Nanos, out: &mut Effects) {
         let Phase::Resyncing(resync) = &mut self.phase else { return };
-        while resync.active() < self.config.window as usize {
+        while resync.active() < self.config.window(resync.startup) {
             let Some(region) = resync.todo.pop_front() else { break };
             self.next += 1;
             resync.window.insert(self.next, (region, Progress::Waiting));
@@ -131,7 +131,7 @@ impl MirroredVolume {
         if resync.window.is_empty() {
             return self.compared(now, out);
         }
-        let room = (self.config.window as usize).saturating_sub(resync.active());
+        let room = self.config.window(resync.startup).saturating_sub(resync.active());
         let mut reads = Vec::new();
         for (uid, (region, progress)) in &mut resync.window {
             if reads.len() < room
