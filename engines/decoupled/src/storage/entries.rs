@@ -63,28 +63,19 @@ impl Entries {
         self.low.pop_front()
     }
 
-    /// Brings the gap before the entry in place `at`.
+    /// Brings the gap before the entry in place `at`. Panics when that is above [`Entries::len`].
     pub(super) fn part(&mut self, at: usize) {
-        while self.low.len() > at {
-            let Some(entry) = self.low.pop_back() else { return };
-            self.high.push_front(entry);
+        match at.checked_sub(self.low.len()) {
+            None => self.low.drain(at..).rev().for_each(|entry| self.high.push_front(entry)),
+            Some(more) => self.low.extend(self.high.drain(..more)),
         }
-        while self.low.len() < at && self.step().is_some() {}
     }
 
-    /// The first entry above the gap.
-    pub(super) fn above_gap(&self) -> Option<&Entry> {
-        self.high.front()
-    }
-
-    /// Brings the gap behind that entry.
-    pub(super) fn step(&mut self) -> Option<()> {
-        self.low.push_back(self.high.pop_front()?);
-        Some(())
-    }
-
-    /// Puts an entry into the gap, above all that were put there before.
+    /// Puts an entry in its order, at the gap or above it.
     pub(super) fn insert(&mut self, entry: Entry) {
+        while let Some(held) = self.high.pop_front_if(|held| held.lsn < entry.lsn) {
+            self.low.push_back(held);
+        }
         self.low.push_back(entry);
     }
 
@@ -127,9 +118,10 @@ mod tests {
                     list.push(lsn);
                 }
                 1 | 2 => {
-                    let (at, lsn) = (rng.below(list.len() as u64 + 1) as usize, rng.next_u64() >> 20);
-                    entries.part(at);
-                    assert_eq!(entries.above_gap().map(|entry| entry.lsn.0), list.get(at).copied());
+                    let lsn = rng.below(list.last().map_or(1_000, |last| last + 10));
+                    let Err(at) = list.binary_search(&lsn) else { continue };
+                    // Anywhere from the first entry up to where it belongs.
+                    entries.part(rng.below(at as u64 + 1) as usize);
                     entries.insert(entry(lsn));
                     list.insert(at, lsn);
                 }

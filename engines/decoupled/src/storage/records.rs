@@ -114,12 +114,7 @@ impl Records {
         }
         for &Head { lsn, page, prev_pg, at, .. } in heads {
             let entry = Entry { lsn, page, prev_pg, place: Place { chunk, at } };
-            if !is_hole {
-                self.entries.push_back(entry);
-                continue;
-            }
-            while self.entries.above_gap().is_some_and(|held| held.lsn < lsn) && self.entries.step().is_some() {}
-            self.entries.insert(entry);
+            if is_hole { self.entries.insert(entry) } else { self.entries.push_back(entry) }
         }
     }
 

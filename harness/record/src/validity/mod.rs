@@ -117,8 +117,8 @@ pub fn in_flight_disagrees(key: &Key, window: &Interval) -> Option<String> {
     }
     let expected = window.completed as f64 / window.t_len_s * mean_ns as f64 / 1e9;
     let deviation_ratio = (in_flight - expected).abs() / in_flight;
-    // What was under way at an edge counts with its whole time or not at all, but is in flight for the part inside. No part is
-    // longer than the longest operation, so a stall at an edge of a short window moves the two sides apart by this much.
+    // What the end of the window cut off was in flight and left no time. It is taken to be no longer than the longest that ended: a
+    // stall at the end of a short window moves the two sides apart by this much.
     let edge_ratio = window.max_ns.map_or(0.0, |max_ns| max_ns as f64 / 1e9 / window.t_len_s);
     (deviation_ratio > DEVIATION_RATIO_MAX + edge_ratio).then(|| {
         format!(
