@@ -73,8 +73,8 @@ impl Entries {
 
     /// Puts an entry in its order, at the gap or above it.
     pub(super) fn insert(&mut self, entry: Entry) {
-        while let Some(held) = self.high.pop_front_if(|held| held.lsn < entry.lsn) {
-            self.low.push_back(held);
+        while self.high.front().is_some_and(|held| held.lsn < entry.lsn) {
+            self.low.extend(self.high.pop_front());
         }
         self.low.push_back(entry);
     }
