@@ -1,21 +1,19 @@
 //! Owned, aligned buffers for direct I/O.
 
+mod memory;
 mod spare;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+use memory::Memory;
+use spare::Taken;
 
 /// The atomic unit of a disk: a sector persists as a whole or not at all (unless it was in flight at power loss).
 pub const SECTOR_BYTES: usize = 512;
 
-/// Memory is aligned to this many bytes, which satisfies O_DIRECT on every common device.
+/// Memory of blocks of at least this length is aligned to this many bytes, which satisfies O_DIRECT on every common device.
 pub const ALIGN_BYTES: usize = 4096;
-
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C, align(4096))]
-struct Aligned([u8; ALIGN_BYTES]);
 
 /// An owned buffer, aligned for direct I/O, whose length is a multiple of [`SECTOR_BYTES`].
 ///
@@ -23,7 +21,7 @@ struct Aligned([u8; ALIGN_BYTES]);
 /// has meanwhile used for something else. Memory of dropped blocks is used again on the same thread, up to a bound: nodes
 /// make and drop blocks of the same few sizes all the time, and aligned memory is what allocators are slowest at.
 pub struct Block {
-    memory: Box<[Aligned]>,
+    memory: Memory,
     len_bytes: usize,
 }
 
@@ -34,14 +32,13 @@ impl Block {
             len_bytes > 0 && len_bytes.is_multiple_of(SECTOR_BYTES),
             "a block is whole sectors, not {len_bytes} bytes"
         );
-        let count = len_bytes.div_ceil(ALIGN_BYTES);
-        match spare::take(count) {
-            Some(memory) => {
+        match spare::take(len_bytes) {
+            Taken::Used(memory) => {
                 let mut block = Block { memory, len_bytes };
                 block.fill(0);
                 block
             }
-            None => Block { memory: fresh(count), len_bytes },
+            Taken::Zeroed(memory) => Block { memory, len_bytes },
         }
     }
 
@@ -60,29 +57,30 @@ impl Block {
             len_bytes > 0 && len_bytes.is_multiple_of(SECTOR_BYTES),
             "a block is whole sectors, not {len_bytes} bytes"
         );
-        let count = len_bytes.div_ceil(ALIGN_BYTES);
-        let mut block = Block { memory: spare::take(count).unwrap_or_else(|| fresh(count)), len_bytes };
+        let mut block = Block::any(len_bytes);
         let written_bytes = write(&mut block);
         block[written_bytes..].fill(0);
         block
     }
-}
 
-fn fresh(count: usize) -> Box<[Aligned]> {
-    <[Aligned]>::new_box_zeroed_with_elems(count).expect("memory for a block")
+    /// A block that holds anything.
+    fn any(len_bytes: usize) -> Block {
+        let (Taken::Used(memory) | Taken::Zeroed(memory)) = spare::take(len_bytes);
+        Block { memory, len_bytes }
+    }
 }
 
 impl Clone for Block {
     fn clone(&self) -> Block {
-        let mut memory = spare::take(self.memory.len()).unwrap_or_else(|| fresh(self.memory.len()));
-        memory.copy_from_slice(&self.memory);
-        Block { memory, len_bytes: self.len_bytes }
+        let mut block = Block::any(self.len_bytes);
+        block.copy_from_slice(self);
+        block
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
-        spare::give(std::mem::take(&mut self.memory));
+        spare::give(std::mem::take(&mut self.memory), self.len_bytes);
     }
 }
 
@@ -90,14 +88,14 @@ impl Deref for Block {
     type Target = [u8];
     #[inline]
     fn deref(&self) -> &[u8] {
-        &self.memory.as_bytes()[..self.len_bytes]
+        &self.memory.bytes()[..self.len_bytes]
     }
 }
 
 impl DerefMut for Block {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.memory.as_mut_bytes()[..self.len_bytes]
+        &mut self.memory.bytes_mut()[..self.len_bytes]
     }
 }
 
@@ -129,7 +127,7 @@ mod tests {
 
     #[test]
     fn used_memory_is_never_seen_again() {
-        for len_bytes in [SECTOR_BYTES, ALIGN_BYTES, ALIGN_BYTES + SECTOR_BYTES, 16 << 10, 1 << 20] {
+        for len_bytes in [SECTOR_BYTES, 3 << 10, ALIGN_BYTES, ALIGN_BYTES + SECTOR_BYTES, 16 << 10, 80 << 10, 1 << 20] {
             let mut used = Block::zeroed(len_bytes);
             used.fill(0xaa);
             drop(used);
@@ -138,6 +136,16 @@ mod tests {
             assert_eq!(padded.len(), len_bytes);
             assert!(padded[..len_bytes - 100].iter().all(|&byte| byte == 7));
             assert!(padded[len_bytes - 100..].iter().all(|&byte| byte == 0));
+        }
+    }
+
+    #[test]
+    fn memory_is_aligned_as_the_length_asks_for() {
+        // Several of each at once, so that one does not lie well by chance.
+        let blocks: Vec<Block> = (1..=600).map(|sectors| Block::zeroed(sectors * SECTOR_BYTES)).collect();
+        for block in &blocks {
+            let align_bytes = if block.len() < ALIGN_BYTES { SECTOR_BYTES } else { ALIGN_BYTES };
+            assert!(block.as_ptr().addr().is_multiple_of(align_bytes), "{block:?}");
         }
     }
 
