@@ -110,7 +110,16 @@ impl Page {
         if self.slots_end() > heap || heap > size {
             return false;
         }
-        let (mut taken, mut live) = (Taken::default(), 0);
+        // Most pages are no larger than this, and clearing room for the largest would take longer than looking at a small one.
+        let (mut small, mut any);
+        let taken: &mut [u64] = if size <= 4096 {
+            small = [0; 4096 / 64];
+            &mut small
+        } else {
+            any = [0; PAGE_BYTES_MAX / 64];
+            &mut any
+        };
+        let mut live = 0;
         let mut last: Option<&[u8]> = None;
         for index in 0..self.count() {
             let at = self.slot(index);
@@ -122,7 +131,7 @@ impl Page {
                 return false;
             }
             let key = &self.bytes()[key_at..value_at];
-            if last.is_some_and(|last| last >= key) || !taken.take(at, end) {
+            if last.is_some_and(|last| last >= key) || !take(taken, at, end) {
                 return false;
             }
             last = Some(key);
@@ -132,28 +141,18 @@ impl Page {
     }
 }
 
-/// Which bytes of a page belong to a cell, a bit for each.
-struct Taken([u64; PAGE_BYTES_MAX / 64]);
-
-impl Default for Taken {
-    fn default() -> Taken {
-        Taken([0; PAGE_BYTES_MAX / 64])
+/// Takes the bytes `from..to` of a page, at least one, in `taken`, which has a bit for each byte; `false` when one of them is taken
+/// already.
+fn take(taken: &mut [u64], from: usize, to: usize) -> bool {
+    let (first, last) = (from / 64, (to - 1) / 64);
+    let mut free = true;
+    for (at, word) in taken[first..=last].iter_mut().enumerate() {
+        let low = if at == 0 { u64::MAX << (from % 64) } else { u64::MAX };
+        let high = if first + at == last { u64::MAX >> (63 - (to - 1) % 64) } else { u64::MAX };
+        free &= *word & low & high == 0;
+        *word |= low & high;
     }
-}
-
-impl Taken {
-    /// Takes the bytes `from..to`, at least one; `false` when one of them is taken already.
-    fn take(&mut self, from: usize, to: usize) -> bool {
-        let (first, last) = (from / 64, (to - 1) / 64);
-        let mut free = true;
-        for (at, word) in self.0[first..=last].iter_mut().enumerate() {
-            let low = if at == 0 { u64::MAX << (from % 64) } else { u64::MAX };
-            let high = if first + at == last { u64::MAX >> (63 - (to - 1) % 64) } else { u64::MAX };
-            free &= *word & low & high == 0;
-            *word |= low & high;
-        }
-        free
-    }
+    free
 }
 
 #[inline]
