@@ -75,25 +75,36 @@ impl Contents {
         bytes
     }
 
-    /// The bytes of `offset..offset + len_bytes` as they are now, without copying them.
+    /// The bytes of `offset..offset + len_bytes` as they are now. Chunks are shared; what is shorter than one is copied, since
+    /// otherwise the whole chunk would be when it is written.
     pub(super) fn keep(&self, offset: u64, len_bytes: usize) -> Kept {
+        if len_bytes < CHUNK_BYTES {
+            return Kept::Bytes { offset, bytes: self.copy(offset, len_bytes).into() };
+        }
         let first_chunk = offset as usize / CHUNK_BYTES;
         let last_chunk = (offset as usize + len_bytes).div_ceil(CHUNK_BYTES);
-        Kept { first_chunk, chunks: self.chunks[first_chunk..last_chunk].into() }
+        Kept::Chunks { first_chunk, chunks: self.chunks[first_chunk..last_chunk].into() }
     }
 }
 
 /// A part of a file as it was.
 #[derive(Clone, Debug)]
-pub(super) struct Kept {
-    first_chunk: usize,
-    chunks: Box<[Chunk]>,
+pub(super) enum Kept {
+    Bytes { offset: u64, bytes: Box<[u8]> },
+    Chunks { first_chunk: usize, chunks: Box<[Chunk]> },
 }
 
 impl Kept {
     /// Fills `out` from `offset` in the file, which must lie inside the part.
     pub(super) fn read(&self, offset: u64, out: &mut [u8]) {
-        read_chunks(&self.chunks, offset as usize - self.first_chunk * CHUNK_BYTES, out);
+        match self {
+            Kept::Bytes { offset: first, bytes } => {
+                out.copy_from_slice(&bytes[(offset - first) as usize..][..out.len()]);
+            }
+            Kept::Chunks { first_chunk, chunks } => {
+                read_chunks(chunks, offset as usize - first_chunk * CHUNK_BYTES, out)
+            }
+        }
     }
 }
 
