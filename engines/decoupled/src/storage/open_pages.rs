@@ -106,7 +106,7 @@ impl OpeningPages {
                 }
                 let newer =
                     |index: &Index| self.found.as_ref().is_none_or(|(_, held)| index.generation > held.generation);
-                let bytes = Bytes::from(std::mem::take(&mut self.reading).finish());
+                let bytes = std::mem::take(&mut self.reading).finish();
                 if let Some(index) = Index::read(&bytes).filter(newer) {
                     self.last_block = bytes.slice(index.last_bytes as usize..index.end_bytes as usize);
                     self.found = Some((file, index));

@@ -6,13 +6,16 @@
 //! that fails is read again by halves, down to one sector, and that one [`SECTOR_READS`] times. What still fails stays zero, and
 //! checksums tell; or it is made [unlike anything written](WholeRead::finish_marked), where zeroes mean that nothing was.
 
-use node::{DiskOp, DiskReply, DiskResult, FileId, SECTOR_BYTES};
+use bytes::Bytes;
+use node::{Block, DiskOp, DiskReply, DiskResult, FileId, SECTOR_BYTES};
 
 /// One file being read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WholeRead {
     len: usize,
-    /// What was read, up to the end of the last part.
+    /// The file, when one read gave all of it.
+    whole: Option<Block>,
+    /// Otherwise what was read, up to the end of the last part.
     bytes: Vec<u8>,
     /// What is still to be read, the lowest last: start and length.
     ranges: Vec<(usize, usize)>,
@@ -52,6 +55,7 @@ impl WholeRead {
     pub(super) fn take(&mut self, result: DiskResult) {
         let (start, len) = self.reading;
         match result {
+            Ok(DiskReply::Data(data)) if data.len() == self.len => self.whole = Some(data),
             Ok(DiskReply::Data(data)) => {
                 self.bytes.reserve_exact(self.len - self.bytes.len());
                 // What could not be read in between stays zero.
@@ -76,18 +80,23 @@ impl WholeRead {
     }
 
     /// The file's bytes, each sector that cannot be read full of a value that no writer leaves there.
-    pub(super) fn finish_marked(mut self) -> Vec<u8> {
-        self.bytes.resize(self.len, 0);
-        for start in self.unreadable {
+    pub(super) fn finish_marked(mut self) -> Bytes {
+        self.bytes.resize(if self.whole.is_some() { 0 } else { self.len }, 0);
+        for start in std::mem::take(&mut self.unreadable) {
             self.bytes[start..start + SECTOR_BYTES].fill(UNREADABLE);
         }
-        self.bytes
+        self.finish()
     }
 
     /// The file's bytes, zero where it cannot be read.
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        self.bytes.resize(self.len, 0);
-        self.bytes
+    pub(super) fn finish(mut self) -> Bytes {
+        match self.whole {
+            Some(block) => Bytes::from_owner(block),
+            None => {
+                self.bytes.resize(self.len, 0);
+                Bytes::from(self.bytes)
+            }
+        }
     }
 }
 
