@@ -92,6 +92,18 @@ pub struct LogBlock {
     pub sections: Vec<(PgId, Bytes)>,
 }
 
+impl LogBlock {
+    /// Where it begins in its extent, in bytes.
+    pub fn start_in_extent(&self) -> u64 {
+        u64::from(self.header.place.sector) * SECTOR_BYTES as u64
+    }
+
+    /// Where it ends in its extent, in bytes.
+    pub fn end_in_extent(&self) -> u64 {
+        self.start_in_extent() + self.len_bytes as u64
+    }
+}
+
 /// The length on disk of a block with so many claims and bytes of sections.
 pub fn block_bytes(claims: usize, section_bytes: usize) -> usize {
     (HEADER_BYTES + claims * CLAIM_BYTES + section_bytes).next_multiple_of(SECTOR_BYTES)
@@ -197,15 +209,15 @@ fn sections(mut bytes: Bytes) -> Option<Vec<(PgId, Bytes)>> {
     Some(sections)
 }
 
-/// Every block in an extent's bytes that is whole and in its place, whatever lies between them. After a place that holds no
-/// such block the search goes on at the next sector: one bad block hides no other. Blocks of earlier uses of the extent
+/// Every block in an extent's bytes from `start` on that is whole and in its place, whatever lies between them. After a place that
+/// holds no such block the search goes on at the next sector: one bad block hides no other. Blocks of earlier uses of the extent
 /// are left out.
-pub fn scan(identity: LogIdentity, extent: u32, bytes: &Bytes) -> Vec<LogBlock> {
+pub fn scan(identity: LogIdentity, extent: u32, start: usize, bytes: &Bytes) -> Vec<LogBlock> {
     let (mut blocks, mut at) = (Vec::<LogBlock>::new(), 0usize);
     while at + SECTOR_BYTES <= bytes.len() {
         let found = decode(identity, &bytes.slice(at..))
             .filter(|block| block.header.place.extent == extent)
-            .filter(|block| block.header.place.sector as usize * SECTOR_BYTES == at);
+            .filter(|block| block.start_in_extent() == (start + at) as u64);
         at += found.as_ref().map_or(SECTOR_BYTES, |block| block.len_bytes);
         blocks.extend(found);
     }
@@ -254,7 +266,7 @@ mod tests {
         let blocks = [block(8, 0, 8, 700).0, block(9, 4, 8, 100).0, block(10, 5, 8, 100).0];
         let whole = extent(&blocks);
         let seqs = |bytes: &[u8]| -> Vec<u64> {
-            scan(IDENTITY, 5, &Bytes::copy_from_slice(bytes)).iter().map(|block| block.header.seq).collect()
+            scan(IDENTITY, 5, 0, &Bytes::copy_from_slice(bytes)).iter().map(|block| block.header.seq).collect()
         };
         assert_eq!(seqs(&whole), [8, 9, 10]);
         for (at, left) in [(8usize, [9, 10]), (1600, [9, 10]), (4 * 512 + 9, [8, 10]), (5 * 512 + 300, [8, 9])] {
@@ -268,7 +280,7 @@ mod tests {
     fn leftovers_of_an_earlier_use_and_misplaced_blocks_are_left_out() {
         let stale = block(3, 5, 2, 100).0;
         let bytes = extent(&[block(8, 0, 8, 700).0, block(9, 4, 8, 100).0, stale, block(9, 7, 8, 100).0]);
-        let found = scan(IDENTITY, 5, &bytes.into());
+        let found = scan(IDENTITY, 5, 0, &bytes.into());
         assert_eq!(found.iter().map(|block| block.header.seq).collect::<Vec<_>>(), [8, 9]);
     }
 }

@@ -74,6 +74,8 @@ pub struct Extent {
     pub last: u64,
     /// Bytes in use.
     pub used_bytes: u64,
+    /// Bytes of its longest block.
+    pub longest_bytes: u64,
     /// The highest LSN of each group in it.
     pub tops: BTreeMap<PgId, Lsn>,
     /// The sequence numbers of its blocks.
@@ -269,6 +271,7 @@ impl HotLog {
         let (data, crc) = block::encode(self.identity, &header, &pending.sections);
         let offset = extent.used_bytes;
         extent.used_bytes += data.len() as u64;
+        extent.longest_bytes = extent.longest_bytes.max(data.len() as u64);
         assert!(extent.used_bytes <= self.shape.extent_bytes, "a block fits an empty extent");
         extent.last = extent.last.max(seq);
         extent.blocks.insert(seq);

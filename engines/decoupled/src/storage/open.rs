@@ -9,8 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-use node::{DiskOp, DiskReply, DiskResult, Effects, FileId, FileName, IoClass, SECTOR_BYTES, Token};
+use node::{DiskOp, DiskReply, DiskResult, Effects, FileId, FileName, IoClass, Token};
 
 use super::block::{self, LogBlock, LogIdentity};
 use super::config::StorageConfig;
@@ -294,10 +293,10 @@ impl Opening {
     }
 
     fn scan(&mut self, extent: u32, out: &mut Effects) {
-        let bytes = Bytes::from(std::mem::take(&mut self.whole).finish());
+        let bytes = std::mem::take(&mut self.whole).finish();
         let identity = LogIdentity { volume: self.config.volume, member: self.member };
         let floor = self.superblock.as_ref().map_or(0, |superblock| superblock.log_floor);
-        let mut blocks = block::scan(identity, extent, &bytes);
+        let mut blocks = block::scan(identity, extent, 0, &bytes);
         blocks.retain(|block| block.header.seq >= floor);
         if blocks.is_empty() {
             // It may be made by halves, or its name be visible without being durable: the sync of the directory failed, and no
@@ -335,9 +334,10 @@ impl Opening {
 /// An extent as the headers of its blocks tell it; what its records reach to is found when they are read.
 fn live_extent(blocks: &[LogBlock]) -> Extent {
     let mut extent = Extent::default();
-    for LogBlock { header, len_bytes, .. } in blocks {
-        let end = u64::from(header.place.sector) * SECTOR_BYTES as u64 + *len_bytes as u64;
-        extent.used_bytes = extent.used_bytes.max(end);
+    for block in blocks {
+        let header = &block.header;
+        extent.used_bytes = extent.used_bytes.max(block.end_in_extent());
+        extent.longest_bytes = extent.longest_bytes.max(block.len_bytes as u64);
         (extent.first, extent.last) = (header.place.extent_first, extent.last.max(header.seq));
         extent.blocks.insert(header.seq);
     }

@@ -1,6 +1,6 @@
 //! The scrubber: looks, slowly, whether what is on the disk is still whole (P17, figure 4, step 8).
 //!
-//! One slot at a time, and now and then one extent of the log, or one copy of the superblock. A damaged slot is had again from
+//! One slot at a time, and now and then one extent of the log, part by part, or one copy of the superblock. A damaged slot is had again from
 //! a peer; the records of a damaged block are still in memory and are written again, in a new block; so is the superblock, in
 //! the other bank.
 
@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
 use compute::PageId;
-use node::{DiskOp, DiskReply, DiskResult, Effects, IoClass, TimerId, Token};
+use node::{DiskOp, DiskReply, DiskResult, Effects, IoClass, SECTOR_BYTES, TimerId, Token};
 
-use super::block::{self, LogIdentity};
+use super::block::{self, LogBlock, LogIdentity};
 use super::hotlog::extent_file;
 use super::server::{After, Server};
 use super::superblock::{COPIES, Superblock};
@@ -28,6 +28,18 @@ pub(super) struct Scrub {
     next_page: PageId,
     /// The first block of the extent that was looked at last.
     extent_first: u64,
+    /// How far that extent has been looked at, if it is not done.
+    look: Option<Look>,
+}
+
+/// A look at one extent, in parts that a node on the same thread can wait for.
+#[derive(Clone, Debug)]
+struct Look {
+    /// Where the part begins that is being read, and where it ends.
+    from: u64,
+    to: u64,
+    /// The blocks found whole.
+    whole: BTreeSet<u64>,
 }
 
 impl Server {
@@ -62,25 +74,44 @@ impl Server {
     }
 
     fn scrub_extent(&mut self, out: &mut Effects) {
+        if self.scrub.look.is_some() {
+            return;
+        }
         let closed = self.log.closed();
         let next = closed.iter().find(|(_, extent)| extent.first > self.scrub.extent_first).or(closed.first());
         let Some(&(no, extent)) = next else { return };
-        let len_bytes = extent.used_bytes as usize;
         self.scrub.extent_first = extent.first;
-        let op = DiskOp::Read { file: extent_file(no), offset: 0, len_bytes };
+        self.look_on(no, 0, BTreeSet::new(), out);
+    }
+
+    /// Reads the part of an extent that begins at `from`. It has room for any two blocks of the extent.
+    fn look_on(&mut self, no: u32, from: u64, whole: BTreeSet<u64>, out: &mut Effects) {
+        let Some(extent) = self.log.extent(no) else { return };
+        let part_bytes = (2 * extent.longest_bytes).max(4 * self.config.restore_bytes as u64);
+        let to = extent.used_bytes.min(from + part_bytes.next_multiple_of(SECTOR_BYTES as u64));
+        self.scrub.look = Some(Look { from, to, whole });
+        let op = DiskOp::Read { file: extent_file(no), offset: from, len_bytes: (to - from) as usize };
         out.disk(Token::new(Owner::SCRUB, u64::from(no)), op, IoClass::Repair);
     }
 
-    /// An extent came from the disk.
-    pub(super) fn on_scrubbed(&mut self, token: Token, result: DiskResult) {
+    /// A part of an extent came from the disk.
+    pub(super) fn on_scrubbed(&mut self, token: Token, result: DiskResult, out: &mut Effects) {
         let no = token.own() as u32;
+        let Some(Look { from, to, mut whole }) = self.scrub.look.take() else { return };
         let Some(extent) = self.log.extent(no).filter(|extent| extent.first == self.scrub.extent_first) else { return };
         let bytes = match result {
             Ok(DiskReply::Data(data)) => Bytes::from_owner(data),
             _ => Bytes::new(),
         };
         let identity = LogIdentity { volume: self.config.volume, member: self.member };
-        let whole: BTreeSet<u64> = block::scan(identity, no, &bytes).iter().map(|block| block.header.seq).collect();
+        let blocks = block::scan(identity, no, from as usize, &bytes);
+        whole.extend(blocks.iter().map(|block| block.header.seq));
+        if to < extent.used_bytes {
+            // A block that begins before the last stretch of such a length would have been read to its end.
+            let end = blocks.last().map_or(0, LogBlock::end_in_extent);
+            let next = end.max(to - extent.longest_bytes);
+            return self.look_on(no, next, whole, out);
+        }
         let lost: BTreeSet<u64> = extent.blocks.iter().copied().filter(|seq| !whole.contains(seq)).collect();
         if lost.is_empty() {
             return;

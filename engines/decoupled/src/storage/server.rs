@@ -261,7 +261,7 @@ impl Server {
                 }
             }
             Owner::SLOT => self.on_slot(token, result, out),
-            Owner::SCRUB => self.on_scrubbed(token, result),
+            Owner::SCRUB => self.on_scrubbed(token, result, out),
             Owner::SUPERBLOCK => self.on_superblock_scrubbed(token, &result, out)?,
             // The start's own operations are over.
             _ => {}

@@ -1,9 +1,13 @@
 //! Pages made from log are the model's pages, whatever was coalesced, collected and read back.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use compute::Lsn;
-use node::FileName;
+use node::{FileName, Token};
 use sim::{SimConfig, Survival};
 
+use super::super::{Owner, StorageConfig};
 use super::world::{World, all, config};
 use crate::message::{PageResult, Standing};
 
@@ -96,8 +100,39 @@ fn deferred_work_is_worked_off_on_request() {
 
 #[test]
 fn rot_in_slots_and_log_is_found_by_the_scrubber_and_repaired() {
-    let mut world = World::created(SimConfig::shuffled(14), config(14), 1);
+    repairs_rot(config(14));
+}
+
+/// A look at a whole extent kept the thread of its node, and the five others on it, for up to 3 ms.
+#[test]
+fn rot_is_found_in_whatever_part_of_an_extent() {
+    let config = StorageConfig {
+        extent_bytes: 64 << 10,
+        block_bytes_max: 2 << 10,
+        log_bytes_target: 192 << 10,
+        log_bytes_max: 768 << 10,
+        restore_bytes: 512,
+        ..config(15)
+    };
+    let reads = repairs_rot(config.clone());
+    let parts = |bytes: usize| bytes <= 2 * (config.block_bytes_max + 1024);
+    assert!(reads.len() > 50 && reads.iter().all(|&bytes| parts(bytes)), "{reads:?}");
+}
+
+/// Damages every third sector of a node's slots and log, and looks that all of it is made good. Gives the bytes of each read of
+/// the log by the scrubber.
+fn repairs_rot(config: StorageConfig) -> Vec<usize> {
+    let reads = Rc::new(RefCell::new(Vec::new()));
+    let mut world = World::created(SimConfig::shuffled(14), config, 1);
     churn(&mut world, &all(), 8, 100);
+    let seen = Rc::clone(&reads);
+    let of_scrubber = format!("disk {:#x}", Token::new(Owner::SCRUB, 0).0 >> 56);
+    world.sim.trace_to(move |line| {
+        let read = line.split_once(&of_scrubber).and_then(|(_, rest)| rest.split_once(" read "));
+        seen.borrow_mut().extend(read.and_then(|(_, bytes)| bytes.strip_suffix(" bytes")?.parse::<usize>().ok()));
+    });
+    world.run(60_000);
+    assert_eq!(world.probe(0).damaged, 0, "what is whole is not damaged");
     let disk = world.sim.disk_mut(node::NodeId(2)).expect("a disk");
     for (name, _) in disk.list() {
         if name.as_str() != "superblock" && !name.as_str().starts_with("index") {
@@ -115,6 +150,7 @@ fn rot_in_slots_and_log_is_found_by_the_scrubber_and_repaired() {
     let probe = world.probe(0);
     assert_eq!((probe.segments[0].standing, probe.segments[0].scl), (Standing::Clean, world.last), "{probe:?}");
     assert_model(&mut world, 0, 8);
+    reads.take()
 }
 
 #[test]

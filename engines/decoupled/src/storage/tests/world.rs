@@ -335,7 +335,7 @@ impl World {
         for name in names {
             let Some(extent) = extent_of(&name) else { continue };
             let bytes = disk.contents(&name).expect("listed").into();
-            for block in block::scan(identity, extent, &bytes) {
+            for block in block::scan(identity, extent, 0, &bytes) {
                 let has = |(_, envelopes): &(PgId, bytes::Bytes)| {
                     Envelope::all(envelopes).expect("whole").iter().any(|envelope| envelope.record.lsn == lsn)
                 };
