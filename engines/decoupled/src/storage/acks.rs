@@ -42,13 +42,10 @@ impl Acks {
         }
     }
 
-    /// Those that waited for blocks up to `durable_seq`.
-    pub fn ready(&mut self, durable_seq: u64) -> Vec<PendingAck> {
-        let mut ready = Vec::new();
-        while self.waiting.front().is_some_and(|ack| ack.seq <= durable_seq) {
-            ready.extend(self.waiting.pop_front());
-        }
-        ready
+    /// The next that waited for a block up to `durable_seq`.
+    pub fn next_ready(&mut self, durable_seq: u64) -> Option<PendingAck> {
+        self.waiting.front().filter(|ack| ack.seq <= durable_seq)?;
+        self.waiting.pop_front()
     }
 }
 
@@ -64,9 +61,10 @@ mod tests {
         acks.wait(3, NodeId(1), epoch, PgId(1), Nanos(12));
         acks.wait(3, NodeId(1), epoch, PgId(0), Nanos(11));
         acks.wait(4, NodeId(1), epoch, PgId(0), Nanos(13));
-        assert_eq!(acks.ready(2), []);
+        assert_eq!(acks.next_ready(2), None);
         let pgs = vec![PgId(0), PgId(1)];
-        assert_eq!(acks.ready(3), [PendingAck { seq: 3, to: NodeId(1), epoch, echo: Nanos(12), pgs }]);
-        assert_eq!(acks.ready(9).len(), 1);
+        assert_eq!(acks.next_ready(3), Some(PendingAck { seq: 3, to: NodeId(1), epoch, echo: Nanos(12), pgs }));
+        assert_eq!(acks.next_ready(3), None);
+        assert_eq!(acks.next_ready(9).map(|ack| ack.seq), Some(4));
     }
 }

@@ -32,7 +32,7 @@ pub struct Batch {
 
 /// Reads the envelopes of one message and checks them: rising LSNs, every page in the group.
 pub fn decode_batch(received: Bytes, pg: PgId, pages_per_pg: u64) -> Result<Batch, EnvelopeError> {
-    let (mut heads, mut at, mut last) = (Vec::with_capacity(received.len() / 64), 0usize, Lsn::ZERO);
+    let (mut heads, mut at, mut last) = (Vec::with_capacity(1 + received.len() / 64), 0usize, Lsn::ZERO);
     while at < received.len() {
         let (Envelope { prev_pg, record, .. }, len) = Envelope::read(&received[at..])?;
         if record.page.0 / pages_per_pg != u64::from(pg.0) || record.lsn <= last {

@@ -146,7 +146,7 @@ impl Segment {
 
     /// Follows the backlinks over records in blocks up to `durable_seq`; says whether the SCL rose.
     pub fn advance(&mut self, durable_seq: u64) -> bool {
-        if !self.recorded {
+        if !self.recorded || self.last() <= self.scl {
             return false;
         }
         let first = self.above(self.scl);
@@ -167,7 +167,7 @@ impl Segment {
     /// Puts complete records into their pages' chains. The ends of chains are far apart in memory: looked at one behind the
     /// other before anything is written, they are waited for together.
     fn chain_all(&mut self, first: usize, count: usize) {
-        let mut ahead = Vec::with_capacity(LOOK_AHEAD);
+        let mut ahead = Vec::with_capacity(count.min(LOOK_AHEAD));
         for start in (first..first + count).step_by(LOOK_AHEAD) {
             ahead.extend(self.records.from(start).take(LOOK_AHEAD.min(first + count - start)).copied());
             let in_order = ahead.iter().all(|entry| self.chains.last_of(entry.page) < entry.lsn);

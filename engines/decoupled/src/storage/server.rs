@@ -317,7 +317,7 @@ impl Server {
         for segment in self.segments.values_mut() {
             segment.advance(durable_seq);
         }
-        for ack in self.acks.ready(durable_seq) {
+        while let Some(ack) = self.acks.next_ready(durable_seq) {
             let unchecked = || [Bug::AckAcrossFence, Bug::NoEpochCheck].iter().any(|bug| self.config.planted.is(*bug));
             if self.fence.serves(ack.epoch) || unchecked() {
                 self.send_ack(ack.to, ack.epoch, ack.echo, &ack.pgs, out);
