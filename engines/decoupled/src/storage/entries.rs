@@ -51,6 +51,12 @@ impl Entries {
         self.low.range(at.min(self.low.len())..).chain(self.high.range(in_high..))
     }
 
+    /// Makes room for so many more above all others.
+    pub(super) fn make_room(&mut self, more: usize) {
+        let last = if self.high.is_empty() { &mut self.low } else { &mut self.high };
+        last.reserve(more);
+    }
+
     /// Adds one above all others.
     pub(super) fn push_back(&mut self, entry: Entry) {
         if self.high.is_empty() { self.low.push_back(entry) } else { self.high.push_back(entry) }
@@ -103,6 +109,16 @@ mod tests {
 
     fn all(entries: &Entries) -> Vec<u64> {
         entries.from(0).map(|entry| entry.lsn.0).collect()
+    }
+
+    #[test]
+    fn nothing_moves_where_there_is_room() {
+        let mut entries = Entries::default();
+        entries.push_back(entry(1));
+        entries.make_room(1_000);
+        let first: *const Entry = entries.get(0);
+        (2..1_002).for_each(|lsn| entries.push_back(entry(lsn)));
+        assert!(std::ptr::eq(first, entries.get(0)));
     }
 
     /// Whatever is put in and taken out, wherever the gap is: places, ends and iteration are those of one list.

@@ -135,6 +135,11 @@ impl Records {
         moved
     }
 
+    /// Makes room for so many more.
+    pub fn make_room(&mut self, more: usize) {
+        self.entries.make_room(more);
+    }
+
     /// Takes the first record out.
     pub fn pop_front(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;

@@ -363,6 +363,11 @@ impl Segment {
         }
     }
 
+    /// Makes room for so many more records.
+    pub fn make_room(&mut self, more: usize) {
+        self.records.make_room(more);
+    }
+
     /// Records held.
     pub fn count(&self) -> usize {
         self.records.len()
