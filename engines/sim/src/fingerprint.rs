@@ -1,8 +1,9 @@
 //! What of an event and of its effects goes into the digest of a run.
 
-use node::{Digest, DiskError, DiskOp, DiskReply, DiskResult, Effect, Event, FileId, FrameKind, Nanos, NodeId};
+use node::{Digest, DiskError, DiskOp, DiskReply, DiskResult, Effect, Event, FileId, Frame, FrameKind, Nanos, NodeId};
 
-/// Chains the delivery of `event` to `id` at `now`: every bit that the node could see.
+/// Chains the delivery of `event` to `id` at `now`: all that the node could see. A frame is chained by its checksum, which covers
+/// it and holds for every frame that is delivered; six nodes get the same one.
 pub(crate) fn chain(digest: &mut Digest, now: Nanos, id: NodeId, event: &Event) {
     let kind = match event {
         Event::Start => 0,
@@ -17,7 +18,7 @@ pub(crate) fn chain(digest: &mut Digest, now: Nanos, id: NodeId, event: &Event) 
         Event::Frame { from, frame } => {
             let FrameKind(kind) = frame.kind();
             digest.word(u64::from(from.0) << 16 | u64::from(kind));
-            digest.bytes(frame.bytes());
+            chain_frame(digest, frame);
         }
         Event::Disk { token, result } => {
             digest.word(token.0);
@@ -45,15 +46,18 @@ fn chain_result(digest: &mut Digest, result: &DiskResult) {
     }
 }
 
-/// Chains what a node decided to do about an event, every byte it writes to its disk included. A frame is chained by its
-/// checksum here, and by its bytes where it is delivered.
+fn chain_frame(digest: &mut Digest, frame: &Frame) {
+    digest.word((frame.len_bytes() as u64) << 32 | u64::from(frame.checksum()));
+}
+
+/// Chains what a node decided to do about an event, every byte it writes to its disk included.
 pub(crate) fn chain_effects(digest: &mut Digest, effects: &[Effect]) {
     digest.word(effects.len() as u64);
     for effect in effects {
         match effect {
             Effect::Send { to, frame, class } => {
                 digest.word(u64::from(to.0) << 16 | (*class as u64) << 8);
-                digest.word((frame.len_bytes() as u64) << 32 | u64::from(frame.checksum()));
+                chain_frame(digest, frame);
             }
             Effect::Disk { token, op, class } => {
                 digest.word((*class as u64) << 8 | 1);
