@@ -284,13 +284,16 @@ impl Server {
             return u64::MAX;
         }
         let mut excess = self.log.live_bytes().saturating_sub(self.config.log_bytes_target);
+        if excess == 0 {
+            return 0;
+        }
         let mut limit = 0;
         for (_, extent) in self.log.closed() {
+            limit = extent.last;
+            excess = excess.saturating_sub(self.log.extent_bytes());
             if excess == 0 {
                 break;
             }
-            limit = extent.last;
-            excess = excess.saturating_sub(self.log.extent_bytes());
         }
         limit
     }

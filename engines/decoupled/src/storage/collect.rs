@@ -6,7 +6,7 @@
 //!   counting member's SCL; beyond `log_bytes_max` the last condition falls, and a member left behind must be rebuilt.
 //! - An extent is used again only after a superblock with the new bases is durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use compute::Lsn;
 use node::Effects;
@@ -30,27 +30,15 @@ impl Server {
             // What an unhydrated segment holds can be had again.
             self.segments.values_mut().filter(|segment| !segment.hydrated).for_each(Segment::clear);
         }
-        let limits = self.limits(forced);
-        let (mut freed, mut left) = (Vec::new(), live);
-        for (no, extent) in self.log.closed() {
-            let given_up = |(pg, top): (&PgId, &Lsn)| self.is_given_up(*pg, *top, &limits);
-            if left <= target || !extent.tops.iter().all(given_up) {
-                break;
-            }
-            left -= self.log.extent_bytes();
-            freed.push((no, extent.tops.clone()));
-        }
+        let (freed, limits) = self.given_up(live, target, forced);
         if freed.is_empty() {
             return Ok(());
         }
-        for (pg, _) in freed.iter().flat_map(|(_, tops)| tops) {
-            let Some(segment) = self.segments.get_mut(pg) else { continue };
-            let limit = limits.get(pg).copied().unwrap_or_default();
-            if limit > segment.base() {
+        for (pg, limit) in limits {
+            if let Some(segment) = self.segments.get_mut(&pg).filter(|segment| limit > segment.base()) {
                 segment.collect(limit);
             }
         }
-        let freed: Vec<u32> = freed.into_iter().map(|(no, _)| no).collect();
         self.log_floor = self.log.floor_without(&freed);
         self.freeing = true;
         if self.config.planted.is(Bug::ExtentReusedEarly) {
@@ -59,24 +47,36 @@ impl Server {
         self.save(After::Free { extents: freed }, out)
     }
 
-    /// How far each group's records may be given up.
-    fn limits(&mut self, forced: bool) -> BTreeMap<PgId, Lsn> {
+    /// The oldest extents that nobody needs, until no more than `target` of `live` bytes are left, and how far the records of the groups
+    /// in them may be given up.
+    fn given_up(&mut self, live: u64, target: u64, forced: bool) -> (Vec<u32>, BTreeMap<PgId, Lsn>) {
         let vdl = self.durable_vdl();
-        let mut limits = BTreeMap::new();
-        for segment in self.segments.values_mut() {
+        let Server { log, segments, peers, config, .. } = self;
+        let limit_of = |segment: &mut Segment| {
+            let floor = if config.planted.is(Bug::CollectsAbovePgmrpl) { Lsn(u64::MAX) } else { segment.pgmrpl };
+            let needed = if forced { Lsn(u64::MAX) } else { peers.least_scl(segment.pg) };
             // Brings the segment's own mark up to date.
             segment.oldest_uncoalesced(segment.pgmrpl.min(vdl), 0, 0);
-            let needed = if forced { Lsn(u64::MAX) } else { self.peers.least_scl(segment.pg) };
-            let floor = if self.config.planted.is(Bug::CollectsAbovePgmrpl) { Lsn(u64::MAX) } else { segment.pgmrpl };
-            let limit = segment.coalesced().min(floor).min(vdl).min(needed);
-            limits.insert(segment.pg, segment.last_at_or_below(limit));
+            segment.last_at_or_below(segment.coalesced().min(floor).min(vdl).min(needed))
+        };
+        // Most of the time the oldest extent is needed for the first group in it: the others are not looked at.
+        let mut known = BTreeMap::new();
+        let mut is_given_up = |(pg, top): (&PgId, &Lsn)| {
+            let Some(segment) = segments.get_mut(pg) else { return true };
+            let limit = *known.entry(*pg).or_insert_with(|| limit_of(segment));
+            segment.first_above(limit).is_none_or(|first| first > *top)
+        };
+        let (mut freed, mut groups, mut left) = (Vec::new(), BTreeSet::new(), live);
+        for (no, extent) in log.closed() {
+            if left <= target || !extent.tops.iter().all(&mut is_given_up) {
+                break;
+            }
+            left -= log.extent_bytes();
+            freed.push(no);
+            groups.extend(extent.tops.keys().copied());
         }
-        limits
-    }
-
-    fn is_given_up(&self, pg: PgId, top: Lsn, limits: &BTreeMap<PgId, Lsn>) -> bool {
-        let (Some(segment), Some(&limit)) = (self.segments.get(&pg), limits.get(&pg)) else { return true };
-        segment.first_above(limit).is_none_or(|first| first > top)
+        known.retain(|pg, _| groups.contains(pg));
+        (freed, known)
     }
 
     /// The highest VDL that this node has made durable.

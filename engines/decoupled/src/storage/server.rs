@@ -395,8 +395,7 @@ impl Server {
         digest.word(self.log.durable_seq());
         digest.word(self.keeper.durable());
         for segment in self.segments.values() {
-            digest.word(segment.scl().0);
-            digest.word(segment.base().0);
+            digest.word(segment.scl().0 ^ segment.base().0.rotate_left(32));
         }
     }
 }
