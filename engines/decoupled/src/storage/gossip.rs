@@ -255,11 +255,11 @@ impl Server {
             if lack.ask_at > now || self.rebuilds.get(&pg).is_some_and(|rebuild| rebuild.is_copying()) {
                 continue;
             }
-            let gap = segment.gap(segment.scl(), lack.upto);
+            // What is held and not yet durable is asked of nobody.
+            let Some((above, upto)) = segment.gap(segment.scl(), lack.upto) else { continue };
             if let Some(known) = self.lacks.get_mut(&pg) {
-                known.ask(gap.map_or(lack.upto, |(above, _)| above), now);
+                known.ask(above, now);
             }
-            let Some((above, upto)) = gap else { continue };
             if let Some(peer) = self.holder_of(pg, above, lack.attempts) {
                 self.ask_records(peer, pg, above, upto, out);
             }
