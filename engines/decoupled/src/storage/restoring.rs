@@ -34,8 +34,8 @@ pub(super) struct Restoring {
     in_doubt: Vec<(PgId, Batch)>,
     pages_per_pg: u64,
     slice_bytes: usize,
-    /// Bytes of the blocks taken up so far.
-    taken_bytes: usize,
+    /// Whether the segments have room for what is left.
+    has_room: bool,
 }
 
 impl Restoring {
@@ -69,20 +69,19 @@ impl Restoring {
             }
         }
         let (blocks, slice_bytes) = (blocks.into_iter(), config.restore_bytes);
-        Restoring { opened, blocks, segments, in_doubt: Vec::new(), pages_per_pg, slice_bytes, taken_bytes: 0 }
+        Restoring { opened, blocks, segments, in_doubt: Vec::new(), pages_per_pg, slice_bytes, has_room: false }
     }
 
     /// Takes up the next slice of the log; says whether there is more.
     pub(super) fn step(&mut self) -> bool {
-        let (mut taken, is_first) = (0, self.taken_bytes == 0);
+        let mut taken = 0;
         while taken < self.slice_bytes {
             let Some(block) = self.blocks.next() else { break };
             taken += block.len_bytes;
             self.take_up(block);
         }
-        self.taken_bytes += taken;
-        if is_first && taken > 0 {
-            self.make_room();
+        if !std::mem::replace(&mut self.has_room, true) && taken > 0 {
+            self.make_room(taken);
         }
         self.segments.values_mut().for_each(|segment| {
             segment.advance(u64::MAX);
@@ -90,12 +89,12 @@ impl Restoring {
         self.blocks.len() > 0
     }
 
-    /// Makes room for the records to come, if they are like those so far: a queue that grows moves all it has, and half a million
+    /// Makes room for the records to come, if they are like those of the first `taken` bytes: a queue that grows moves all it has, and half a million
     /// records are not moved within an event that others can wait for.
-    fn make_room(&mut self) {
+    fn make_room(&mut self, taken: usize) {
         let left_bytes: usize = self.blocks.as_slice().iter().map(|block| block.len_bytes).sum();
         for segment in self.segments.values_mut() {
-            segment.make_room(segment.count() * left_bytes / self.taken_bytes);
+            segment.make_room(segment.count() * left_bytes / taken);
         }
     }
 

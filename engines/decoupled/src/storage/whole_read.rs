@@ -81,9 +81,11 @@ impl WholeRead {
 
     /// The file's bytes, each sector that cannot be read full of a value that no writer leaves there.
     pub(super) fn finish_marked(mut self) -> Bytes {
-        self.bytes.resize(if self.whole.is_some() { 0 } else { self.len }, 0);
-        for start in std::mem::take(&mut self.unreadable) {
-            self.bytes[start..start + SECTOR_BYTES].fill(UNREADABLE);
+        if self.whole.is_none() {
+            self.bytes.resize(self.len, 0);
+            for &start in &self.unreadable {
+                self.bytes[start..start + SECTOR_BYTES].fill(UNREADABLE);
+            }
         }
         self.finish()
     }

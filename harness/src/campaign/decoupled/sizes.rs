@@ -27,7 +27,6 @@ pub fn draw_storage(config: &mut Config, page_bytes: usize, rng: &mut Rng) {
     let storage = &mut config.storage;
     let large = page_bytes > 1024;
     storage.lease = lease;
-    storage.superblock_bytes = 16 << 10;
     storage.block_bytes_max = if large { 16 << 10 } else { 4 << 10 };
     storage.extent_bytes = storage.block_bytes_max as u64 * rng.between(2, 4);
     storage.log_bytes_target = storage.extent_bytes * rng.between(2, 4);
