@@ -58,6 +58,11 @@ impl<'a> Nodes<'a> {
         self.running[index].as_mut().expect("it runs").hear(words);
     }
 
+    /// Waits until something is so, as long as one runs.
+    pub fn wait_until(&mut self, index: usize, condition: impl FnMut() -> bool) -> bool {
+        self.running[index].as_mut().expect("it runs").wait_until(condition)
+    }
+
     /// Asks all that run to end, and expects that each does so in order.
     pub fn end(mut self) {
         for running in self.running.iter_mut().filter_map(Option::take) {

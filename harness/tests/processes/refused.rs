@@ -39,27 +39,30 @@ fn say(mut to: TcpStream, bytes: &[u8]) {
 fn greet(address: SocketAddr, hello: Hello, answer: node::FrameKind) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.write_all(hello.frame().bytes()).expect("taken");
+    assert_eq!(hear(&mut stream).kind(), answer, "{hello:?}");
+    stream
+}
+
+fn hear(stream: &mut TcpStream) -> Frame {
     let mut bytes = vec![0; HEADER_BYTES];
     stream.read_exact(&mut bytes).expect("an answer");
     let len = Frame::announced_body_bytes(&bytes).expect("a frame");
     bytes.resize(HEADER_BYTES + len, 0);
     stream.read_exact(&mut bytes[HEADER_BYTES..]).expect("all of it");
-    assert_eq!(Frame::verify(bytes.into()).expect("whole").kind(), answer, "{hello:?}");
-    stream
+    Frame::verify(bytes.into()).expect("whole")
 }
 
-/// Whether the next answer of a node is a promise; a node that is opening gives none.
-fn promised(stream: &mut TcpStream) -> bool {
+/// The epoch that the next answer of a node is about, if it says anything soon; a node that is opening says nothing. An epoch
+/// that another has followed before its promise was durable is refused.
+fn answered(stream: &mut TcpStream) -> Option<Epoch> {
     stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
-    let mut bytes = vec![0; HEADER_BYTES];
-    if stream.read_exact(&mut bytes).is_err() {
-        return false;
-    }
-    bytes.resize(HEADER_BYTES + Frame::announced_body_bytes(&bytes).expect("a frame"), 0);
+    stream.peek(&mut [0]).ok()?;
     stream.set_read_timeout(None).expect("no timeout");
-    stream.read_exact(&mut bytes[HEADER_BYTES..]).expect("all of it");
-    let frame = Frame::verify(bytes.into()).expect("whole");
-    matches!(ToWriter::from_frame(&frame), Ok(ToWriter::Promise { .. }))
+    let frame = hear(stream);
+    match ToWriter::from_frame(&frame).expect("a message") {
+        ToWriter::Promise { epoch, .. } | ToWriter::Refused { epoch, .. } => Some(epoch),
+        other => panic!("{other:?} to a question for a promise"),
+    }
 }
 
 /// Every file of a node, with what is in it.
@@ -75,15 +78,27 @@ fn nothing_of_what_strangers_say_is_persisted_and_the_nodes_live_on() {
     let mut nodes = Nodes::none(place.path());
     nodes.restart(0);
     let address = nodes.addresses[0];
-    let epoch = Epoch { number: 1, owner: 1 };
-    let prepare = |volume| ToStorage::Prepare { volume, epoch, table: TruncationTable::default() }.frame(TO_STORAGE);
-    // Before anybody has spoken to it a node that is open answers nothing: it is open when it keeps a promise.
+    let mut epoch = Epoch { number: 1, owner: 1 };
+    let prepare =
+        |volume, epoch| ToStorage::Prepare { volume, epoch, table: TruncationTable::default() }.frame(TO_STORAGE);
+    // Before anybody has spoken to it a node that is open answers nothing: it is open when it keeps a promise. It persists each
+    // that it is asked for, and makes an extent of its log ahead: its files stand still when the last promise is kept and the
+    // extent has its name.
     let before = {
         let mut stream = greet(address, hello(), WELCOME);
-        stream.write_all(prepare(VolumeId(volume())).bytes()).expect("taken");
-        while !promised(&mut stream) {
-            stream.write_all(prepare(VolumeId(volume())).bytes()).expect("taken");
+        loop {
+            stream.write_all(prepare(VolumeId(volume()), epoch).bytes()).expect("taken");
+            let mut answer = answered(&mut stream);
+            while answer.is_some_and(|about| about < epoch) {
+                answer = answered(&mut stream);
+            }
+            if answer.is_some() {
+                break;
+            }
+            epoch.number += 1;
         }
+        let extent = place.path().join("nodes").join(NAMES[0]).join("log-00000000");
+        assert!(nodes.wait_until(0, || extent.exists()), "it makes an extent");
         contents(place.path(), NAMES[0])
     };
 
@@ -96,10 +111,10 @@ fn nothing_of_what_strangers_say_is_persisted_and_the_nodes_live_on() {
     greet(address, Hello { from: NodeId(77), ..hello() }, REFUSED);
     nodes.hear(0, "1 unknown nodes");
     // Well-formed in every respect, but of another volume: the node itself refuses it.
-    let foreign = prepare(VolumeId(volume() + 1));
-    let mut oversized = prepare(VolumeId(volume())).bytes().to_vec();
+    let foreign = prepare(VolumeId(volume() + 1), epoch);
+    let mut oversized = prepare(VolumeId(volume()), epoch).bytes().to_vec();
     oversized[8..12].copy_from_slice(&(BODY_BYTES_MAX as u32 + 1).to_le_bytes());
-    let mut damaged = prepare(VolumeId(volume())).bytes().to_vec();
+    let mut damaged = prepare(VolumeId(volume()), epoch).bytes().to_vec();
     damaged[HEADER_BYTES + 1] ^= 0x04;
     let mut stream = greet(address, hello(), WELCOME);
     stream.write_all(foreign.bytes()).expect("taken");
@@ -108,7 +123,12 @@ fn nothing_of_what_strangers_say_is_persisted_and_the_nodes_live_on() {
     say(greet(address, hello(), WELCOME), &damaged);
     nodes.hear(0, "1 damaged frames");
 
-    assert!(contents(place.path(), NAMES[0]) == before, "files changed");
+    let after = contents(place.path(), NAMES[0]);
+    assert!(after.keys().eq(before.keys()), "other files: {:?} {:?}", before.keys(), after.keys());
+    for (path, bytes) in &after {
+        let differs = bytes.iter().zip(&before[path]).position(|(after, before)| after != before);
+        assert_eq!((differs, bytes.len()), (None, before[path].len()), "{} changed", path.display());
+    }
     (1..NAMES.len()).for_each(|index| nodes.restart(index));
     interrupt(at_work(place.path(), &nodes.list()));
     verify(place.path(), &nodes.list());
