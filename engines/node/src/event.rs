@@ -13,7 +13,7 @@ pub trait Node: Any + Send {
     fn handle(&mut self, now: Nanos, event: Event, out: &mut Effects);
 
     /// Chains a cheap fingerprint of the state into `digest`: the counters and positions that would differ first if
-    /// two runs diverged. Called after every event under simulation.
+    /// two runs diverged. Called after every few events under simulation.
     fn digest(&self, digest: &mut Digest);
 }
 
