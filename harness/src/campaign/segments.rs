@@ -20,6 +20,8 @@
 //! by the next superblock only, and until then the log below it is kept.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
 
 use ::decoupled::message::Standing;
 use ::decoupled::storage::StorageProbe;
@@ -33,12 +35,14 @@ pub struct Segments {
     seen: BTreeMap<(NodeId, PgId), Seen>,
     /// Every recovery's range that any node was seen to hold.
     decided: BTreeMap<Epoch, Truncation>,
+    /// The table that was noted last: most nodes hold the same one.
+    noted: TruncationTable,
 }
 
 #[derive(Clone, Debug)]
 struct Seen {
     incarnation: Incarnation,
-    table: TruncationTable,
+    table: Arc<TruncationTable>,
     scl: Lsn,
     /// Complete to here with what a start found and could not write again yet.
     found: Lsn,
@@ -53,7 +57,10 @@ struct Seen {
 impl Segments {
     /// Takes note of what a node holds for void. What is known of all nodes must be noted before any of them is compared.
     pub fn note(&mut self, table: &TruncationTable) {
-        self.decided.extend(table.entries().iter().map(|entry| (entry.epoch, *entry)));
+        if *table != self.noted {
+            self.decided.extend(table.entries().iter().map(|entry| (entry.epoch, *entry)));
+            self.noted = table.clone();
+        }
     }
 
     /// Compares what a node has now with what it had. Segments that count for nothing are not compared.
@@ -62,6 +69,7 @@ impl Segments {
     ///
     /// What it lost, in words.
     pub fn look(&mut self, id: NodeId, probe: &StorageProbe) -> Result<(), String> {
+        let table = Arc::new(probe.table.clone());
         for segment in &probe.segments {
             let at = (id, segment.pg);
             if !segment.standing.has_records() {
@@ -70,7 +78,7 @@ impl Segments {
             }
             let mut now = Seen {
                 incarnation: probe.incarnation,
-                table: probe.table.clone(),
+                table: Arc::clone(&table),
                 scl: segment.scl,
                 found: segment.scl.max(segment.doubt),
                 standing: segment.standing,
@@ -82,7 +90,7 @@ impl Segments {
                 now.kept = now.acknowledged;
             }
             if let Some(before) = self.seen.get(&at) {
-                let void = Void { table: &now.table, overtaken: self.overtaken(&before.table, &now.table) };
+                let void = Void { table: &table, overtaken: self.overtaken(&before.table, &table) };
                 before.check(&now, &void).map_err(|why| format!("segment {} of {id:?} {why}", segment.pg.0))?;
                 now.kept = now.kept.max(before.kept);
                 if !void.annuls(before.acknowledged) {
@@ -104,8 +112,11 @@ impl Segments {
 
     /// What was decided between two tables and is in neither.
     fn overtaken(&self, before: &TruncationTable, now: &TruncationTable) -> Vec<Truncation> {
-        let between = self.decided.values().filter(|entry| before.epoch() < entry.epoch && entry.epoch < now.epoch());
-        between.filter(|entry| !now.entries().contains(entry)).copied().collect()
+        if before.epoch() >= now.epoch() {
+            return Vec::new();
+        }
+        let between = (Bound::Excluded(before.epoch()), Bound::Excluded(now.epoch()));
+        self.decided.range(between).map(|(_, entry)| *entry).filter(|entry| !now.entries().contains(entry)).collect()
     }
 
     /// The node's disk is another now.
