@@ -20,6 +20,13 @@ fn readme() -> String {
     text("README.md")
 }
 
+#[test]
+fn the_profile_for_campaigns_is_there() {
+    assert!(readme().contains("--profile campaign"));
+    let workspace: toml::Table = text("Cargo.toml").parse().expect("TOML");
+    assert_eq!(workspace["profile"]["campaign"]["lto"].as_str(), Some("fat"));
+}
+
 /// Lines of fenced blocks that a shell would run, without comments.
 fn commands(text: &str) -> Vec<String> {
     let mut inside = false;
