@@ -131,7 +131,7 @@ impl Sim {
         self.queue.now()
     }
 
-    /// The hash chained over every event delivered, the effects it had, and the node's fingerprint after it.
+    /// The hash chained over every event delivered, the effects it had, and the node's fingerprint after every few.
     pub fn digest(&self) -> Digest {
         self.digest
     }

@@ -60,7 +60,8 @@ fn answered(stream: &mut TcpStream) -> Option<Epoch> {
     stream.set_read_timeout(None).expect("no timeout");
     let frame = hear(stream);
     match ToWriter::from_frame(&frame).expect("a message") {
-        ToWriter::Promise { epoch, .. } | ToWriter::Refused { epoch, .. } => Some(epoch),
+        ToWriter::Promise { epoch, .. } => Some(epoch),
+        ToWriter::Refused { epoch, promised, .. } if epoch < promised => Some(epoch),
         other => panic!("{other:?} to a question for a promise"),
     }
 }
