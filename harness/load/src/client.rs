@@ -30,6 +30,8 @@ pub struct Running {
     /// Whether its intended start lies in a measured phase.
     pub measured: bool,
     pub waiting: Waiting,
+    /// Whether a reply may still come.
+    pub connected: bool,
     /// When the reply counts as lost, or the pause is over.
     pub deadline: Nanos,
     /// The last request's number in the attempt.
@@ -96,7 +98,7 @@ impl Client {
             Verb::Rollback => Waiting::Rollback,
             Verb::Single(statement) => Waiting::Single { writes: statement.writes() },
         };
-        running.deadline = now + timeout;
+        (running.connected, running.deadline) = (true, now + timeout);
         let step = running.request;
         running.request += 1;
         Request { session: self.session, txn: TxnSeq(self.txn), step, verb }

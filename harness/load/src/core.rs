@@ -136,7 +136,18 @@ impl Core {
         }
     }
 
-    /// Does what is due: arrivals, lost replies, pauses that are over, a new phase.
+    /// The connections to the engine are broken, as they are when its process ends or its machine starts anew: no reply comes
+    /// to what was asked before. Noticed at the next [`Core::poll`].
+    pub fn disconnect(&mut self, now: Nanos) {
+        for running in self.clients.iter_mut().filter_map(|client| client.running.as_mut()) {
+            if running.waiting != Waiting::Pause {
+                (running.connected, running.deadline) = (false, now);
+            }
+        }
+        self.deadline = self.deadline.min(now);
+    }
+
+    /// Does what is due: arrivals, broken connections, lost replies, pauses that are over, a new phase.
     pub fn poll(&mut self, now: Nanos, out: &mut Vec<Request>) {
         self.integrate(now);
         self.notice_phase(now);
@@ -260,6 +271,7 @@ impl Core {
             attempt: 1,
             measured,
             waiting: Waiting::Pause,
+            connected: true,
             deadline: NEVER,
             request: 0,
             escorted: None,
@@ -397,8 +409,13 @@ impl Core {
             if running.waiting == Waiting::Pause {
                 self.begin_attempt(client, now, out);
             } else {
+                let connected = running.connected;
                 self.hang_up(client, out);
-                self.lose(client, now);
+                if connected {
+                    self.lose(client, now);
+                } else {
+                    self.reconnect(client, now, out);
+                }
             }
         }
         let deadlines =
@@ -413,6 +430,16 @@ impl Core {
         if running.is_some() {
             out.push(Request { session: *session, txn: TxnSeq(*txn + 1), step: 0, verb: Verb::Rollback });
         }
+    }
+
+    /// The connection is gone and another takes its place: what can have had no effect is tried again, as what an engine that
+    /// does not serve refuses.
+    fn reconnect(&mut self, client: usize, now: Nanos, out: &mut Vec<Request>) {
+        let why = "the connection broke".to_owned();
+        let unknown = self.running(client).may_take_effect();
+        let error = if unknown { Error::Indeterminate(why) } else { Error::Unavailable(why) };
+        self.clients[client].session.0 += self.config.sessions;
+        self.attempt_over(client, Err(error), now, out);
     }
 
     /// The reply is lost: the transaction is over for its client, which goes on under a new session.

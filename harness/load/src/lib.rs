@@ -20,7 +20,9 @@
 //!
 //! A conflict restarts the program (the third attempt and later with shared next-key locks); *unavailable* is retried after
 //! a pause; a lost reply is never retried: its outcome is unknown if a commit was asked for, and the client goes on
-//! under a new session.
+//! under a new session. Whoever starts an engine again tells the load that its connections broke ([`Core::disconnect`]), so
+//! that no client waits its whole patience for a process that is gone: an attempt that cannot have taken effect is retried
+//! like one that was refused, the others end with an unknown outcome.
 //!
 //! # Invariants
 //!
@@ -31,7 +33,7 @@
 //!
 //! # Caveats
 //!
-//! - Lost replies are noticed at a tick (10 ms by default), so a timeout may be that much late.
+//! - Lost replies and broken connections are noticed at a tick (10 ms by default), so a timeout may be that much late.
 //! - A lone statement that meets its third conflict is sent as a locking transaction of its own: three requests.
 //! - The acknowledgement journal and the history are bounded; what did not fit is counted, and checkers then say unknown.
 

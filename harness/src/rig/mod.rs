@@ -277,10 +277,16 @@ impl Rig {
         Ok(())
     }
 
-    /// Builds the crashed engine nodes in `zone`, or everywhere, again from their disks.
+    /// Builds the crashed engine nodes in `zone`, or everywhere, again from their disks. Clients of a database that starts
+    /// again find their connections broken.
     pub fn restart(&mut self, zone: Option<Zone>) -> Result<(), Failure> {
-        for id in self.in_zone(zone) {
+        let nodes = self.in_zone(zone);
+        for &id in &nodes {
             self.host.restart(id)?;
+        }
+        if nodes.contains(&DATABASE) {
+            let now = self.now();
+            self.load(move |core| core.disconnect(now))?;
         }
         Ok(())
     }

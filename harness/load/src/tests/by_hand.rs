@@ -228,6 +228,53 @@ fn unavailable_is_tried_again_after_a_pause() {
 }
 
 #[test]
+fn a_broken_connection_ends_a_commit_with_an_unknown_outcome_long_before_the_timeout() {
+    let mut hand = Hand::new(false, |_| ());
+    let begin = only(hand.poll());
+    let execute = only(hand.answer(&begin, Ok(Reply::Begun)));
+    let commit = only(hand.answer(&execute, affected(1, None)));
+    hand.core.disconnect(hand.now);
+    let sent = hand.poll();
+    assert_eq!((&sent[0].verb, sent[0].session), (&Verb::Rollback, commit.session), "the old session hangs up");
+    assert_eq!(sent[1].verb, Verb::Begin(Mode::Optimistic), "the next transaction");
+    assert_ne!(sent[1].session, commit.session);
+    assert!(hand.answer(&commit, committed(3)).is_empty(), "nobody listens on the old session");
+    let interval = hand.core.take_interval(hand.now);
+    assert_eq!((interval.ops[0].failed[Failure::Unknown as usize], interval.stray_replies), (1, 1));
+    assert!(matches!(hand.core.take_history()[0].outcome, Outcome::Info));
+}
+
+#[test]
+fn a_broken_connection_before_the_commit_is_a_refusal_that_is_retried() {
+    let mut hand = Hand::new(false, |_| ());
+    let begin = only(hand.poll());
+    let execute = only(hand.answer(&begin, Ok(Reply::Begun)));
+    hand.core.disconnect(hand.now);
+    assert_eq!(only(hand.poll()).session, execute.session, "the old session hangs up");
+    assert!(!hand.core.is_quiet(), "the transaction goes on after a pause");
+    hand.now += hand.core.config().unavailable_pause;
+    let again = only(hand.poll());
+    assert_eq!(again.verb, Verb::Begin(Mode::Optimistic));
+    assert_ne!(again.session, execute.session);
+    hand.core.disconnect(hand.now + MILLI);
+    assert_eq!(only(hand.answer(&again, Ok(Reply::Begun))).verb, Verb::Execute(put()), "a reply that came after all");
+    assert!(hand.poll().is_empty(), "and what is asked after it is asked over the new connection");
+    let interval = hand.core.take_interval(hand.now);
+    assert_eq!((interval.ops[0].retries[Retry::Unavailable as usize], interval.all().errors()), (1, 0));
+}
+
+#[test]
+fn a_client_that_pauses_notices_no_broken_connection() {
+    let mut hand = Hand::new(false, |_| ());
+    let begin = only(hand.poll());
+    assert!(hand.answer(&begin, Err(Error::Unavailable("opening".into()))).is_empty());
+    hand.core.disconnect(hand.now);
+    assert!(hand.poll().is_empty());
+    hand.now += hand.core.config().unavailable_pause;
+    assert_eq!(only(hand.poll()).session, begin.session);
+}
+
+#[test]
 fn a_finding_inside_a_transaction_rolls_it_back() {
     let mut hand = Hand::new(false, |_| ());
     let begin = only(hand.poll());

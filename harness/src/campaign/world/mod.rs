@@ -271,6 +271,9 @@ impl<'a> World<'a> {
             Status::Crashed => {
                 self.subject.starts(&self.sim, node);
                 self.sim.apply(&Fault::Restart { node });
+                if node == DATABASE {
+                    self.load().disconnect(now);
+                }
             }
             Status::Halted { .. } => {
                 self.subject.life_ends(&self.sim, node, &mut self.substance)?;

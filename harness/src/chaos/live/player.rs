@@ -295,7 +295,12 @@ impl<S: Stage> Player<S> {
             }
             Standing::Down => {
                 self.watch.may_speak(now);
-                self.strike(&Act::Primitive(Fault::Restart { node }), None)
+                self.strike(&Act::Primitive(Fault::Restart { node }), None)?;
+                if node == DATABASE {
+                    let told = self.stage.load(LOAD, move |core| core.disconnect(now));
+                    self.own(told)?;
+                }
+                Ok(())
             }
             Standing::Halted => {
                 let kill = Act::Primitive(Fault::Crash { node, power: false });
