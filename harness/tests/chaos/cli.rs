@@ -137,7 +137,7 @@ fn planted_bugs_are_hunted_and_told() {
 #[test]
 fn a_detecting_script_of_each_bug_is_made_small() {
     let place = workplace();
-    let slug = "answer-after-step-1";
+    let slug = "ack-before-persist";
     let arguments = ["chaos", "mutants", "--mutant", slug, "--seeds", "4", "--out", "out", "--shrink"];
     let output = expect(place.path(), &arguments, OK, &[]);
     let text = String::from_utf8_lossy(&output.stdout);
@@ -145,9 +145,9 @@ fn a_detecting_script_of_each_bug_is_made_small() {
     let table = fs::read_to_string(place.path().join("out/shrunk.csv")).expect("a table");
     let cells: Vec<&str> = table.lines().nth(1).expect("a line").split(',').collect();
     let [before, operations, faults, events] = [4, 5, 6, 7].map(|at| cells[at].parse::<u64>().expect("a number"));
-    assert_eq!((cells[0], cells[1], operations + faults), (slug, "coupled-mirrored", events), "{table}");
+    assert_eq!((cells[0], cells[1], operations + faults), (slug, "coupled", events), "{table}");
     assert!(events <= 20 && events < before, "{table}");
-    let small = place.path().join(format!("out/{slug}-coupled-mirrored.small.jsonl"));
+    let small = place.path().join(format!("out/{slug}-coupled.small.jsonl"));
     let small = small.to_str().expect("a path of text");
     expect(place.path(), &["chaos", "replay", small, "--mutant", slug], VIOLATION, &[]);
     expect(place.path(), &["chaos", "replay", small], OK, &[]);

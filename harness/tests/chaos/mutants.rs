@@ -65,9 +65,9 @@ fn the_seeds_of_a_hunt_are_played_without_the_bug_as_well() {
 
 #[test]
 fn a_script_that_finds_a_planted_bug_is_made_small() {
-    let mutant = Mutant::find("answer-after-step-1").expect("in the catalogue");
+    let mutant = Mutant::find("ack-before-persist").expect("in the catalogue");
     let suite = Suite::find(mutant.suite).expect("a suite");
-    let caught = hunt(mutant, &suite, EngineClass::Mirrored, 1..5, |_| {}).expect("scripts").expect("found");
+    let caught = hunt(mutant, &suite, EngineClass::Coupled, 1..5, |_| {}).expect("scripts").expect("found");
     let playing = Playing { plants: mutant.plants, ..Playing::default() };
     let small = shrink(&caught.script, playing, || true).expect("it fails");
     assert!(alike(&caught.seen, &small.played.seen));
