@@ -438,8 +438,9 @@ impl Core {
         let why = "the connection broke".to_owned();
         let unknown = self.running(client).may_take_effect();
         let error = if unknown { Error::Indeterminate(why) } else { Error::Unavailable(why) };
-        self.clients[client].session.0 += self.config.sessions;
         self.attempt_over(client, Err(error), now, out);
+        // Not before: what is over is kept under the name it had.
+        self.clients[client].session.0 += self.config.sessions;
     }
 
     /// The reply is lost: the transaction is over for its client, which goes on under a new session.

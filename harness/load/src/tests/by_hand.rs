@@ -241,7 +241,9 @@ fn a_broken_connection_ends_a_commit_with_an_unknown_outcome_long_before_the_tim
     assert!(hand.answer(&commit, committed(3)).is_empty(), "nobody listens on the old session");
     let interval = hand.core.take_interval(hand.now);
     assert_eq!((interval.ops[0].failed[Failure::Unknown as usize], interval.stray_replies), (1, 1));
-    assert!(matches!(hand.core.take_history()[0].outcome, Outcome::Info));
+    let kept = hand.core.take_history().remove(0);
+    assert_eq!((kept.session, kept.txn, kept.outcome), (commit.session, commit.txn, Outcome::Info));
+    assert_eq!(hand.core.take_acks()[0].session, commit.session);
 }
 
 #[test]
