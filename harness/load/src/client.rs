@@ -30,7 +30,7 @@ pub struct Running {
     /// Whether its intended start lies in a measured phase.
     pub measured: bool,
     pub waiting: Waiting,
-    /// Whether a reply may still come.
+    /// Whether the connection that the last request went over is there.
     pub connected: bool,
     /// When the reply counts as lost, or the pause is over.
     pub deadline: Nanos,

@@ -8,6 +8,7 @@ mod process;
 
 mod by_hand;
 mod cli;
+mod connections;
 mod kept;
 mod live;
 mod mutants;
