@@ -17,12 +17,11 @@ use sim::{Sim, Stop};
 pub const CONSOLE: NodeId = NodeId(99);
 /// Its session, above any load's.
 const SESSION: SessionId = SessionId(1 << 30);
-/// How long an answer may take before the request is taken for stuck.
+/// How long an answer may take before the request is taken for stuck, and how long a transaction is tried again before the engine
+/// is taken for unable.
 pub const PATIENCE: Nanos = Nanos::from_secs(20);
 /// The pause before another attempt at what was refused.
 const PAUSE: Nanos = Nanos::from_millis(2);
-/// Attempts at one transaction before the engine is taken for unable.
-const ATTEMPTS_MAX: u64 = 5_000;
 
 /// Keeps every frame that comes.
 #[derive(Clone, Debug, Default)]
@@ -147,14 +146,18 @@ impl Console {
     ///
     /// # Errors
     ///
-    /// No answer, or another error.
+    /// No answer, or none but refusals, within [`PATIENCE`]; or another error.
     pub fn single(&mut self, sim: &mut Sim, statement: &Statement) -> Result<Reply, String> {
-        for _ in 0..ATTEMPTS_MAX {
+        let deadline = sim.now() + PATIENCE;
+        loop {
             match self.ask(sim, Verb::Single(statement.clone()))? {
                 Ok(reply) => return Ok(reply),
-                Err(Error::Unavailable(_) | Error::Conflict(_)) => {
+                Err(Error::Unavailable(_) | Error::Conflict(_)) if sim.now() < deadline => {
                     self.refusals += 1;
                     let _ = sim.run_for(PAUSE);
+                }
+                Err(error @ (Error::Unavailable(_) | Error::Conflict(_))) => {
+                    return Err(format!("{statement:?}: {error}, for {PATIENCE:?}"));
                 }
                 Err(error) => {
                     if let Error::Corrupt(what) = &error {
@@ -164,7 +167,6 @@ impl Console {
                 }
             }
         }
-        Err(format!("{statement:?}: unavailable {ATTEMPTS_MAX} times"))
     }
 
     /// Reads every table from end to end, each in one read-only transaction as a history has it.
@@ -194,5 +196,68 @@ impl Console {
             calls: vec![(statement, Some(Ok(reply)))],
             outcome: Outcome::Ok(position),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::codec::{decode_request, encode_response};
+    use contract::{Key, Response};
+    use node::{IoClass, TimerId, Topology};
+    use sim::SimConfig;
+
+    const DATABASE: NodeId = NodeId(1);
+    const THINKS_FOR: Nanos = Nanos::from_millis(700);
+
+    /// A database that thinks about every request, and serves none.
+    #[derive(Default)]
+    struct Unwilling {
+        asked: VecDeque<Frame>,
+    }
+
+    impl Node for Unwilling {
+        fn handle(&mut self, _now: Nanos, event: Event, out: &mut Effects) {
+            match event {
+                Event::Frame { frame, .. } => {
+                    self.asked.push_back(frame);
+                    out.set_timer(TimerId(self.asked.len() as u64), THINKS_FOR);
+                }
+                Event::Timer { .. } => {
+                    let frame = self.asked.pop_front().expect("asked");
+                    let Request { session, txn, step, .. } =
+                        decode_request(&frame.slice(0..frame.body().len())).expect("whole");
+                    let result = Err(Error::Unavailable("not in the mood".into()));
+                    let response = Response { session, txn, step, result };
+                    let frame = Frame::encode(FrameKind(RESPONSE_KIND), 64, |body| encode_response(&response, body));
+                    out.send(CONSOLE, frame, IoClass::Client);
+                }
+                Event::Start | Event::Disk { .. } => {}
+            }
+        }
+
+        fn digest(&self, digest: &mut Digest) {
+            digest.word(self.asked.len() as u64);
+        }
+    }
+
+    /// Refusals that take long came 5,000 times before anybody gave up: an hour of a world's time, half a minute of a core's.
+    #[test]
+    fn a_database_that_refuses_is_asked_for_as_long_as_one_that_is_silent() {
+        let build = |_| -> Box<dyn Node> { Box::new(Unwilling::default()) };
+        let member = Member {
+            id: DATABASE,
+            name: "unwilling".into(),
+            role: Role::Compute,
+            zone: Zone::A,
+            has_disk: false,
+            build: Box::new(build),
+        };
+        let mut sim = Sim::new(Topology { members: vec![member, Mailbox::member()] }, SimConfig::shuffled(1));
+        let mut console = Console::new(DATABASE);
+        let get = Statement::Get { table: TableId(0), key: Key::from_u64(1) };
+        let told = console.single(&mut sim, &get).expect_err("nobody serves it");
+        assert!(told.contains("not in the mood") && told.ends_with("for 20.000000000s"), "{told}");
+        assert!(console.refusals > 20 && sim.now() < PATIENCE + THINKS_FOR + THINKS_FOR, "{:?}", sim.now());
     }
 }
