@@ -9,12 +9,15 @@ use crate::index::Headline;
 use crate::schema::{Phase, Summary};
 use crate::stats::median;
 use crate::validity;
-use crate::{Key, LatencyKind, RunInfo, Status, Verdict};
+use crate::{Key, LatencyKind, LinkDelay, RunInfo, Status, Verdict};
 
 /// Deferred work that grew by more than this over the window is debt the figures do not show.
 const DEBT_RATIO_MAX: f64 = 1.1;
 /// Log that remains below this is no debt worth a sentence.
 const DEBT_BYTES_MIN: f64 = 16.0 * 1024.0 * 1024.0;
+
+/// Links that came later than asked by more than this share make latencies this machine's, not the profile's.
+const LATE_RATIO_MAX: f64 = 0.1;
 
 /// The sentences, most important first.
 pub fn of(info: &RunInfo, summary: &[(Key, Summary)]) -> Vec<String> {
@@ -23,6 +26,7 @@ pub fn of(info: &RunInfo, summary: &[(Key, Summary)]) -> Vec<String> {
     let mut sentences = vec![correctness(info, &headlines)];
     sentences.extend(measurement(info));
     sentences.extend(company(summary));
+    sentences.extend(lateness(info));
     sentences.extend(info.reasons.iter().map(|reason| full_stop(reason)));
     if info.status == Status::Invalid || headlines.is_empty() {
         return sentences;
@@ -76,6 +80,34 @@ fn company(summary: &[(Key, Summary)]) -> Option<String> {
             percent(others_ratio),
             key.engine,
             key.repeat
+        )
+    })
+}
+
+/// Engines whose frames came later than the profile asked, where they came latest.
+fn lateness(info: &RunInfo) -> Option<String> {
+    let late_ns = |link: &LinkDelay| link.realised_p50_ns as f64 - link.intended_p50_ns as f64;
+    let latest = |name: &str, is_inside: bool| {
+        let links = info.links.iter().filter(|link| link.engine == name && (link.from == link.to) == is_inside);
+        let late = links.filter(|link| late_ns(link) > link.intended_p50_ns as f64 * LATE_RATIO_MAX);
+        late.max_by(|a, b| late_ns(a).total_cmp(&late_ns(b)))
+    };
+    let part = |name: &str| {
+        let places = [(true, "inside a zone"), (false, "between zones")];
+        let parts = places.into_iter().filter_map(|(is_inside, place)| {
+            let link = latest(name, is_inside)?;
+            let ratio = percent(late_ns(link) / link.intended_p50_ns as f64);
+            Some(format!("{} {place} ({ratio})", duration_ns(late_ns(link))))
+        });
+        let parts: Vec<String> = parts.collect();
+        (!parts.is_empty()).then(|| format!("{name} {}", parts.join(", ")))
+    };
+    let parts: Vec<String> = info.engines.iter().filter_map(|engine| part(&engine.name)).collect();
+    (!parts.is_empty()).then(|| {
+        format!(
+            "Frames came later than the profile asks, where nodes wait for this machine's cores; at the median, up to: {}. Every \
+             latency contains that once for each hop.",
+            parts.join("; ")
         )
     })
 }

@@ -2,7 +2,7 @@
 
 mod sample;
 
-use record::{LatencyKind, Phase, Run, Status, Summary, Verdict, conclusions};
+use record::{LatencyKind, LinkDelay, Phase, Run, Status, Summary, Verdict, conclusions};
 
 fn sampled() -> Run {
     let parent = tempfile::tempdir().unwrap();
@@ -63,6 +63,30 @@ fn other_programs_that_took_part_are_named() {
     });
     let text = sentences(&run);
     assert!(text.contains("up to 61.3 % of the machine's CPU (decoupled repeat 2, measure)"), "{text}");
+}
+
+#[test]
+fn links_that_came_late_are_said_of_each_engine_that_had_them() {
+    let mut run = sampled();
+    let link = |engine: &str, to: &str, intended_p50_ns, realised_p50_ns| LinkDelay {
+        engine: engine.into(),
+        from: "az-a".into(),
+        to: to.into(),
+        frames: 1_000,
+        intended_p50_ns,
+        realised_p50_ns,
+    };
+    run.info.links = vec![link("coupled", "az-a", 50_000, 54_000), link("decoupled", "az-b", 400_000, 390_000)];
+    assert!(!sentences(&run).contains("later than the profile asks"), "less than a tenth is nothing");
+    run.info.links.extend([
+        link("coupled", "az-a", 50_000, 90_000),
+        link("decoupled", "az-a", 50_000, 60_000),
+        link("decoupled", "az-b", 400_000, 450_000),
+        link("decoupled", "az-c", 400_000, 480_000),
+    ]);
+    let text = sentences(&run);
+    let said = "up to: coupled 40.0 µs inside a zone (80.0 %); decoupled 10.0 µs inside a zone (20.0 %), 80.0 µs between zones (20.0 %).";
+    assert!(text.contains(said), "{text}");
 }
 
 #[test]
