@@ -288,3 +288,48 @@ fn an_interval_is_found_in_the_log_whatever_nanosecond_it_began_at() {
     let found: Vec<_> = record::check(&dir).into_iter().filter(|found| found.file == "latency.hlog").collect();
     assert_eq!(found, vec![]);
 }
+
+/// Nothing ended for a while, or at all: that time is part of the window. It was left out, so that a stall before the first commit
+/// made an engine faster, and a run without any commit contradicted itself.
+#[test]
+fn time_in_which_nothing_has_ended_yet_counts() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut run = RunWriter::create(parent.path(), RunPlan::default()).unwrap();
+    let (slow, stuck) = (run.segment("coupled", "bank", 1, 0), run.segment("decoupled", "bank", 1, 10_000_000_000));
+    let mut book = LatencyBook::new(&[LatencyKind::Service, LatencyKind::Response]);
+    for second in 0..4 {
+        let span = Span { start_ns: second * 1_000_000_000, len_ns: 1_000_000_000 };
+        let input = |ops| IntervalInput {
+            phase: Phase::Measure,
+            span,
+            offered_per_s: Some(10.0),
+            in_flight_mean: Some(8.0),
+            sched_lag: None,
+            ops,
+        };
+        let mut ops = Vec::new();
+        if second >= 2 {
+            let slot = book.op("transfer");
+            (0..10).for_each(|_| book.complete(slot, true, 5, 7));
+            let counts = book.counts_mut(slot);
+            (counts.late, counts.dropped) = (Some(1), Some(0));
+            ops = book.swap();
+        }
+        run.interval(slow, &input(&ops)).unwrap();
+        run.interval(stuck, &input(&[])).unwrap();
+    }
+    [slow, stuck].into_iter().for_each(|id| run.close(id).unwrap());
+    let dir = run.finish(Status::Ok, None, Vec::new()).unwrap();
+    assert_eq!(record::check(&dir), vec![]);
+    let run = Run::open(&dir).unwrap();
+    let all = |engine: &str| all_of(&run, engine, LatencyKind::Response)[0].1.window.clone();
+    let seen = |row: record::Interval| (row.ok, row.late, row.t_len_s, row.throughput_per_s, row.p50_ns.is_some());
+    assert_eq!(seen(all("coupled")), (20, Some(2), 4.0, 5.0, true));
+    assert_eq!(seen(all("decoupled")), (0, Some(0), 4.0, 0.0, false));
+    assert!(record::report::html(&run).contains("decoupled"));
+    let said = [
+        record::table::render(&run.info, &run.summary, 110),
+        record::conclusions::of(&run.info, &run.summary).join("\n"),
+    ];
+    assert!(said.iter().all(|text| !text.contains("NaN") && !text.contains("inf")), "{said:#?}");
+}

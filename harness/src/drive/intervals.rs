@@ -13,7 +13,7 @@ pub(super) fn to_record(
     interval: &Interval,
 ) -> Result<(), Failure> {
     let length_ns = interval.end.saturating_sub(interval.start).0;
-    if length_ns == 0 || interval.ops.is_empty() {
+    if length_ns == 0 {
         return Ok(());
     }
     let open = plan.arrivals.rate_per_s().is_some();

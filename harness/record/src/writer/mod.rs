@@ -90,7 +90,7 @@ pub struct IntervalInput<'a> {
     pub in_flight_mean: Option<f64>,
     /// The generator's own delays, intended start to actual send.
     pub sched_lag: Option<&'a Histogram<u64>>,
-    /// What each operation type did.
+    /// What each operation type did; empty as long as none of any type has ended.
     pub ops: &'a [OpInterval],
 }
 

@@ -90,7 +90,7 @@ impl Segment {
         &mut self,
         input: &'a IntervalInput<'_>,
     ) -> Vec<(Interval, Cow<'a, Histogram<u64>>)> {
-        let all = all_of(input.ops);
+        let all = all_of(input);
         let start_ns = self.origin_ns + input.span.start_ns;
         let mut rows = Vec::new();
         for (kind, histogram) in all.latencies {
@@ -254,10 +254,16 @@ pub(super) fn cells<'a>(row: &'a Interval, histogram: &'a Histogram<u64>) -> imp
     })
 }
 
-fn all_of(ops: &[OpInterval]) -> OpInterval {
+/// All operation types together. Before any operation has ended there is none, and nothing is what they did.
+fn all_of(input: &IntervalInput<'_>) -> OpInterval {
     let mut counts: Option<OpCounts> = None;
     let mut latencies: Latencies = Vec::new();
-    for op in ops {
+    if input.ops.is_empty() {
+        let none = input.offered_per_s.map(|_| 0);
+        counts = Some(OpCounts { late: none, dropped: none, ..OpCounts::default() });
+        latencies = [LatencyKind::Service, LatencyKind::Response].map(|kind| (kind, new_histogram())).into();
+    }
+    for op in input.ops {
         match &mut counts {
             Some(counts) => counts.add(&op.counts),
             None => counts = Some(op.counts),
