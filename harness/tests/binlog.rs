@@ -32,7 +32,7 @@ fn with_binlog(engine: &'static str, duration: &'static str) -> Vec<&'static str
 fn every_copy_writes_the_binlog_and_the_data_is_opened_with_it_only() {
     for (engine, copies, senders) in TOPOLOGIES {
         let place = workplace();
-        expect(place.path(), &with_binlog(engine, "200ms"), OK, &[]);
+        expect(place.path(), &with_binlog(engine, "1s"), OK, &[]);
         let run = Run::open(&only_run(place.path())).expect("a run");
         let segments = run.info.engines[0].params["binlog"]["segments"].as_u64();
         assert!(segments.is_some_and(|count| count > 0), "{engine}: {:?}", run.info.engines);

@@ -94,7 +94,7 @@ fn places_that_cannot_be_used_are_named() {
 #[test]
 fn data_of_another_format_or_another_run_is_refused_and_kept() {
     let place = workplace();
-    expect(place.path(), &bench("coupled", "data", "100ms"), OK, &[]);
+    expect(place.path(), &bench("coupled", "data", "1s"), OK, &[]);
     expect(place.path(), &bench("coupled", "data", "100ms"), USAGE, &["--reuse"]);
     let mut other = bench("decoupled", "data", "100ms");
     other.push("--reuse");
@@ -102,7 +102,7 @@ fn data_of_another_format_or_another_run_is_refused_and_kept() {
     let manifest = place.path().join("data/sextant.json");
     let text = fs::read_to_string(&manifest).expect("a manifest");
     fs::write(&manifest, text.replace("\"format_version\": 1", "\"format_version\": 9")).expect("written");
-    let mut again = bench("coupled", "data", "100ms");
+    let mut again = bench("coupled", "data", "1s");
     again.push("--reuse");
     expect(place.path(), &again, USAGE, &["format version 9"]);
     fs::write(&manifest, "{ torn").expect("written");
@@ -129,7 +129,7 @@ fn two_processes_cannot_share_a_data_directory() {
 fn what_a_finished_bench_acknowledged_verifies_in_another_process() {
     for engine in DURABLE {
         let place = workplace();
-        let mut arguments = bench(engine, "data", "200ms");
+        let mut arguments = bench(engine, "data", "1s");
         arguments.extend(["--acks", "acks"]);
         expect(place.path(), &arguments, OK, &[]);
         let verified = expect(place.path(), &["verify", "--data-dir", "data", "--acks", "acks"], OK, &[]);

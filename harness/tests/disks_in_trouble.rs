@@ -42,7 +42,7 @@ fn run_without_io_uring(place: &Path, arguments: &[&str]) -> Output {
 fn where_io_uring_is_refused_the_thread_pool_serves_and_the_record_says_so() {
     let place = workplace();
     for engine in DURABLE {
-        let output = run_without_io_uring(place.path(), &bench(engine, engine, "300ms"));
+        let output = run_without_io_uring(place.path(), &bench(engine, engine, "1s"));
         assert_eq!(output.status.code(), Some(OK), "{engine}: {}", stderr(&output));
     }
     assert_eq!(runs(place.path()).len(), DURABLE.len());
@@ -61,7 +61,7 @@ fn where_io_uring_is_refused_the_thread_pool_serves_and_the_record_says_so() {
 #[test]
 fn the_thread_pool_may_be_asked_for() {
     let place = workplace();
-    let mut arguments = bench("coupled", "data", "200ms");
+    let mut arguments = bench("coupled", "data", "1s");
     arguments.push("--thread-pool");
     expect(place.path(), &arguments, OK, &[]);
     let notices = Run::open(&only_run(place.path())).expect("a run").info.notices;
@@ -78,7 +78,7 @@ fn superblocks(data: &Path) -> Vec<PathBuf> {
 fn superblocks_may_lose_a_copy_but_not_all() {
     for engine in DURABLE {
         let place = workplace();
-        let mut arguments = bench(engine, "data", "100ms");
+        let mut arguments = bench(engine, "data", "1s");
         arguments.extend(["--acks", "acks"]);
         expect(place.path(), &arguments, OK, &[]);
         let verify = ["verify", "--data-dir", "data", "--acks", "acks"];
@@ -144,7 +144,7 @@ fn superblocks_of_another_format_version_are_refused_and_kept() {
     for engine in DURABLE {
         let place = workplace();
         let data = place.path().join("data");
-        let mut arguments = bench(engine, "data", "100ms");
+        let mut arguments = bench(engine, "data", "1s");
         arguments.extend(["--acks", "acks"]);
         expect(place.path(), &arguments, OK, &[]);
         let kept: Vec<_> = superblocks(&data).into_iter().map(|file| (fs::read(&file).expect("read"), file)).collect();

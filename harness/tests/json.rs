@@ -8,7 +8,7 @@ use serde_json::Value;
 #[test]
 fn every_command_prints_json_and_nothing_else() {
     let place = workplace();
-    let mut measure = bench("coupled", "data", "200ms");
+    let mut measure = bench("coupled", "data", "1s");
     measure.extend(["--acks", "acks", "--json"]);
     let mut compare = vec!["compare", "--engines", "null,coupled", "--rows", "300", "--tables", "2", "--json"];
     compare.extend(["--duration", "300ms", "--warmup", "50ms", "--repeats", "1", "--sessions", "8", "--out", "runs"]);

@@ -129,7 +129,7 @@ fn accounts_agree(engine: &str) {
             return;
         }
     };
-    let made = Accounts::of(&bench(place.path(), engine, &disk, &["--duration", "100ms"]));
+    let made = Accounts::of(&bench(place.path(), engine, &disk, &["--duration", "1s"]));
     println!("{engine}, made: {} bytes written, {:+.2} % at the device", made.write_bytes, 100.0 * made.bytes());
     assert!(made.bytes().abs() <= TOLERANCE, "{engine}, zeroes of new files included: {made:?}");
     // One at a time comes first: it is slow, and there is little log yet to be read on opening.

@@ -30,7 +30,7 @@ pub fn rot(path: &Path, every: usize) {
 #[test]
 fn rotten_log_and_pages_are_repaired_from_the_other_processes() {
     let place = workplace();
-    let mut arguments = bench("decoupled", "data", "500ms");
+    let mut arguments = bench("decoupled", "data", "1s");
     arguments.extend(["--runtime", "process"]);
     expect(place.path(), &arguments, 0, &[]);
     let first = runs(place.path());

@@ -43,7 +43,7 @@ fn the_readmes_processes_serve_a_bench_that_is_verified() {
             if words[0] == "bench" {
                 words.extend([
                     "--duration",
-                    "300ms",
+                    "1s",
                     "--warmup",
                     "50ms",
                     "--rows",
