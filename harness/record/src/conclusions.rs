@@ -89,15 +89,14 @@ fn lateness(info: &RunInfo) -> Option<String> {
     let late_ns = |link: &LinkDelay| link.realised_p50_ns as f64 - link.intended_p50_ns as f64;
     let latest = |name: &str, is_inside: bool| {
         let links = info.links.iter().filter(|link| link.engine == name && (link.from == link.to) == is_inside);
-        let late = links.filter(|link| late_ns(link) > link.intended_p50_ns as f64 * LATE_RATIO_MAX);
+        let late = links.filter(|link| link.late_ratio().is_some_and(|ratio| ratio > LATE_RATIO_MAX));
         late.max_by(|a, b| late_ns(a).total_cmp(&late_ns(b)))
     };
     let part = |name: &str| {
         let places = [(true, "inside a zone"), (false, "between zones")];
         let parts = places.into_iter().filter_map(|(is_inside, place)| {
             let link = latest(name, is_inside)?;
-            let ratio = percent(late_ns(link) / link.intended_p50_ns as f64);
-            Some(format!("{} {place} ({ratio})", duration_ns(late_ns(link))))
+            Some(format!("{} {place} ({})", duration_ns(late_ns(link)), percent(link.late_ratio()?)))
         });
         let parts: Vec<String> = parts.collect();
         (!parts.is_empty()).then(|| format!("{name} {}", parts.join(", ")))
@@ -105,8 +104,7 @@ fn lateness(info: &RunInfo) -> Option<String> {
     let parts: Vec<String> = info.engines.iter().filter_map(|engine| part(&engine.name)).collect();
     (!parts.is_empty()).then(|| {
         format!(
-            "Frames came later than the profile asks, where nodes wait for this machine's cores; at the median, up to: {}. Every \
-             latency contains that once for each hop.",
+            "Frames came later than the profile asks, at the median by up to: {}. Latencies contain that for each hop.",
             parts.join("; ")
         )
     })

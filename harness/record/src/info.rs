@@ -143,6 +143,13 @@ pub struct LinkDelay {
     pub realised_p50_ns: u64,
 }
 
+impl LinkDelay {
+    /// How much later than asked, as a share of what was asked: 0.5 is half as long again. `None` where no delay was asked for.
+    pub fn late_ratio(&self) -> Option<f64> {
+        (self.intended_p50_ns > 0).then(|| self.realised_p50_ns as f64 / self.intended_p50_ns as f64 - 1.0)
+    }
+}
+
 /// The source the binary was built from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Code {

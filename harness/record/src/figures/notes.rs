@@ -33,10 +33,10 @@ pub(super) fn of(info: &RunInfo, headlines: &[Headline<'_>]) -> Vec<String> {
 
 /// Profile and realised delays, the widest deviation of all engines.
 fn links(info: &RunInfo) -> Option<String> {
-    let deviation = |link: &LinkDelay| link.realised_p50_ns as f64 / link.intended_p50_ns as f64 - 1.0;
     let widest = |is_wanted: &dyn Fn(&LinkDelay) -> bool| {
-        let links = info.links.iter().filter(|link| link.intended_p50_ns > 0 && is_wanted(link));
-        links.max_by(|a, b| deviation(a).abs().total_cmp(&deviation(b).abs()))
+        let links =
+            info.links.iter().filter(|link| is_wanted(link)).filter_map(|link| Some((link.late_ratio()?.abs(), link)));
+        links.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, link)| link)
     };
     let shown = |place: &str, link: Option<&LinkDelay>| {
         link.map(|link| {

@@ -1,7 +1,7 @@
 //! Whether a run's figures may be used, as far as the figures themselves can tell.
 //!
 //! This is about the measurement, not about the engines: a saturated or disturbed run may have found every engine
-//! correct. The caller adds what only it knows (realised link delays, the disk against its baseline).
+//! correct. Late links do not make figures invalid; the conclusions name them.
 //!
 //! # Rules
 //!
